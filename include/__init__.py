@@ -1,0 +1,1 @@
+"""Everything Regulars does; `dags/` only wires what stands here."""

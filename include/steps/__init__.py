@@ -1,0 +1,1 @@
+"""The work of each DAG's tasks: reads the warehouse, calls the pure modules, stages the result."""

@@ -1,0 +1,316 @@
+"""The only module that opens a database connection, and the ways bulk data moves.
+
+A connection has a name, which is also the name of its Airflow connection. Its address is looked for in
+`AIRFLOW_CONN_<NAME>`, then in the file `connections.json` of the state folder (the embedded server), then
+among Airflow's own connections.
+"""
+
+import csv
+import io
+import json
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import psycopg2.extensions
+import psycopg2.extras
+from psycopg2 import sql as pgsql
+
+from include.errors import BadInput, Unreachable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Connection = psycopg2.extensions.connection
+Params = Mapping[str, Any] | None
+
+ROOT = Path(__file__).resolve().parent.parent
+SQL_ROOT = Path(__file__).resolve().parent / "sql"
+
+#: Frames up to this size stay in memory while they are copied; larger ones pass through a file.
+SPOOL_BYTES = 64 * 2**20
+
+_INTEGERS = {20, 21, 23}
+_FLOATS = {700, 701, 1700}
+_BOOLEAN = 16
+_DATE = 1082
+_STAMPS = {1114, 1184}
+
+psycopg2.extras.register_uuid()
+
+
+def state_folder() -> Path:
+    """The folder that holds the embedded server, keys and logs."""
+    return Path(os.environ.get("REGULARS_HOME") or ROOT / ".regulars").resolve()
+
+
+def url(name: str = "warehouse") -> str:
+    """The address of a named connection, as `postgresql://user:password@host:port/database`.
+
+    Raises
+    ------
+    BadInput
+        When the name is known nowhere.
+    """
+    found = os.environ.get(f"AIRFLOW_CONN_{name.upper()}") or _embedded(name) or _airflow(name)
+    if not found:
+        raise BadInput(
+            f"Expected a connection named '{name}', found none: set AIRFLOW_CONN_{name.upper()}, "
+            "add it in Airflow under Admin > Connections, or start the embedded server with "
+            "`bin/regulars up`."
+        )
+    return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", found)
+
+
+def _embedded(name: str) -> str | None:
+    path = state_folder() / "connections.json"
+    if not path.exists():
+        return None
+    return json.loads(path.read_text()).get(name)
+
+
+def _airflow(name: str) -> str | None:
+    from airflow.sdk import Connection as AirflowConnection
+
+    try:
+        return AirflowConnection.get(name).get_uri()
+    except Exception:  # outside a task Airflow answers with whatever its backend raises
+        return None
+
+
+@contextmanager
+def connect(name: str = "warehouse") -> Iterator[Connection]:
+    """One connection for one transaction: commits at the end, rolls back on an error, closes.
+
+    The session's time zone is UTC, so that a stamp reads the same on every machine.
+
+    Raises
+    ------
+    Unreachable
+        When the server does not answer or refuses the login.
+    """
+    address = url(name)
+    try:
+        conn = psycopg2.connect(
+            address,
+            application_name=f"regulars {name}",
+            connect_timeout=10,
+            options="-c timezone=UTC -c datestyle=ISO",
+        )
+    except psycopg2.OperationalError as error:
+        place = re.sub(r"//[^@]*@", "//", address)
+        reason = str(error).strip().splitlines()[-1]
+        raise Unreachable(
+            f"Expected to reach the connection '{name}' at {place}, found: {reason}. "
+            f"Check that the server is up and that AIRFLOW_CONN_{name.upper()} is right."
+        ) from None
+    try:
+        yield conn
+        conn.commit()
+    except BaseException:
+        if not conn.closed:
+            conn.rollback()
+        raise
+    finally:
+        conn.close()
+
+
+def execute(conn: Connection, statement: str, params: Params = None) -> int:
+    """Run one statement; the number of rows it touched."""
+    with conn.cursor() as cursor:
+        cursor.execute(statement, params)
+        return cursor.rowcount
+
+
+def rows(conn: Connection, statement: str, params: Params = None) -> list[tuple[Any, ...]]:
+    """Every row of a small result."""
+    with conn.cursor() as cursor:
+        cursor.execute(statement, params)
+        return cursor.fetchall()
+
+
+def value(conn: Connection, statement: str, params: Params = None) -> Any:
+    """The first column of the first row, or None."""
+    found = rows(conn, statement, params)
+    return found[0][0] if found else None
+
+
+@cache
+def sql(name: str) -> str:
+    """The text of `include/sql/<name>.sql`."""
+    path = SQL_ROOT / f"{name}.sql"
+    if not path.exists():
+        raise BadInput(f"Expected the SQL file include/sql/{name}.sql, found none: restore it.")
+    return path.read_text(encoding="utf-8")
+
+
+def qualified(table: str) -> pgsql.Composed:
+    """`schema.table` as a quoted identifier."""
+    return pgsql.SQL(".").join(map(pgsql.Identifier, table.split(".")))
+
+
+def literal_query(conn: Connection, statement: str, params: Params) -> str:
+    """The statement with its parameters bound by the driver: COPY takes none itself."""
+    with conn.cursor() as cursor:
+        bound: bytes = cursor.mogrify(statement, params)
+    return bound.decode().strip().rstrip(";")
+
+
+def frame(conn: Connection, statement: str, params: Params = None) -> "pd.DataFrame":
+    """A query's result through COPY.
+
+    Whole numbers become int64 (float64 where some are missing), numbers float64, dates and stamps
+    datetime64 (stamps in UTC), everything else text.
+    """
+    import pandas as pd
+
+    query = literal_query(conn, statement, params)
+    with conn.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM ({query}) AS shape LIMIT 0")
+        described = [(column.name, column.type_code) for column in cursor.description or ()]
+        with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
+            cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT csv, NULL '\\N')", spool)
+            spool.seek(0)
+            text = {name: "str" for name, code in described if not _is_number(code)}
+            found = pd.read_csv(
+                spool,
+                names=[name for name, _ in described],
+                header=None,
+                dtype=text | {name: "float64" for name, code in described if code in _FLOATS},
+                keep_default_na=False,
+                na_values=["\\N"],
+            )
+    for name, code in described:
+        if code == _BOOLEAN:
+            answer = found[name].map({"t": True, "f": False})
+            found[name] = answer.astype("bool" if answer.notna().all() else "boolean")
+        elif code == _DATE:
+            found[name] = pd.to_datetime(found[name], format="%Y-%m-%d")
+        elif code in _STAMPS:
+            found[name] = pd.to_datetime(found[name], format="ISO8601", utc=True)
+        elif code in _INTEGERS and found.empty:
+            found[name] = found[name].astype("int64")
+    return found
+
+
+def _is_number(code: int) -> bool:
+    return code in _INTEGERS or code in _FLOATS
+
+
+def copy_frame(conn: Connection, data: "pd.DataFrame", table: str) -> int:
+    """COPY a frame into an existing table, columns matched by name; the number of rows."""
+    shaped = data.copy(deep=False)
+    for name in shaped.columns[shaped.dtypes == object]:
+        if shaped[name].map(lambda cell: isinstance(cell, list | tuple | dict)).any():
+            shaped[name] = shaped[name].map(_nested)
+    with tempfile.SpooledTemporaryFile(
+        max_size=SPOOL_BYTES, mode="w+", newline="", encoding="utf-8"
+    ) as spool:
+        shaped.to_csv(spool, index=False, header=False, na_rep="\\N", quoting=csv.QUOTE_MINIMAL)
+        spool.seek(0)
+        return _copy_in(conn, spool, table, list(shaped.columns), "FORMAT csv, NULL '\\N'")
+
+
+def _nested(cell: Any) -> Any:
+    """A list as a PostgreSQL array literal, a dictionary as JSON."""
+    if isinstance(cell, dict):
+        return json.dumps(cell, sort_keys=True)
+    if isinstance(cell, list | tuple):
+        return "{" + ",".join(json.dumps(str(item), ensure_ascii=False) for item in cell) + "}"
+    return cell
+
+
+def copy_rows(
+    conn: Connection, records: Iterable[Sequence[Any]], table: str, columns: Sequence[str]
+) -> int:
+    """COPY records of plain values as they come, without holding them; the number of rows."""
+    return _copy_in(conn, _TextReader(records), table, columns, "FORMAT text")
+
+
+class _TextReader(io.TextIOBase):
+    """Records as the lines of COPY's text format, made while they are read."""
+
+    _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+    def __init__(self, records: Iterable[Sequence[Any]]) -> None:
+        self._lines = (
+            "\t".join("\\N" if cell is None else str(cell).translate(self._ESCAPES) for cell in row)
+            + "\n"
+            for row in records
+        )
+        self._rest = ""
+
+    def read(self, size: int | None = -1, /) -> str:
+        parts = [self._rest]
+        length = len(self._rest)
+        while size is None or size < 0 or length < size:
+            line = next(self._lines, "")
+            if not line:
+                break
+            parts.append(line)
+            length += len(line)
+        text = "".join(parts)
+        end = len(text) if size is None or size < 0 else size
+        self._rest = text[end:]
+        return text[:end]
+
+
+def copy_between(
+    source: Connection,
+    target: Connection,
+    select: str,
+    params: Params,
+    table: str,
+    columns: Sequence[str],
+) -> int:
+    """Stream a query from one server into a table of another, in constant memory; the rows moved.
+
+    The two servers work at once, joined by a pipe. When the source fails, the target's transaction
+    must not be committed: the source's error is raised here.
+    """
+    query = literal_query(source, select, params)
+    read_end, write_end = os.pipe()
+    failure: list[BaseException] = []
+
+    def pump() -> None:
+        try:
+            with os.fdopen(write_end, "wb", buffering=2**20) as sink, source.cursor() as cursor:
+                cursor.copy_expert(f"COPY ({query}) TO STDOUT", sink, size=2**18)
+        except BaseException as error:  # handed to the caller's thread
+            failure.append(error)
+
+    thread = threading.Thread(target=pump, daemon=True)
+    thread.start()
+    try:
+        with os.fdopen(read_end, "rb", buffering=2**20) as stream:
+            moved = _copy_in(target, stream, table, columns, "FORMAT text")
+    except psycopg2.Error:
+        thread.join()
+        # The target complains of a broken stream when it is the source that broke.
+        if failure and not isinstance(failure[0], BrokenPipeError):
+            raise failure[0] from None
+        raise
+    thread.join()
+    if failure:
+        raise failure[0]
+    return moved
+
+
+def _copy_in(
+    conn: Connection, stream: Any, table: str, columns: Sequence[str], options: str
+) -> int:
+    statement = pgsql.SQL("COPY {} ({}) FROM STDIN ({})").format(
+        qualified(table),
+        pgsql.SQL(", ").join(map(pgsql.Identifier, columns)),
+        pgsql.SQL(options),
+    )
+    with conn.cursor() as cursor:
+        cursor.copy_expert(statement, stream, size=2**18)
+        return cursor.rowcount
