@@ -1,0 +1,2 @@
+-- Fencing tokens: one rising number for every batch and every attempt to publish.
+CREATE SEQUENCE IF NOT EXISTS ops.tokens;
