@@ -1,0 +1,1 @@
+"""The launcher: an embedded PostgreSQL, Airflow's components and the commands of `bin/regulars`."""
