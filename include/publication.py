@@ -52,7 +52,14 @@ class Batch:
 
 
 def open_batch(conn: Connection, dataset: str, as_of: str, since: str | None, run_id: str) -> Batch:
-    """Take a token and make the staging schema. Commit before reading the input."""
+    """Take a token and make the staging schema, under a lock of the dataset until the commit.
+
+    Whoever opens the snapshot it reads before that commit can be sure that a higher token never means
+    an older snapshot.
+    """
+    warehouse.execute(
+        conn, "SELECT pg_advisory_xact_lock(hashtext('open ' || %(dataset)s))", {"dataset": dataset}
+    )
     token = _claim(conn, dataset, as_of)
     batch = Batch(dataset, as_of, since or as_of, run_id, token)
     warehouse.execute(

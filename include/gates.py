@@ -1,0 +1,55 @@
+"""The gate of a dataset: audit what is staged, then publish all of it in one transaction, or none."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from include import publication, quality, warehouse
+from include.errors import QualityStop
+from include.publication import Batch
+
+log = logging.getLogger(__name__)
+
+
+def gate(batch: Mapping[str, Any], rebuild: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, int]:
+    """Audit a staged batch by its contracts and publish it; the rows of each table.
+
+    Parameters
+    ----------
+    batch
+        What the build task returned: `Batch.as_dict()`.
+    rebuild
+        The build itself, called where the staged batch is gone, so that clearing a gate alone works
+        long after its run.
+
+    Raises
+    ------
+    QualityStop
+        When a critical check failed; the last publication stands.
+    Superseded
+        When a newer attempt took over meanwhile.
+    """
+    staged = Batch.from_dict(batch)
+    with warehouse.connect() as conn:
+        standing = publication.is_staged(conn, staged)
+    if not standing:
+        log.info("The staged batch %s is gone; building it again.", staged.schema)
+        staged = Batch.from_dict(rebuild(staged.as_dict()))
+    with warehouse.connect() as conn:
+        fence = publication.claim(conn, staged)
+        tables = publication.staged_contracts(conn, staged)
+    with warehouse.connect() as conn:
+        results = quality.audit(conn, staged, tables)
+    with warehouse.connect() as conn:
+        quality.store(conn, staged, fence, results)
+    stopped = [r for r in results if r.severity == "critical" and not r.passed]
+    if stopped:
+        raise QualityStop(
+            f"{len(stopped)} critical check(s) failed for {staged.dataset} of {staged.as_of}; nothing was "
+            f"published, yesterday's tables stand. First: {stopped[0].message} Repair the source or the "
+            "rule, then clear the build task before this gate."
+        )
+    with warehouse.connect() as conn:
+        counts = publication.publish(conn, staged, fence)
+    log.info("Published %s of %s: %s", staged.dataset, staged.as_of, counts)
+    return counts

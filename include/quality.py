@@ -1,0 +1,354 @@
+"""Data quality: rows are screened by our own SQL, tables are audited by Great Expectations.
+
+Row-level faults go to quarantine with every reason (Great Expectations would truncate its list of
+unexpected rows). Table-level faults are checks of the contract: a critical one stops the publication, a
+warning is kept and told. Results hold counts and shares only, never values of rows.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg2 import sql as pgsql
+
+from include import contracts, warehouse
+from include.contracts import Check, Contract
+from include.errors import BadInput
+from include.publication import Batch
+from include.warehouse import Connection
+
+log = logging.getLogger(__name__)
+
+#: Observed values of these kinds are numbers of a whole table; others could hold values of rows.
+_SAFE_OBSERVATIONS = (int, float)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Where the extracted rows of one table went."""
+
+    extracted: int
+    published: int
+    quarantined: int
+    duplicates: int
+
+
+def screen(conn: Connection, batch: Batch, contract: Contract, extracted: int) -> Counts:
+    """Take exact duplicates and rows that break a rule out of a staged table; where the rows went.
+
+    Of several rows with one key and different content the newest stays (by `known_at`, else the last
+    staged); the older ones are set aside as `superseded`.
+
+    Parameters
+    ----------
+    extracted
+        Rows that the source held for the window, so that a join that loses or doubles rows shows.
+    """
+    quarantined = _set_aside_rejects(conn, batch, contract)
+    duplicates, superseded = _drop_duplicates(conn, batch, contract)
+    counts = Counts(
+        extracted=extracted,
+        published=_count(conn, batch.table(contract)),
+        quarantined=quarantined + superseded,
+        duplicates=duplicates,
+    )
+    warehouse.execute(
+        conn,
+        """
+        INSERT INTO ops.row_counts (token, table_name, as_of, since, run_id,
+            extracted, published, quarantined, duplicates)
+        VALUES (%(token)s, %(table)s, %(as_of)s, %(since)s, %(run_id)s,
+            %(extracted)s, %(published)s, %(quarantined)s, %(duplicates)s)
+        ON CONFLICT (token, table_name) DO UPDATE SET
+            extracted = excluded.extracted, published = excluded.published,
+            quarantined = excluded.quarantined, duplicates = excluded.duplicates
+        """,
+        batch.params | {"table": contract.name} | counts.__dict__,
+    )
+    return counts
+
+
+def _set_aside_rejects(conn: Connection, batch: Batch, contract: Contract) -> int:
+    rules = [(rule.reason, rule.when) for rule in contract.rejects]
+    rules += [
+        (f"missing_{column.name}", f'"{column.name}" IS NULL')
+        for column in contract.columns
+        if not column.nullable and not column.run
+    ]
+    if not rules:
+        return 0
+    broken = " OR ".join(f"(({when}) IS TRUE)" for _, when in rules)
+    reasons = ", ".join(f"CASE WHEN ({when}) IS TRUE THEN '{reason}' END" for reason, when in rules)
+    return _move_to_quarantine(conn, batch, contract, broken, f"array_remove(ARRAY[{reasons}], NULL)")
+
+
+def _drop_duplicates(conn: Connection, batch: Batch, contract: Contract) -> tuple[int, int]:
+    """(exact duplicates dropped, older versions set aside)."""
+    if not contract.keys:
+        return 0, 0
+    table = warehouse.qualified(batch.table(contract)).as_string(conn)
+    keys = _list(conn, contract.keys)
+    doubled = warehouse.value(
+        conn, f"SELECT 1 FROM {table} GROUP BY {keys} HAVING count(*) > 1 LIMIT 1"
+    )
+    if doubled is None:
+        return 0, 0
+    newest_first = "known_at DESC NULLS LAST, ctid DESC" if "known_at" in contract.content else "ctid DESC"
+    content = f"ROW({_list(conn, contract.content)})::text"
+    warehouse.execute(
+        conn,
+        f"""
+        CREATE TEMPORARY TABLE extra_rows ON COMMIT DROP AS
+        SELECT ctid AS row_at, content = first_content AS is_same
+        FROM (
+            SELECT ctid, {content} AS content,
+                first_value({content}) OVER w AS first_content,
+                row_number() OVER w AS place
+            FROM {table}
+            WINDOW w AS (PARTITION BY {keys} ORDER BY {newest_first})
+        ) AS ranked
+        WHERE place > 1
+        """,
+    )
+    superseded = _move_to_quarantine(
+        conn,
+        batch,
+        contract,
+        "ctid IN (SELECT row_at FROM extra_rows WHERE NOT is_same)",
+        "ARRAY['superseded']",
+    )
+    exact = warehouse.execute(
+        conn, f"DELETE FROM {table} WHERE ctid IN (SELECT row_at FROM extra_rows WHERE is_same)"
+    )
+    warehouse.execute(conn, "DROP TABLE extra_rows")
+    return exact, superseded
+
+
+def _move_to_quarantine(
+    conn: Connection, batch: Batch, contract: Contract, where: str, reasons: str
+) -> int:
+    """Rows of a staged table into the batch's quarantine; `where` and `reasons` are SQL of our own."""
+    table = warehouse.qualified(batch.table(contract)).as_string(conn)
+    quarantine = batch.table(contracts.load("quarantine", "rejected_rows"))
+    day = f'coalesce(t."{contract.partition}", %(as_of)s)' if contract.partition else "%(as_of)s::date"
+    key = f"concat_ws(' / ', {_list(conn, contract.keys)})" if contract.keys else "NULL"
+    payload = " || ".join(
+        f"jsonb_build_object({', '.join(f"'{name}', t.\"{name}\"" for name in names)})"
+        for names in _chunks(contract.content, 40)
+    )
+    moved = warehouse.execute(
+        conn,
+        f"""
+        WITH broken AS (
+            SELECT t.ctid AS row_at, {day} AS business_day, {key} AS row_key,
+                {reasons} AS reasons, {payload} AS payload
+            FROM {table} AS t WHERE {where}
+        )
+        INSERT INTO {quarantine}
+            (table_name, payload_hash, occurrence, business_day, row_key, reasons, payload)
+        SELECT %(table)s, md5(payload::text),
+            coalesce((
+                SELECT max(q.occurrence) FROM {quarantine} AS q
+                WHERE q.table_name = %(table)s AND q.payload_hash = md5(payload::text)
+            ), 0) + row_number() OVER (PARTITION BY payload ORDER BY row_at),
+            business_day, row_key, reasons, payload
+        FROM broken
+        """,
+        batch.params | {"table": contract.name},
+    )
+    if moved:
+        warehouse.execute(conn, f"DELETE FROM {table} AS t WHERE {where}")
+    return moved
+
+
+def _chunks(names: Sequence[str], size: int) -> list[Sequence[str]]:
+    """PostgreSQL takes at most 100 arguments in one call."""
+    return [names[start : start + size] for start in range(0, len(names), size)]
+
+
+def _list(conn: Connection, names: Sequence[str]) -> str:
+    return ", ".join(pgsql.Identifier(name).as_string(conn) for name in names)
+
+
+def _count(conn: Connection, table: str) -> int:
+    return int(
+        warehouse.value(
+            conn, pgsql.SQL("SELECT count(*) FROM {}").format(warehouse.qualified(table)).as_string(conn)
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Result:
+    """One check of one staged table."""
+
+    table_name: str
+    check_name: str
+    severity: str
+    passed: bool
+    observed: str | None
+    unexpected_count: int | None
+    element_count: int | None
+    message: str
+
+
+def audit(conn: Connection, batch: Batch, tables: Sequence[Contract]) -> list[Result]:
+    """Every check of the contracts on the batch's staged tables, and the row accounts where kept."""
+    results = [result for contract in tables for result in _key_checks(conn, batch, contract)]
+    results += _account_checks(conn, batch)
+    checked = [contract for contract in tables if contract.checks]
+    if checked:
+        results += _expectations(batch, checked)
+    return results
+
+
+def _key_checks(conn: Connection, batch: Batch, contract: Contract) -> list[Result]:
+    """The key is complete and unique, required columns are filled: what the table itself demands."""
+    table = warehouse.qualified(batch.table(contract)).as_string(conn)
+    required = [c.name for c in contract.columns if not c.nullable or c.name in contract.keys]
+    counts = ", ".join(f'count(*) FILTER (WHERE "{name}" IS NULL)' for name in required)
+    found = warehouse.rows(conn, f"SELECT count(*){', ' if counts else ''}{counts} FROM {table}")[0]
+    results = [
+        Result(
+            contract.name, f"not_null({name})", "critical", missing == 0, str(missing), missing, found[0],
+            f"Expected {name} in every row of {contract.name}, found {missing} rows without it.",
+        )
+        for name, missing in zip(required, found[1:], strict=True)
+    ]  # fmt: skip
+    for group in ([contract.keys] if contract.keys else []) + contract.unique:
+        names = _list(conn, group)
+        extra = warehouse.value(
+            conn,
+            f"SELECT coalesce(sum(n - 1), 0)::bigint FROM (SELECT count(*) AS n FROM {table} "
+            f"GROUP BY {names} HAVING count(*) > 1) AS doubled",
+        )
+        results.append(
+            Result(
+                contract.name, f"unique({', '.join(group)})", "critical", extra == 0, str(extra), extra,
+                found[0],
+                f"Expected one row per {', '.join(group)} in {contract.name}, found {extra} more.",
+            )
+        )  # fmt: skip
+    return results
+
+
+def _account_checks(conn: Connection, batch: Batch) -> list[Result]:
+    return [
+        Result(
+            table, "rows_add_up", "critical", extracted == published + set_aside + doubled,
+            str(published + set_aside + doubled), None, extracted,
+            f"Expected the {extracted} extracted rows of {table} to be published, quarantined or "
+            f"dropped as duplicates, found {published} + {set_aside} + {doubled}.",
+        )
+        for table, extracted, published, set_aside, doubled in warehouse.rows(
+            conn,
+            "SELECT table_name, extracted, published, quarantined, duplicates FROM ops.row_counts "
+            "WHERE token = %(token)s ORDER BY table_name",
+            batch.params,
+        )
+    ]  # fmt: skip
+
+
+def _expectations(batch: Batch, tables: Sequence[Contract]) -> list[Result]:
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    address = warehouse.url("warehouse").replace("postgresql://", "postgresql+psycopg2://")
+    source = context.data_sources.add_postgres("warehouse", connection_string=address)
+    results = []
+    for contract in tables:
+        asset = source.add_table_asset(
+            contract.name, table_name=contract.table, schema_name=batch.schema
+        )
+        whole = asset.add_batch_definition_whole_table("all")
+        suite = context.suites.add(gx.ExpectationSuite(name=contract.name))
+        for check in contract.checks:
+            suite.add_expectation(_expectation(contract, check))
+        definition = context.validation_definitions.add(
+            gx.ValidationDefinition(name=contract.name, data=whole, suite=suite)
+        )
+        outcome = definition.run(
+            result_format={"result_format": "BASIC", "partial_unexpected_count": 0}
+        )
+        # Results come grouped by column; the expectation in each says which check it is.
+        results += [_result(contract, item) for item in outcome.results]
+    return results
+
+
+def _expectation(contract: Contract, check: Check) -> Any:
+    import great_expectations.expectations as gxe
+
+    name = "Expect" + "".join(part.capitalize() for part in check.expect.split("_"))
+    kind = getattr(gxe, name, None)
+    if kind is None:
+        raise BadInput(
+            f"Expected a Great Expectations name in {contract.path.name}, found '{check.expect}': "
+            "write it as in its documentation, without expect_."
+        )
+    try:
+        return kind(**check.arguments, severity=check.severity)
+    except Exception as error:  # the library's own validation errors have no common class
+        raise BadInput(f"{contract.path.name}: {check.expect}: {error}") from None
+
+
+def _result(contract: Contract, item: Any) -> Result:
+    settings = item.expectation_config
+    arguments = {
+        key: value
+        for key, value in settings.kwargs.items()
+        if key not in ("batch_id", "column") and value not in (None, False)
+    }
+    column = settings.kwargs.get("column")
+    inside = ", ".join(
+        filter(None, [column, *(f"{key}={value}" for key, value in sorted(arguments.items()))])
+    )
+    name = f"{settings.type.removeprefix('expect_')}({inside})"
+    found = item.result or {}
+    observed = found.get("observed_value")
+    unexpected = found.get("unexpected_count")
+    fault = (item.exception_info or {}).get("exception_message")
+    if fault is None:
+        nested = next(iter((item.exception_info or {}).values()), None)
+        fault = nested.get("exception_message") if isinstance(nested, dict) else None
+    if fault:
+        seen = f"the check could not run ({str(fault).splitlines()[0]:.200})"
+    elif unexpected is not None:
+        seen = f"{unexpected} of {found.get('element_count')} rows that break it"
+    else:
+        seen = str(observed) if isinstance(observed, _SAFE_OBSERVATIONS) else "something else"
+    return Result(
+        table_name=contract.name,
+        check_name=name,
+        severity=str(getattr(settings.severity, "value", settings.severity)),
+        passed=bool(item.success),
+        observed=str(observed) if isinstance(observed, _SAFE_OBSERVATIONS) else None,
+        unexpected_count=unexpected,
+        element_count=found.get("element_count"),
+        message=f"Expected {name} in {contract.name}, found {seen}.",
+    )
+
+
+def store(conn: Connection, batch: Batch, fence: int, results: Sequence[Result]) -> None:
+    """Keep the results of one audit in ops.quality_results."""
+    for result in results:
+        warehouse.execute(
+            conn,
+            """
+            INSERT INTO ops.quality_results (token, table_name, check_name, dataset, as_of, run_id,
+                severity, passed, observed, unexpected_count, element_count, message, checked_at)
+            VALUES (%(fence)s, %(table_name)s, %(check_name)s, %(dataset)s, %(as_of)s, %(run_id)s,
+                %(severity)s, %(passed)s, %(observed)s, %(unexpected_count)s, %(element_count)s,
+                %(message)s, clock_timestamp())
+            ON CONFLICT (token, table_name, check_name) DO NOTHING
+            """,
+            batch.params | {"fence": fence} | result.__dict__,
+        )
+        if not result.passed:
+            log.log(
+                logging.ERROR if result.severity == "critical" else logging.WARNING, result.message
+            )
+

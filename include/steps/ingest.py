@@ -1,0 +1,254 @@
+"""From the shop's database to `raw`, and from `raw` to `core`."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import psycopg2.errors
+
+from include import as_of, contracts, policy, pseudonym, publication, quality, warehouse
+from include.contracts import Contract
+from include.errors import BadInput
+from include.publication import Batch
+from include.warehouse import Connection
+
+log = logging.getLogger(__name__)
+
+#: core tables in the order they are built: a table may join those before it as staged in its batch.
+CORE_ORDER = (
+    "identities",
+    "stores",
+    "products",
+    "customers",
+    "contact_points",
+    "consents",
+    "campaigns",
+    "coupons",
+    "orders",
+    "order_lines",
+    "events",
+    "reviews",
+    "stock_levels",
+    "exposures",
+    "redemptions",
+)
+
+
+class BeyondSource(BadInput):
+    """The day lies after the newest day that the shop holds."""
+
+
+def plan(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring the tables up to their contracts, check the day against the shop, settle the window.
+
+    Returns
+    -------
+    dict
+        The run with `since` filled in (the ordinary look-back where none was given).
+
+    Raises
+    ------
+    BeyondSource
+        When the day lies after the newest day that the shop holds.
+    BadInput
+        When it lies before the first one, or `since` lies after it.
+    """
+    settings = policy.load()
+    with warehouse.connect() as conn:
+        for change in contracts.migrate(conn):
+            log.info("Warehouse: %s", change)
+    day = run["as_of"]
+    with warehouse.connect("shop") as shop:
+        first, last = _covered(shop)
+    if day > last:
+        raise BeyondSource(
+            f"No data for {day}: the shop's data ends on {last}. Expected a business day up to then; run "
+            "the day again when the shop has it."
+        )
+    if day < first:
+        raise BadInput(
+            f"Expected a business day from {first} on, found {day}: the shop has no order before that."
+        )
+    since = run["since"] or as_of.days_before(day, settings.ingest.lookback_days)
+    if since > day:
+        raise BadInput(f"Expected since to be at or before as_of, found {since} after {day}.")
+    return dict(run) | {"since": since}
+
+
+def _covered(shop: Connection) -> tuple[str, str]:
+    """The first and the newest business day with an order."""
+    statement = warehouse.sql(f"extract/{policy.load().shop.source}/_covered_days")
+    with _source_errors("_covered_days"):
+        first, last = warehouse.rows(shop, statement, {"timezone": policy.load().shop.timezone})[0]
+    if first is None:
+        raise BadInput(
+            "Expected orders in the shop, found its table of orders empty: check that the connection "
+            "'shop' names the right database and that it is loaded."
+        )
+    return first.isoformat(), last.isoformat()
+
+
+def extract(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Stage the window [since, as_of] of every source table, all from one snapshot of the shop.
+
+    Raises
+    ------
+    BadInput
+        When a source table or column is missing, or a required table is empty.
+    """
+    settings = policy.load()
+    start, end = as_of.window(run["since"], run["as_of"], settings.shop.timezone)
+    params = {"start": start, "end": end, "timezone": settings.shop.timezone}
+    counts: dict[str, int] = {}
+    with warehouse.connect() as conn, warehouse.connect("shop") as shop:
+        shop.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        batch = publication.open_batch(conn, "raw", run["as_of"], run["since"], run["run_id"])
+        # The first statement fixes the shop's snapshot; until the commit below nobody else takes a
+        # token, so that tokens and snapshots rise together.
+        warehouse.value(shop, "SELECT 1")
+        conn.commit()
+        for contract in _sources():
+            table = publication.stage(conn, batch, contract)
+            statement = warehouse.sql(f"extract/{settings.shop.source}/{contract.table}")
+            with _source_errors(contract.table):
+                counts[contract.table] = warehouse.copy_between(
+                    shop, conn, statement, params, table, contract.content
+                )
+                if not counts[contract.table]:
+                    _refuse_empty(shop, contract, statement, params)
+            log.info("Extracted %s rows of %s", f"{counts[contract.table]:,}", contract.table)
+    if not counts.get("orders"):
+        log.warning("The shop has no order from %s to %s.", run["since"], run["as_of"])
+    return batch.as_dict() | {"rows": counts}
+
+
+def _sources() -> Iterator[Contract]:
+    switches = policy.load().ingest.sources
+    for contract in contracts.of_dataset("raw"):
+        if switches.get(contract.table, True):
+            yield contract
+        else:
+            log.info("Source %s is switched off in the policy.", contract.table)
+
+
+def _refuse_empty(shop: Connection, contract: Contract, statement: str, params: dict[str, Any]) -> None:
+    """A window may hold nothing; a whole source table may not, unless its contract allows it."""
+    if contract.may_be_empty:
+        return
+    ever = params | {"start": "-infinity", "end": "infinity"}
+    query = warehouse.literal_query(shop, statement, ever)
+    if warehouse.value(shop, f"SELECT count(*) FROM (SELECT 1 FROM ({query}) AS q LIMIT 1) AS any_row"):
+        return
+    raise BadInput(
+        f"Expected rows in the shop's table {contract.table}, found it empty: load it, or switch the "
+        f"source off in config/policy.yml (ingest.sources.{contract.table}: false)."
+    )
+
+
+class _source_errors:  # noqa: N801 - reads as a phrase in a with statement
+    """Turns what the shop's server says of a missing table, column or right into one sentence."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(
+            error,
+            psycopg2.errors.UndefinedColumn
+            | psycopg2.errors.UndefinedTable
+            | psycopg2.errors.InsufficientPrivilege
+            | psycopg2.errors.DatatypeMismatch
+            | psycopg2.errors.InvalidTextRepresentation
+            | psycopg2.errors.UndefinedFunction,
+        ):
+            found = str(error).strip().splitlines()[0]
+            path = f"include/sql/extract/{policy.load().shop.source}/{self.table}.sql"
+            raise BadInput(
+                f"Expected the shop to answer {path}, found: {found}. Restore it in the shop, or change "
+                "that SELECT to say where the column now comes from."
+            ) from error
+
+
+def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Clean and integrate the window [since, as_of] of `raw` into staged `core` tables.
+
+    Each table's rows are accounted for: extracted = published + quarantined + duplicates.
+    """
+    settings = policy.load()
+    counts: dict[str, dict[str, int]] = {}
+    with warehouse.connect() as conn:
+        batch = publication.open_batch(conn, "core", run["as_of"], run["since"], run["run_id"])
+        conn.commit()
+        conn.set_session(isolation_level="REPEATABLE READ")
+        params = {
+            "since": batch.since,
+            "until": batch.as_of,
+            "timezone": settings.shop.timezone,
+            "currency": settings.shop.currency,
+        }
+        warehouse.execute(conn, f"SET LOCAL search_path = {batch.schema}, pg_catalog")
+        publication.stage(conn, batch, contracts.load("quarantine", "rejected_rows"))
+        for name in CORE_ORDER:
+            contract = contracts.load("core", name)
+            if contract.source is None or not settings.ingest.sources.get(_table_of(contract), True):
+                continue
+            counts[name] = _build_table(conn, batch, contract, params)
+            log.info("Built core.%s: %s", name, counts[name])
+    return batch.as_dict() | {"rows": counts}
+
+
+def _table_of(contract: Contract) -> str:
+    return (contract.source or "").split(".")[-1]
+
+
+def _build_table(
+    conn: Connection, batch: Batch, contract: Contract, params: dict[str, Any]
+) -> dict[str, int]:
+    table = publication.stage(conn, batch, contract)
+    if contract.table == "identities":
+        _stage_pseudonyms(conn, batch)
+    names = ", ".join(f'"{name}"' for name in contract.content)
+    # A SELECT may name its columns in any order; they are matched by name.
+    query = warehouse.literal_query(conn, warehouse.sql(f"core/{contract.table}"), params)
+    warehouse.execute(conn, f"INSERT INTO {table} ({names}) SELECT {names} FROM ({query}) AS built")
+    extracted = warehouse.value(
+        conn,
+        f"SELECT count(*) FROM {contract.source} WHERE _partition BETWEEN %(since)s AND %(until)s",
+        params,
+    )
+    counts = quality.screen(conn, batch, contract, extracted)
+    if contract.table == "identities":
+        _add_known_identities(conn, table, names)
+    warehouse.execute(conn, f"ANALYZE {table}")
+    return counts.__dict__
+
+
+def _stage_pseudonyms(conn: Connection, batch: Batch) -> None:
+    """`pseudonyms`: the keyed hash of every customer number that raw holds for the window."""
+    secret = pseudonym.key()
+    table = f"{batch.schema}.pseudonyms"
+    warehouse.execute(conn, f"CREATE UNLOGGED TABLE {table} (external_id text, customer_id uuid)")
+    numbers = warehouse.rows(
+        conn,
+        "SELECT DISTINCT customer_number FROM raw.customers "
+        "WHERE _partition BETWEEN %(since)s AND %(as_of)s AND customer_number IS NOT NULL",
+        batch.params,
+    )
+    warehouse.copy_rows(
+        conn,
+        ((number, pseudonym.pseudonym(number, secret)) for (number,) in numbers),
+        table,
+        ["external_id", "customer_id"],
+    )
+
+
+def _add_known_identities(conn: Connection, table: str, names: str) -> None:
+    """Customers of earlier days, so that later tables find everyone in the staged `identities`."""
+    warehouse.execute(
+        conn,
+        f"INSERT INTO {table} ({names}) SELECT {names} FROM core.identities AS known "
+        f"WHERE NOT EXISTS (SELECT 1 FROM {table} AS s WHERE s.customer_id = known.customer_id)",
+    )
