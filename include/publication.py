@@ -9,7 +9,8 @@ taken before the batch reads its input, so a higher token never means older cont
   overtake one another.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -72,6 +73,23 @@ def open_batch(conn: Connection, dataset: str, as_of: str, since: str | None, ru
     )
     _execute(conn, "CREATE SCHEMA {}", pgsql.Identifier(batch.schema))
     return batch
+
+
+@contextmanager
+def opened(dataset: str, run: Mapping[str, Any]) -> Iterator[tuple[Connection, Batch]]:
+    """A new batch, and a connection that sees the warehouse as it was when the batch took its token.
+
+    Parameters
+    ----------
+    run
+        `as_of`, `run_id` and, where the batch covers several days, `since`.
+    """
+    with warehouse.connect() as conn:
+        conn.set_session(isolation_level="REPEATABLE READ")
+        with warehouse.connect() as opening:
+            batch = open_batch(opening, dataset, run["as_of"], run.get("since"), run["run_id"])
+            warehouse.value(conn, "SELECT 1")  # fixes the snapshot while the lock is held
+        yield conn, batch
 
 
 def claim(conn: Connection, batch: Batch) -> int:

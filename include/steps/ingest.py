@@ -179,10 +179,7 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
     """
     settings = policy.load()
     counts: dict[str, dict[str, int]] = {}
-    with warehouse.connect() as conn:
-        batch = publication.open_batch(conn, "core", run["as_of"], run["since"], run["run_id"])
-        conn.commit()
-        conn.set_session(isolation_level="REPEATABLE READ")
+    with publication.opened("core", run) as (conn, batch):
         params = {
             "since": batch.since,
             "until": batch.as_of,
