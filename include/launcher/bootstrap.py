@@ -124,14 +124,13 @@ def install(name: str) -> None:
     command += ["--no-input", "--disable-pip-version-check", "-r", str(ROOT / name)]
     progress = Progress(f"Installing {name}", packages)
     with log.open("w") as file:
-        process = subprocess.Popen(
+        with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        assert process.stdout is not None
-        for line in process.stdout:
-            file.write(line)
-            progress.see(line)
-        code = process.wait()
+        ) as process:
+            for line in process.stdout or ():
+                file.write(line)
+                progress.see(line)
+        code = process.returncode
     progress.end()
     if code != 0:
         errors = [row for row in log.read_text().splitlines() if row.startswith("ERROR")]

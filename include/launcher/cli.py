@@ -39,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
     psql.set_defaults(run=open_psql)
 
     run = commands.add_parser(
-        "run", add_help=False, help="run Python inside the environment: run PATH ARGS, run -m MODULE"
+        "run",
+        add_help=False,
+        help="run Python inside the environment: run PATH ARGS, run -m MODULE",
     )
     run.set_defaults(run=run_python)
     return top
@@ -75,7 +77,9 @@ def attend(command: list[str], env: dict[str, str]) -> int:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         return subprocess.call(
-            command, env=env, preexec_fn=lambda: signal.signal(signal.SIGINT, before)  # noqa: PLW1509
+            command,
+            env=env,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, before),
         )
     finally:
         signal.signal(signal.SIGINT, before)

