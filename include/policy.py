@@ -255,6 +255,7 @@ class Campaign(_Section):
     channels: Annotated[list[Channel], Field(min_length=1)]
     template: Name
     repeat: Literal["once", "year", "quarter", "month"]
+    gap_days: Annotated[int, Field(ge=0, le=366)] = 0
     priority: Annotated[int, Field(ge=1)]
     budget_per_day: Money
     cap_class: Literal["marketing", "transactional"]

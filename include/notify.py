@@ -1,0 +1,273 @@
+"""Notices to people: one for each failed run, with what they need to know at three in the morning.
+
+Airflow calls `task_failed` in the worker, where the error is known, and `run_failed` in its DAG processor,
+where the run is known to have failed and the error is not; `ops.failures` carries the sentence across.
+
+A notice goes by e-mail where `REGULARS_NOTICE_SMTP_URL` (smtp://user:password@host:port, or smtps://) and
+`REGULARS_NOTICE_TO` are set, to `REGULARS_NOTICE_WEBHOOK` as JSON where that is set, and in any case into
+`ops.notices` and the log. It holds no personal data: of an error that was not foreseen only its kind is
+told, since a message of the database may quote a row.
+"""
+
+import json
+import logging
+import os
+import re
+import smtplib
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from email.message import EmailMessage
+from typing import Any
+
+from include.errors import RegularsError
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What is told about a failed run."""
+
+    dag_id: str
+    run_id: str
+    business_day: str | None
+    task_id: str | None
+    error: str | None
+    advice: str
+    link: str
+
+    @property
+    def subject(self) -> str:
+        """One line: which DAG failed, for which day, at which task."""
+        day = f" for {self.business_day}" if self.business_day else ""
+        task = f" at {self.task_id}" if self.task_id else ""
+        return f"{self.dag_id}{day} failed{task}"
+
+    @property
+    def body(self) -> str:
+        """The whole notice as text."""
+        return "\n".join(
+            (
+                f"DAG: {self.dag_id}",
+                f"Business day: {self.business_day or 'none'}",
+                f"Run: {self.run_id}",
+                f"Failing task: {self.task_id or 'not known; see the run'}",
+                f"Error: {self.error or 'not recorded; see the log of the task'}",
+                "",
+                f"If it fails: {self.advice}",
+                "",
+                f"Look here: {self.link}",
+            )
+        )
+
+
+def task_failed(context: Mapping[str, Any]) -> None:
+    """Keep the error of a task that failed for good, for the notice of its run."""
+    from include import warehouse
+
+    instance = context["ti"]
+    try:
+        with warehouse.connect() as conn:
+            warehouse.execute(
+                conn,
+                """
+                INSERT INTO ops.failures (dag_id, run_id, task_id, error, failed_at)
+                VALUES (%(dag_id)s, %(run_id)s, %(task_id)s, %(error)s, clock_timestamp())
+                ON CONFLICT (dag_id, run_id, task_id)
+                DO UPDATE SET error = excluded.error, failed_at = excluded.failed_at
+                """,
+                {
+                    "dag_id": instance.dag_id,
+                    "run_id": instance.run_id,
+                    "task_id": instance.task_id,
+                    "error": sentence(context.get("exception")),
+                },
+            )
+    except Exception as error:
+        log.warning("Could not keep the task's error for the notice: %s", sentence(error))
+
+
+def run_failed(context: Mapping[str, Any]) -> None:
+    """Send the one notice of a failed run; a run that was told of before is not told of again."""
+    from include import warehouse
+
+    notice = _notice(context)
+    try:
+        with warehouse.connect() as conn:
+            notice = _with_error(conn, notice)
+            if not _first(conn, notice):
+                log.info("The failure of %s %s was told before.", notice.dag_id, notice.run_id)
+                return
+    except Exception as error:
+        # The database may be what failed: people are told all the same.
+        log.warning("The notice could not be recorded: %s", sentence(error))
+    log.error("%s\n%s", notice.subject, notice.body)
+    channel, failure = send(notice)
+    try:
+        with warehouse.connect() as conn:
+            warehouse.execute(
+                conn,
+                """
+                UPDATE ops.notices
+                SET channel = %(channel)s, delivered = %(failure)s IS NULL, delivery_error = %(failure)s
+                WHERE dag_id = %(dag_id)s AND run_id = %(run_id)s
+                """,
+                {
+                    "channel": channel,
+                    "failure": failure,
+                    "dag_id": notice.dag_id,
+                    "run_id": notice.run_id,
+                },
+            )
+    except Exception as error:
+        log.warning("How the notice went could not be recorded: %s", sentence(error))
+
+
+def sentence(error: object) -> str:
+    """An error in one line without personal data: our own sentences as they are, the kind of others."""
+    if error is None:
+        return "The task was stopped from outside (killed, timed out or marked as failed)."
+    if isinstance(error, RegularsError):
+        return re.sub(r"\s+", " ", str(error)).strip()
+    kind = type(error).__name__
+    state = getattr(error, "pgcode", None)
+    return f"{kind}{f' ({state})' if state else ''}; the task's log says more."
+
+
+def advice(doc: str | None) -> str:
+    """The paragraph after `If it fails:` in a DAG's documentation, as one line."""
+    found = re.search(r"If it fails:\s*(.+?)(?:\n\s*\n|\Z)", doc or "", flags=re.DOTALL)
+    if not found:
+        return "no advice is written in the DAG's documentation."
+    return re.sub(r"\s+", " ", found.group(1)).strip()
+
+
+def _notice(context: Mapping[str, Any]) -> Notice:
+    """What the DAG processor's context says.
+
+    It holds `dag`, `run_id` and `reason`; where Airflow knows a task that caused the failure, also `ti`,
+    `dag_run` and `params`.
+    """
+    dag, run_id = context["dag"], str(context["run_id"])
+    instance = context.get("ti")
+    return Notice(
+        dag_id=dag.dag_id,
+        run_id=run_id,
+        business_day=_day(context),
+        task_id=getattr(instance, "task_id", None),
+        error=None,
+        advice=advice(dag.doc_md),
+        link=_link(dag.dag_id, run_id),
+    )
+
+
+def _day(context: Mapping[str, Any]) -> str | None:
+    from include import as_of
+
+    try:
+        return as_of.business_day(context)
+    except RegularsError:
+        return None
+
+
+def _link(dag_id: str, run_id: str) -> str:
+    from airflow.configuration import conf
+
+    base = str(conf.get("api", "base_url", fallback="") or "http://localhost:8080").rstrip("/")
+    return f"{base}/dags/{dag_id}/runs/{urllib.parse.quote(run_id, safe='')}"
+
+
+def _with_error(conn: Any, notice: Notice) -> Notice:
+    """The notice with the task that failed first and its error, where the worker recorded one."""
+    from include import warehouse
+
+    found = warehouse.rows(
+        conn,
+        """
+        SELECT task_id, error FROM ops.failures
+        WHERE dag_id = %(dag_id)s AND run_id = %(run_id)s
+        ORDER BY failed_at LIMIT 1
+        """,
+        {"dag_id": notice.dag_id, "run_id": notice.run_id},
+    )
+    if not found:
+        return notice
+    task_id, error = found[0]
+    return Notice(**(asdict(notice) | {"task_id": task_id, "error": error}))
+
+
+def _first(conn: Any, notice: Notice) -> bool:
+    """Record the notice; False where the run has one already."""
+    from include import warehouse
+
+    return bool(
+        warehouse.execute(
+            conn,
+            """
+            INSERT INTO ops.notices (
+                dag_id, run_id, business_day, task_id, error, body, channel, delivered, recorded_at
+            )
+            VALUES (
+                %(dag_id)s, %(run_id)s, %(business_day)s, %(task_id)s, %(error)s, %(body)s, 'log', true,
+                clock_timestamp()
+            )
+            ON CONFLICT (dag_id, run_id) DO NOTHING
+            """,
+            asdict(notice) | {"body": notice.body},
+        )
+    )
+
+
+def send(notice: Notice) -> tuple[str, str | None]:
+    """Send a notice as the environment says; the channel, and why it failed (None where it did not)."""
+    mail, recipients = os.environ.get("REGULARS_NOTICE_SMTP_URL"), os.environ.get("REGULARS_NOTICE_TO")
+    webhook = os.environ.get("REGULARS_NOTICE_WEBHOOK")
+    if not (mail and recipients) and not webhook:
+        return "log", None
+    channel = "email" if mail and recipients else "webhook"
+    try:
+        if mail and recipients:
+            _mail(notice, mail, recipients)
+        else:
+            _post(notice, str(webhook))
+    except Exception as error:
+        kind = type(error).__name__
+        log.warning("The notice could not be sent by %s: %s", channel, kind)
+        return channel, kind
+    return channel, None
+
+
+def _mail(notice: Notice, address: str, recipients: str) -> None:
+    where = urllib.parse.urlsplit(address)
+    message = EmailMessage()
+    message["Subject"] = notice.subject
+    message["From"] = os.environ.get("REGULARS_NOTICE_FROM") or "regulars@localhost"
+    message["To"] = recipients
+    message.set_content(notice.body)
+    secure = where.scheme == "smtps"
+    kind = smtplib.SMTP_SSL if secure else smtplib.SMTP
+    port = where.port or (465 if secure else 25)
+    with kind(where.hostname or "localhost", port, timeout=TIMEOUT_SECONDS) as server:
+        if not secure and server.has_extn("starttls"):
+            server.starttls()
+        if where.username:
+            password = urllib.parse.unquote(where.password or "")
+            server.login(urllib.parse.unquote(where.username), password)
+        server.send_message(message)
+
+
+def _post(notice: Notice, address: str) -> None:
+    if urllib.parse.urlsplit(address).scheme not in ("http", "https"):
+        raise ValueError("expected an http or https address in REGULARS_NOTICE_WEBHOOK")
+    request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
+        address,
+        data=json.dumps(asdict(notice) | {"text": f"{notice.subject}\n{notice.body}"}).encode(),
+        headers={"Content-Type": "application/json"},
+        method="POST",
+    )
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 - as above
+        pass
