@@ -1,0 +1,1 @@
+"""Numbers about customers and products that SQL should not work out."""

@@ -1,0 +1,134 @@
+-- Grain: one row per product known or sold by the end of as_of.
+-- Parameters: as_of (date), "end" (timestamptz, first instant after as_of), timezone (unused here).
+-- Reads core only, and of core only what was known before the end of as_of. Sums are of whole cents
+-- and are exact, so they do not depend on the order of rows.
+WITH product_now AS (
+    SELECT DISTINCT ON (p.product_id)
+        p.product_id,
+        p.department,
+        p.category,
+        p.type,
+        p.brand,
+        p.is_unit,
+        p.active
+    FROM core.products AS p
+    WHERE p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz
+    ORDER BY p.product_id, p.valid_from DESC, p.known_at DESC
+),
+
+known_lines AS MATERIALIZED (
+    SELECT
+        l.product_id,
+        l.customer_id,
+        l.order_id,
+        l.business_day,
+        %(as_of)s::date - l.business_day AS age_days,
+        (l.sales * 100)::bigint AS cents,
+        (l.retail_discount * 100)::bigint AS discount_cents,
+        CASE WHEN l.is_unit THEN l.quantity ELSE 0 END AS units
+    FROM core.order_lines AS l
+    INNER JOIN core.orders AS o ON l.order_id = o.order_id
+    WHERE
+        l.business_day <= %(as_of)s::date
+        AND l.ordered_at < %(end)s::timestamptz
+        AND o.known_at < %(end)s::timestamptz
+),
+
+sold AS (
+    SELECT
+        l.product_id,
+        MIN(l.business_day) AS first_sold_day,
+        MAX(l.business_day) AS last_sold_day,
+        SUM(l.units) FILTER (WHERE l.age_days < 28) AS units_4w,
+        SUM(l.units) FILTER (WHERE l.age_days < 91) AS units_13w,
+        SUM(l.cents) FILTER (WHERE l.age_days < 28) AS cents_4w,
+        SUM(l.cents) FILTER (WHERE l.age_days < 91) AS cents_13w,
+        SUM(l.discount_cents) FILTER (WHERE l.age_days < 91) AS discount_cents_13w
+    FROM known_lines AS l
+    GROUP BY l.product_id
+),
+
+bought AS (
+    SELECT
+        l.product_id,
+        l.customer_id,
+        COUNT(DISTINCT l.order_id) AS orders
+    FROM known_lines AS l
+    WHERE l.age_days < 91
+    GROUP BY l.product_id, l.customer_id
+),
+
+buyers AS (
+    SELECT
+        b.product_id,
+        COUNT(*) AS buyers_13w,
+        COUNT(*) FILTER (WHERE b.orders > 1) AS repeat_buyers_13w,
+        SUM(b.orders) AS orders_13w
+    FROM bought AS b
+    GROUP BY b.product_id
+),
+
+-- What the demo shop generates; another shop's are real, with the same columns.
+behaviour AS (
+    SELECT
+        e.product_id,
+        COUNT(*) FILTER (WHERE e.event_type = 'browse') AS browsed_13w,
+        COUNT(*) FILTER (WHERE e.event_type = 'cart') AS carted_13w,
+        COUNT(*) FILTER (WHERE e.event_type IN ('follow', 'wishlist')) AS followed_13w
+    FROM core.events AS e
+    WHERE
+        e.business_day <= %(as_of)s::date
+        AND e.occurred_at < %(end)s::timestamptz
+        AND %(as_of)s::date - e.business_day < 91
+    GROUP BY e.product_id
+),
+
+reviewed AS (
+    SELECT
+        r.product_id,
+        COUNT(*) AS reviews_total,
+        AVG(r.rating) AS rating_mean
+    FROM core.reviews AS r
+    WHERE r.business_day <= %(as_of)s::date AND r.written_at < %(end)s::timestamptz
+    GROUP BY r.product_id
+),
+
+population AS (
+    SELECT n.product_id FROM product_now AS n
+    UNION
+    SELECT s.product_id FROM sold AS s
+)
+
+SELECT
+    %(as_of)s::date AS as_of,
+    p.product_id,
+    n.department,
+    n.category,
+    n.type,
+    n.brand,
+    COALESCE(n.is_unit, true) AS is_unit,
+    COALESCE(n.active, true) AS active,
+    s.first_sold_day,
+    s.last_sold_day,
+    %(as_of)s::date - s.last_sold_day AS days_since_sold,
+    COALESCE(s.units_4w, 0)::double precision AS units_4w,
+    COALESCE(s.units_13w, 0)::double precision AS units_13w,
+    COALESCE(s.cents_4w, 0)::double precision / 100 AS sales_4w,
+    COALESCE(s.cents_13w, 0)::double precision / 100 AS sales_13w,
+    s.cents_13w::double precision / 100 / NULLIF(s.units_13w, 0)::double precision AS price_13w,
+    s.discount_cents_13w::double precision
+    / NULLIF(s.cents_13w + s.discount_cents_13w, 0)::double precision AS discount_share_13w,
+    COALESCE(b.buyers_13w, 0)::integer AS buyers_13w,
+    COALESCE(b.orders_13w, 0)::integer AS orders_13w,
+    b.repeat_buyers_13w::double precision / NULLIF(b.buyers_13w, 0) AS repeat_buyer_share_13w,
+    COALESCE(e.browsed_13w, 0)::integer AS browsed_13w,
+    COALESCE(e.carted_13w, 0)::integer AS carted_13w,
+    COALESCE(e.followed_13w, 0)::integer AS followed_13w,
+    COALESCE(r.reviews_total, 0)::integer AS reviews_total,
+    r.rating_mean::double precision AS rating_mean
+FROM population AS p
+LEFT JOIN product_now AS n ON p.product_id = n.product_id
+LEFT JOIN sold AS s ON p.product_id = s.product_id
+LEFT JOIN buyers AS b ON p.product_id = b.product_id
+LEFT JOIN behaviour AS e ON p.product_id = e.product_id
+LEFT JOIN reviewed AS r ON p.product_id = r.product_id

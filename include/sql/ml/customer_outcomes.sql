@@ -1,0 +1,38 @@
+-- Grain: one row per customer who ordered within horizon_days after the cut.
+-- Parameters: as_of (date, the cut), horizon_days. The first day counted is the day after the cut.
+-- Customers without a row bought nothing. Two equal orders count twice.
+WITH later_orders AS (
+    SELECT
+        o.order_id,
+        o.customer_id,
+        o.business_day,
+        o.business_day - %(as_of)s::date AS days_after
+    FROM core.orders AS o
+    WHERE
+        o.business_day > %(as_of)s::date
+        AND o.business_day <= %(as_of)s::date + %(horizon_days)s::integer
+),
+
+paid AS (
+    SELECT
+        l.order_id,
+        SUM((l.sales * 100)::bigint)::bigint AS cents
+    FROM core.order_lines AS l
+    WHERE
+        l.business_day > %(as_of)s::date
+        AND l.business_day <= %(as_of)s::date + %(horizon_days)s::integer
+    GROUP BY l.order_id
+)
+
+SELECT
+    o.customer_id,
+    SUM(COALESCE(p.cents, 0))::double precision / 100 AS spend,
+    SUM(COALESCE(p.cents, 0)) FILTER (WHERE o.days_after <= 28)::double precision / 100
+        AS spend_4w,
+    COUNT(*) AS orders,
+    COUNT(DISTINCT o.business_day) AS order_days,
+    MIN(o.days_after) AS days_to_next_order
+FROM later_orders AS o
+LEFT JOIN paid AS p ON o.order_id = p.order_id
+GROUP BY o.customer_id
+ORDER BY o.customer_id
