@@ -2,8 +2,8 @@
 
 What it does: takes the business day (and the look-back before it) from the shop's database into `raw`,
 sets bad rows aside with their reasons, and publishes `core`, one clean row per business thing.
-Normal: about a minute for a day, up to two for a year of history (parameter `since`). A day that the shop does not hold yet is
-skipped with the sentence "No data for this day".
+Normal: about a minute for a day, up to two for a year of history (parameter `since`). A day that the
+shop does not hold yet is skipped with the sentence "No data for ...".
 If it fails: safe to clear at any time; clear the first failed task with everything downstream. Nothing is
 published until a gate passes, so marketing keeps yesterday's tables. Customers are affected only by
 lateness.

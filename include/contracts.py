@@ -26,13 +26,17 @@ READERS = {
     "ops": ("regulars_console",),
 }
 
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Column(_Strict):
-    """One column. `run` columns say which run wrote a row and are no content of it; `keep` columns
-    are never changed once a row stands."""
+    """One column.
+
+    `run` columns say which run wrote a row and are no content of it; `keep` columns are never changed
+    once a row stands.
+    """
 
     name: str = Field(pattern=r"^[a-z_][a-z0-9_]*$")
     type: str = Field(
@@ -155,7 +159,9 @@ def load(schema: str, table: str) -> Contract:
         body = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - a safe loader
         return Contract(schema_name=schema, table=table, **body)
     except yaml.YAMLError as error:
-        raise BadInput(f"Expected YAML in include/sql/{schema}/{table}.yml, found {error}") from None
+        raise BadInput(
+            f"Expected YAML in include/sql/{schema}/{table}.yml, found {error}"
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the contract"
@@ -244,23 +250,27 @@ def _canonical(kind: str) -> str:
     return kind.replace("timestamp with time zone", "timestamptz").replace(", ", ",")
 
 
-def _migrate_table(conn: Connection, contract: Contract, standing: dict[str, str] | None) -> list[str]:
+def _migrate_table(
+    conn: Connection, contract: Contract, standing: dict[str, str] | None
+) -> list[str]:
     target = warehouse.qualified(contract.name)
     if standing is None:
         _run(conn, "CREATE TABLE {} ({})", target, column_list(contract, strict=True))
         for position, group in enumerate((*contract.unique, *contract.indexes)):
-            kind = "CREATE UNIQUE INDEX ON {} ({})" if position < len(contract.unique) else (
-                "CREATE INDEX ON {} ({})"
+            kind = (
+                "CREATE UNIQUE INDEX ON {} ({})"
+                if position < len(contract.unique)
+                else ("CREATE INDEX ON {} ({})")
             )
             _run(conn, kind, target, _names(group))
         if contract.partition and contract.keys[:1] != [contract.partition]:
             _run(conn, "CREATE INDEX ON {} ({})", target, pgsql.Identifier(contract.partition))
         _comment(conn, contract, contract.columns)
         return [f"created table {contract.name}"]
-    changes = []
+    changes: list[str] = []
     for column in contract.columns:
-        kind = standing.get(column.name)
-        if kind is None:
+        found = standing.get(column.name)
+        if found is None:
             _run(
                 conn,
                 "ALTER TABLE {} ADD COLUMN {} {}",
@@ -270,10 +280,10 @@ def _migrate_table(conn: Connection, contract: Contract, standing: dict[str, str
             )
             _comment(conn, contract, [column])
             changes.append(f"added column {contract.name}.{column.name}")
-        elif _canonical(kind) != _canonical(column.type):
+        elif _canonical(found) != _canonical(column.type):
             raise BadInput(
                 f"Expected {contract.name}.{column.name} to be {column.type} by its contract, found "
-                f"{kind} in the warehouse: a type is never changed silently; give the new form a new "
+                f"{found} in the warehouse: a type is never changed silently; give the new form a new "
                 "column name, or alter the table by hand."
             )
     return changes
@@ -389,7 +399,10 @@ def _table_page(contract: Contract) -> list[str]:
     lines += ["| column | type | what it is |", "|---|---|---|"]
     for column in contract.columns:
         marks = [column.description, f"Unit: {column.unit}." if column.unit else ""]
-        marks += ["*Personal data.*" if column.pii else "", "*Generated.*" if column.generated else ""]
+        marks += [
+            "*Personal data.*" if column.pii else "",
+            "*Generated.*" if column.generated else "",
+        ]
         lines.append(f"| `{column.name}` | {column.type} | {' '.join(filter(None, marks))} |")
     if contract.rejects:
         lines += ["", "Rows that go to quarantine:", ""]

@@ -11,7 +11,9 @@ from include.publication import Batch
 log = logging.getLogger(__name__)
 
 
-def gate(batch: Mapping[str, Any], rebuild: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, int]:
+def gate(
+    batch: Mapping[str, Any], rebuild: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, int]:
     """Audit a staged batch by its contracts and publish it; the rows of each table.
 
     Parameters

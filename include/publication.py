@@ -194,7 +194,8 @@ def publish(conn: Connection, batch: Batch, fence: int) -> dict[str, int]:
             _publish_table(conn, batch, contract)
             _record(conn, batch, contract)
         counts[contract.name] = warehouse.value(
-            conn, pgsql.SQL("SELECT count(*) FROM {}").format(_staged(batch, contract)).as_string(conn)
+            conn,
+            pgsql.SQL("SELECT count(*) FROM {}").format(_staged(batch, contract)).as_string(conn),
         )
     warehouse.execute(
         conn, "UPDATE ops.batches SET published_at = now() WHERE token = %(token)s", batch.params
@@ -216,7 +217,7 @@ def _publish_table(conn: Connection, batch: Batch, contract: Contract) -> None:
     if contract.write == "upsert":
         _upsert(conn, batch, contract, days=None)
         if contract.history:
-            _close_versions(conn, batch, contract)
+            _close_versions(conn, batch, contract, contract.history.key)
         return
     if contract.partition is None:
         _replace_whole(conn, batch, contract)
@@ -278,7 +279,9 @@ def _days_to_replace(conn: Connection, batch: Batch, contract: Contract) -> list
     ]
 
 
-def _insert(conn: Connection, contract: Contract, staged: pgsql.Composed, where: pgsql.Composable) -> None:
+def _insert(
+    conn: Connection, contract: Contract, staged: pgsql.Composed, where: pgsql.Composable
+) -> None:
     names = _list(contract.column_names)
     _execute(
         conn,
@@ -291,7 +294,9 @@ def _insert(conn: Connection, contract: Contract, staged: pgsql.Composed, where:
     )
 
 
-def _upsert(conn: Connection, batch: Batch, contract: Contract, days: Sequence[date] | None) -> None:
+def _upsert(
+    conn: Connection, batch: Batch, contract: Contract, days: Sequence[date] | None
+) -> None:
     """Insert by key, or change what differs; a row whose content stands is not touched.
 
     Where a table keeps only the newest version of a thing (`known_at` outside its key), an older
@@ -332,10 +337,8 @@ def _upsert(conn: Connection, batch: Batch, contract: Contract, days: Sequence[d
     )
 
 
-def _close_versions(conn: Connection, batch: Batch, contract: Contract) -> None:
+def _close_versions(conn: Connection, batch: Batch, contract: Contract, key: list[str]) -> None:
     """valid_to of each version is the next one's valid_from, for the keys the batch touched."""
-    assert contract.history is not None
-    key = contract.history.key
     _execute(
         conn,
         """
@@ -410,7 +413,9 @@ def _drop_older(conn: Connection, batch: Batch) -> None:
         )
 
 
-def content_hash(conn: Connection, contract: Contract, where: str = "true", params: Any = None) -> str:
+def content_hash(
+    conn: Connection, contract: Contract, where: str = "true", params: Any = None
+) -> str:
     """A hash of a table's content that depends neither on the order of rows nor on the runs."""
     if not contract.content:
         raise BadInput(f"Expected content columns in {contract.name}, found only run columns.")
@@ -437,7 +442,9 @@ def _list(names: Sequence[str]) -> pgsql.Composed:
 
 def _pairs(names: Sequence[str], template: str, joint: str) -> pgsql.Composed:
     """A template for each name, joined: `s.{0} = t.{0} AND ...`."""
-    return pgsql.SQL(joint).join(pgsql.SQL(template).format(pgsql.Identifier(name)) for name in names)
+    return pgsql.SQL(joint).join(
+        pgsql.SQL(template).format(pgsql.Identifier(name)) for name in names
+    )
 
 
 def _execute(

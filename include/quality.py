@@ -81,7 +81,9 @@ def _set_aside_rejects(conn: Connection, batch: Batch, contract: Contract) -> in
         return 0
     broken = " OR ".join(f"(({when}) IS TRUE)" for _, when in rules)
     reasons = ", ".join(f"CASE WHEN ({when}) IS TRUE THEN '{reason}' END" for reason, when in rules)
-    return _move_to_quarantine(conn, batch, contract, broken, f"array_remove(ARRAY[{reasons}], NULL)")
+    return _move_to_quarantine(
+        conn, batch, contract, broken, f"array_remove(ARRAY[{reasons}], NULL)"
+    )
 
 
 def _drop_duplicates(conn: Connection, batch: Batch, contract: Contract) -> tuple[int, int]:
@@ -95,7 +97,9 @@ def _drop_duplicates(conn: Connection, batch: Batch, contract: Contract) -> tupl
     )
     if doubled is None:
         return 0, 0
-    newest_first = "known_at DESC NULLS LAST, ctid DESC" if "known_at" in contract.content else "ctid DESC"
+    newest_first = (
+        "known_at DESC NULLS LAST, ctid DESC" if "known_at" in contract.content else "ctid DESC"
+    )
     content = f"ROW({_list(conn, contract.content)})::text"
     warehouse.execute(
         conn,
@@ -132,12 +136,13 @@ def _move_to_quarantine(
     """Rows of a staged table into the batch's quarantine; `where` and `reasons` are SQL of our own."""
     table = warehouse.qualified(batch.table(contract)).as_string(conn)
     quarantine = batch.table(contracts.load("quarantine", "rejected_rows"))
-    day = f'coalesce(t."{contract.partition}", %(as_of)s)' if contract.partition else "%(as_of)s::date"
-    key = f"concat_ws(' / ', {_list(conn, contract.keys)})" if contract.keys else "NULL"
-    payload = " || ".join(
-        f"jsonb_build_object({', '.join(f"'{name}', t.\"{name}\"" for name in names)})"
-        for names in _chunks(contract.content, 40)
+    day = (
+        f'coalesce(t."{contract.partition}", %(as_of)s)'
+        if contract.partition
+        else "%(as_of)s::date"
     )
+    key = f"concat_ws(' / ', {_list(conn, contract.keys)})" if contract.keys else "NULL"
+    payload = "to_jsonb(t) - %(run_columns)s::text[]"
     moved = warehouse.execute(
         conn,
         f"""
@@ -156,16 +161,15 @@ def _move_to_quarantine(
             business_day, row_key, reasons, payload
         FROM broken
         """,
-        batch.params | {"table": contract.name},
+        batch.params
+        | {
+            "table": contract.name,
+            "run_columns": [column.name for column in contract.columns if column.run],
+        },
     )
     if moved:
         warehouse.execute(conn, f"DELETE FROM {table} AS t WHERE {where}")
     return moved
-
-
-def _chunks(names: Sequence[str], size: int) -> list[Sequence[str]]:
-    """PostgreSQL takes at most 100 arguments in one call."""
-    return [names[start : start + size] for start in range(0, len(names), size)]
 
 
 def _list(conn: Connection, names: Sequence[str]) -> str:
@@ -175,7 +179,8 @@ def _list(conn: Connection, names: Sequence[str]) -> str:
 def _count(conn: Connection, table: str) -> int:
     return int(
         warehouse.value(
-            conn, pgsql.SQL("SELECT count(*) FROM {}").format(warehouse.qualified(table)).as_string(conn)
+            conn,
+            pgsql.SQL("SELECT count(*) FROM {}").format(warehouse.qualified(table)).as_string(conn),
         )
     )
 
@@ -256,14 +261,14 @@ def _expectations(batch: Batch, tables: Sequence[Contract]) -> list[Result]:
     import great_expectations as gx
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
     address = warehouse.url("warehouse").replace("postgresql://", "postgresql+psycopg2://")
+    joint = "&" if "?" in address else "?"
+    address = f"{address}{joint}options=-csearch_path%3D{batch.schema}"
     source = context.data_sources.add_postgres("warehouse", connection_string=address)
     results = []
     for contract in tables:
-        asset = source.add_table_asset(
-            contract.name, table_name=contract.table, schema_name=batch.schema
-        )
+        asset = source.add_table_asset(contract.name, table_name=contract.table)
         whole = asset.add_batch_definition_whole_table("all")
         suite = context.suites.add(gx.ExpectationSuite(name=contract.name))
         for check in contract.checks:
@@ -351,4 +356,3 @@ def store(conn: Connection, batch: Batch, fence: int, results: Sequence[Result])
             log.log(
                 logging.ERROR if result.severity == "critical" else logging.WARNING, result.message
             )
-

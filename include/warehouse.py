@@ -207,7 +207,7 @@ def _is_number(code: int) -> bool:
 def copy_frame(conn: Connection, data: "pd.DataFrame", table: str) -> int:
     """COPY a frame into an existing table, columns matched by name; the number of rows."""
     shaped = data.copy(deep=False)
-    for name in shaped.columns[shaped.dtypes == object]:
+    for name in shaped.select_dtypes(include="object").columns:
         if shaped[name].map(lambda cell: isinstance(cell, list | tuple | dict)).any():
             shaped[name] = shaped[name].map(_nested)
     with tempfile.SpooledTemporaryFile(

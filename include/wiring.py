@@ -62,9 +62,7 @@ def daily(timezone: str) -> CronPartitionTimetable:
 
 def woken_by(name: str) -> PartitionedAssetTimetable:
     """A run for each business day of an asset."""
-    return PartitionedAssetTimetable(
-        assets=asset(name), default_partition_mapper=IdentityMapper()
-    )
+    return PartitionedAssetTimetable(assets=asset(name), default_partition_mapper=IdentityMapper())
 
 
 def settings(doc: str | None, tier: Tier, *audiences: Audience, **more: Any) -> dict[str, Any]:

@@ -131,13 +131,17 @@ def _sources() -> Iterator[Contract]:
             log.info("Source %s is switched off in the policy.", contract.table)
 
 
-def _refuse_empty(shop: Connection, contract: Contract, statement: str, params: dict[str, Any]) -> None:
+def _refuse_empty(
+    shop: Connection, contract: Contract, statement: str, params: dict[str, Any]
+) -> None:
     """A window may hold nothing; a whole source table may not, unless its contract allows it."""
     if contract.may_be_empty:
         return
     ever = params | {"start": "-infinity", "end": "infinity"}
     query = warehouse.literal_query(shop, statement, ever)
-    if warehouse.value(shop, f"SELECT count(*) FROM (SELECT 1 FROM ({query}) AS q LIMIT 1) AS any_row"):
+    if warehouse.value(
+        shop, f"SELECT count(*) FROM (SELECT 1 FROM ({query}) AS q LIMIT 1) AS any_row"
+    ):
         return
     raise BadInput(
         f"Expected rows in the shop's table {contract.table}, found it empty: load it, or switch the "
@@ -145,7 +149,7 @@ def _refuse_empty(shop: Connection, contract: Contract, statement: str, params: 
     )
 
 
-class _source_errors:  # noqa: N801 - reads as a phrase in a with statement
+class _source_errors:
     """Turns what the shop's server says of a missing table, column or right into one sentence."""
 
     def __init__(self, table: str) -> None:
@@ -190,7 +194,9 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
         publication.stage(conn, batch, contracts.load("quarantine", "rejected_rows"))
         for name in CORE_ORDER:
             contract = contracts.load("core", name)
-            if contract.source is None or not settings.ingest.sources.get(_table_of(contract), True):
+            if contract.source is None or not settings.ingest.sources.get(
+                _table_of(contract), True
+            ):
                 continue
             counts[name] = _build_table(conn, batch, contract, params)
             log.info("Built core.%s: %s", name, counts[name])
