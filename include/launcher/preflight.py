@@ -54,9 +54,7 @@ SECRETS: Mapping[str, Rule] = {
     "REGULARS_UI_PASSWORD": _PASSWORD,
     "AIRFLOW_API_SECRET_KEY": _PASSWORD,
     # Airflow signs its tokens with HS512, whose key should be as long as its digest.
-    "AIRFLOW_JWT_SECRET": Rule(
-        r"\S{64,}", "64 or more characters", lambda: secrets.token_hex(64)
-    ),
+    "AIRFLOW_JWT_SECRET": Rule(r"\S{64,}", "64 or more characters", lambda: secrets.token_hex(64)),
     "AIRFLOW_FERNET_KEY": Rule(
         r"[A-Za-z0-9_-]{43}=",
         "32 bytes in URL-safe base64, 44 characters",
@@ -122,6 +120,7 @@ def write_env(folder: Path) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Check the environment, then become the command; 78 where something is wrong."""
     parser = argparse.ArgumentParser(prog="preflight", description=__doc__.splitlines()[0])
     parser.add_argument("--all", action="store_true", help="demand every secret of .env.example")
     parser.add_argument("--write-env", action="store_true", help="make .env with fresh secrets")
@@ -147,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return EX_CONFIG
     if options.command:
-        os.execvp(options.command[0], options.command)  # noqa: S606  the service's own command
+        os.execvp(options.command[0], options.command)
     return 0
 
 
