@@ -1,0 +1,217 @@
+"""Judge recommendation lists by what was bought in the following weeks, beside simple baselines.
+
+NDCG@n gives each hit 1 / log2(rank + 1) and divides by what a perfect list of the same length could
+have had; Recall@n is hits over everything bought. Items that no list could hold (never sold before)
+stay in the denominator. Every customer with history and at least one purchase counts once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from include.models.purchases import Catalogue, Floats, Ints, Purchases
+from include.models.recommend import (
+    HORIZON_DAYS,
+    Ranked,
+    Recommender,
+    Settings,
+    Snapshot,
+    best_per_group,
+)
+
+#: Half-life of the decayed repeat counts that serve as baseline.
+BASELINE_HALF_LIFE = 112
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What was bought after a cut, by customers with history: sorted keys customer * n_items + item."""
+
+    keys: Ints
+    customers: Ints
+    n_items: int
+
+    @classmethod
+    def after(cls, purchases: Purchases, now: Snapshot, until: int, *, new_only: bool) -> Truth:
+        """Purchases in (now.cut, until]; with `new_only`, only pairs never bought up to the cut."""
+        keys = purchases.pairs_between(now.cut, until)
+        known = np.unique(now.pair_customer)
+        keys = keys[np.isin(keys // now.n_items, known)]
+        if new_only:
+            keys = keys[now.pairs.find(keys) < 0]
+        return cls(keys, np.unique(keys // now.n_items), now.n_items)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Figures of each customer in `Truth.customers`, and the share of the catalogue shown."""
+
+    ndcg: Floats
+    recall: Floats
+    coverage: float
+
+
+def score(ranked: Ranked, truth: Truth, n: int = 10, sellable: int | None = None) -> Scores:
+    """NDCG@n and Recall@n of each customer with truth, and coverage.
+
+    Parameters
+    ----------
+    sellable : int, optional
+        Items that could have been shown; coverage is the share of them in at least one list.
+    """
+    top = ranked.rank < n
+    customer, item, rank = ranked.customer[top], ranked.item[top], ranked.rank[top]
+    at = np.searchsorted(truth.customers, customer)
+    inside = at < len(truth.customers)
+    inside[inside] &= truth.customers[at[inside]] == customer[inside]
+    shown = len(np.unique(item[inside]))
+    customer, item, rank, at = customer[inside], item[inside], rank[inside], at[inside]
+    hit = np.isin(customer * truth.n_items + item, truth.keys).astype(float)
+    size = len(truth.customers)
+    gain = np.bincount(at, weights=hit / np.log2(rank + 2), minlength=size)
+    hits = np.bincount(at, weights=hit, minlength=size)
+    wanted = np.bincount(
+        np.searchsorted(truth.customers, truth.keys // truth.n_items), minlength=size
+    )
+    best = np.r_[0.0, np.cumsum(1 / np.log2(np.arange(2, n + 2)))][np.minimum(wanted, n)]
+    return Scores(gain / best, hits / wanted, shown / max(sellable or truth.n_items, 1))
+
+
+def repeat_count(now: Snapshot, n: int) -> Ranked:
+    """Baseline: what each customer bought on most days."""
+    return _own(now, now.pairs.days.astype(float), n)
+
+
+def repeat_decay(now: Snapshot, n: int) -> Ranked:
+    """Baseline: the same, each day counting half after 112 days. The one that matters most."""
+    return _own(now, now.pairs.decayed[BASELINE_HALF_LIFE].astype(float), n)
+
+
+def _own(now: Snapshot, weight: Floats, n: int) -> Ranked:
+    ok = np.flatnonzero(now.catalogue.eligible[now.pair_item])
+    best, rank = best_per_group(now.pair_customer[ok], weight[ok], now.pair_item[ok], n)
+    rows = ok[best]
+    return Ranked(now.pair_customer[rows], now.pair_item[rows], weight[rows], rank)
+
+
+def popularity(now: Snapshot, n: int, *, new_only: bool) -> Ranked:
+    """Baseline: what most purchase days fell on, for everybody; with `new_only`, less one's own."""
+    purchase_days = np.bincount(
+        now.pair_item, weights=now.pairs.days, minlength=now.n_items
+    ).astype(float)
+    purchase_days[~now.catalogue.eligible] = 0
+    customers = np.unique(now.pair_customer)
+    most = int(now.items_known.max(initial=0)) if new_only else 0
+    order = np.lexsort((np.arange(now.n_items), -purchase_days))[: most + n]
+    order = order[purchase_days[order] > 0]
+    if not new_only:
+        return Ranked(
+            np.repeat(customers, len(order)),
+            np.tile(order, len(customers)),
+            np.tile(purchase_days[order], len(customers)),
+            np.tile(np.arange(len(order)), len(customers)),
+        )
+    parts: list[tuple[int, Ints]] = []
+    starts = np.searchsorted(now.pair_customer, customers)
+    ends = np.searchsorted(now.pair_customer, customers, side="right")
+    for customer, start, end in zip(customers.tolist(), starts, ends, strict=True):
+        known = end - start
+        ahead = order[: known + n]
+        parts.append((customer, ahead[~np.isin(ahead, now.pair_item[start:end])][:n]))
+    item = np.concatenate([p for _, p in parts]) if parts else np.empty(0, dtype=np.int64)
+    sizes = [len(p) for _, p in parts]
+    rank = np.concatenate([np.arange(s) for s in sizes]) if parts else item
+    return Ranked(np.repeat(customers, sizes), item, purchase_days[item], rank)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One figure beside one baseline's."""
+
+    metric: str
+    setting: str
+    ours: float
+    baseline: float
+    baseline_name: str
+    n: int
+
+
+def fit_and_judge(
+    purchases: Purchases, catalogue: Catalogue, anchor: int, settings: Settings
+) -> tuple[Recommender, list[Line]]:
+    """The recommender of an anchor day, and how one of four weeks earlier did on those four weeks.
+
+    The judged model has seen nothing of the weeks it is judged on. Where history is too short for
+    that, the list of figures is empty.
+    """
+    model = Recommender(settings)
+    cut = anchor - HORIZON_DAYS
+    try:
+        judged = Recommender(settings).fit(purchases, catalogue, cut)
+    except ValueError:
+        return model.fit(purchases, catalogue, anchor), []
+    lines = judge(judged, purchases, catalogue, cut, anchor)
+    return model.fit(purchases, catalogue, anchor, earlier=judged.als_), lines
+
+
+def judge(
+    model: Recommender, purchases: Purchases, catalogue: Catalogue, cut: int, until: int
+) -> list[Line]:
+    """Figures of a model's lists at `cut` on what was bought in (cut, until]."""
+    now = model.snapshot(purchases, catalogue, cut)
+    lines = []
+    for setting, ours, baselines in compared(model, now, model.settings.list_length):
+        truth = Truth.after(purchases, now, until, new_only=setting == "new")
+        if len(truth.customers) == 0:
+            continue
+        mine = score(ours, truth)
+        for name, ranked in baselines.items():
+            theirs = score(ranked, truth)
+            for metric, a, b in (
+                ("ndcg_at_10", mine.ndcg, theirs.ndcg),
+                ("recall_at_10", mine.recall, theirs.recall),
+            ):
+                mean_a, mean_b = float(a.mean()), float(b.mean())
+                lines.append(Line(metric, setting, mean_a, mean_b, name, len(truth.customers)))
+    return lines
+
+
+def compared(
+    model: Recommender, now: Snapshot, n: int
+) -> list[tuple[str, Ranked, dict[str, Ranked]]]:
+    """For `all` and for `new` purchases: our lists, and each baseline's."""
+    return [
+        (
+            "all",
+            model.blend(now, n),
+            {
+                "popularity": popularity(now, n, new_only=False),
+                "repeat_count": repeat_count(now, n),
+                "repeat_decay": repeat_decay(now, n),
+            },
+        ),
+        ("new", model.discover(now, n), {"popularity": popularity(now, n, new_only=True)}),
+    ]
+
+
+def interval(a: Floats, b: Floats, seed: int, rounds: int = 1000) -> dict[str, tuple[float, float]]:
+    """95% bootstrap intervals over customers: of mean(a), of mean(a) / mean(b), of mean(a - b)."""
+    generator = np.random.default_rng(seed)
+    ours = np.empty(rounds)
+    peer = np.empty(rounds)
+    for k in range(rounds):
+        chosen = generator.integers(0, len(a), len(a))
+        ours[k], peer[k] = a[chosen].mean(), b[chosen].mean()
+    ratio = np.divide(ours, peer, out=np.full(rounds, np.nan), where=peer > 0)
+
+    def ends(values: NDArray[Any]) -> tuple[float, float]:
+        if not np.isfinite(values).any():
+            return float("nan"), float("nan")
+        low, high = np.nanquantile(values, [0.025, 0.975])
+        return float(low), float(high)
+
+    return {"ours": ends(ours), "ratio": ends(ratio), "difference": ends(ours - peer)}

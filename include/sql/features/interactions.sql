@@ -1,0 +1,23 @@
+-- Grain: one row per customer, product and business day on which the customer bought the product.
+-- Parameters: as_of (date), "end" (timestamptz, first instant after as_of).
+-- Reads core only, and of core only what was known before the end of as_of. Fuel, coupon and
+-- miscellaneous items (is_unit = false) are no recommendation and stay out, and so do lines of neither
+-- money nor goods. Sums are of whole cents and exact, so they do not depend on the order of rows.
+SELECT
+    l.customer_id,
+    l.product_id,
+    l.business_day,
+    COUNT(DISTINCT l.order_id)::integer AS orders,
+    SUM(l.quantity)::double precision AS quantity,
+    SUM((l.sales * 100)::bigint)::double precision / 100 AS sales,
+    SUM((l.retail_discount * 100)::bigint)::double precision / 100 AS discount
+FROM core.order_lines AS l
+INNER JOIN core.orders AS o ON l.order_id = o.order_id
+WHERE
+    l.is_unit
+    AND (l.quantity > 0 OR l.sales > 0)
+    AND l.business_day <= %(as_of)s::date
+    AND l.ordered_at < %(end)s::timestamptz
+    AND o.known_at < %(end)s::timestamptz
+GROUP BY l.customer_id, l.product_id, l.business_day
+ORDER BY l.customer_id, l.product_id, l.business_day

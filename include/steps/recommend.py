@@ -1,0 +1,309 @@
+"""Train the recommender of an anchor day, and list products for every customer of a business day."""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from include import as_of, contracts, policy, warehouse
+from include.errors import BadInput
+from include.publication import Batch
+from include.warehouse import Connection
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from include.models.purchases import Catalogue, Purchases
+    from include.models.recommend import Recommender, Settings
+
+log = logging.getLogger(__name__)
+
+#: How the recommender is called in ml.models.
+KIND = "als"
+
+
+def settings() -> "Settings":
+    """The policy's part of how lists are made, over the tuned rest."""
+    from include.models.als import AlsSettings
+    from include.models.recommend import Settings
+
+    rules = policy.load()
+    asked = rules.recommendations
+    return Settings(
+        als=AlsSettings(
+            factors=asked.als.factors,
+            regularization=asked.als.regularization,
+            alpha=asked.als.alpha,
+            iterations=asked.als.iterations,
+            half_life_days=asked.half_life_days,
+            seed=rules.models.seed,
+        ),
+        list_length=asked.list_length,
+    )
+
+
+def _until(day: str) -> dict[str, Any]:
+    _, end = as_of.window(day, day, policy.load().shop.timezone)
+    return {"as_of": day, "end": end}
+
+
+def interactions(conn: Connection, day: str) -> "pd.DataFrame":
+    """What each customer had bought on which day by the end of `day`: features/interactions.sql."""
+    return warehouse.frame(conn, warehouse.sql("features/interactions"), _until(day))
+
+
+def catalogue(conn: Connection, day: str, level: str = "product") -> "Catalogue":
+    """The catalogue as of a day, by product or, coarser, by product type.
+
+    Only what is listed for sale and sold by the piece or pack is eligible for a list.
+    """
+    from include.models.purchases import Catalogue
+
+    products = warehouse.frame(conn, warehouse.sql("ml/recommendations_catalogue"), _until(day))
+    return Catalogue.from_frame(items(products, level))
+
+
+def items(products: "pd.DataFrame", level: str) -> "pd.DataFrame":
+    """Catalogue rows as items of a level: each product, or each product type."""
+    import pandas as pd
+
+    if level == "product":
+        return pd.DataFrame(
+            {
+                "item_id": products["product_id"],
+                "name": products["name"],
+                "group": products["type"],
+                "family": products["category"],
+                "maker": products["manufacturer_id"],
+                "eligible": products["active"] & products["is_unit"],
+            }
+        )
+    if level != "type":
+        raise BadInput(f"Expected the level product or type, found {level}.")
+    typed = products[products["type"].notna()]
+    first = typed.sort_values("product_id").groupby("type", sort=True)
+    kinds = first.agg(category=("category", "first"), eligible=("is_unit", "any")).reset_index()
+    return pd.DataFrame(
+        {
+            "item_id": kinds["type"],
+            "name": kinds["type"],
+            "group": kinds["category"],
+            "family": pd.Series([None] * len(kinds), dtype="str"),
+            "maker": pd.Series([None] * len(kinds), dtype="str"),
+            "eligible": kinds["eligible"],
+        }
+    )
+
+
+def anchor_of(day: str) -> str:
+    """The anchor day whose champion serves `day`: the newest one at or before it."""
+    rules = policy.load().models
+    days = (as_of.parse(day) - rules.anchor_start).days
+    if days < 0:
+        raise BadInput(
+            f"Expected a business day from {rules.anchor_start} on (models.anchor_start), found {day}."
+        )
+    return as_of.days_before(day, days % rules.anchor_every_days)
+
+
+def load_purchases(conn: Connection, day: str) -> "tuple[Purchases, Catalogue]":
+    """Purchases by product as of a day, and the catalogue they are coded by."""
+    from include.models.purchases import Purchases
+
+    known = catalogue(conn, day)
+    bought = Purchases.from_frame(interactions(conn, day), known)
+    if bought.unknown_rows:
+        log.warning(
+            "%s purchase rows are of products that the catalogue does not list; left out.",
+            f"{bought.unknown_rows:,}",
+        )
+    return bought, known
+
+
+def train(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """Fit the recommender of the batch's anchor day, unless it stands already, and stage it.
+
+    Its rows go into the batch's staged `ml.models` and `ml.backtests`, beside those of other models;
+    rows of an earlier try are taken out first.
+
+    Returns
+    -------
+    dict
+        The model's version, whether it was trained now, and the figures of its backtest.
+    """
+    opened = Batch.from_dict(batch)
+    anchor = anchor_of(opened.as_of)
+    models = contracts.load("ml", "models")
+    with warehouse.connect() as conn:
+        standing = champion(conn, opened.as_of)
+    if standing and standing[1] == anchor:
+        log.info("The recommender of %s stands: %s", anchor, standing[0])
+        return {"model_version": standing[0], "trained": False, "metrics": {}}
+    with warehouse.connect() as conn:
+        purchases, known = load_purchases(conn, anchor)
+    row, backtests = fit(purchases, known, anchor, settings())
+    with warehouse.connect() as conn:
+        table = opened.table(models)
+        warehouse.execute(conn, f"DELETE FROM {table} WHERE kind = %(kind)s", {"kind": KIND})
+        warehouse.copy_frame(conn, row, table)
+        table = opened.table(contracts.load("ml", "backtests"))
+        warehouse.execute(
+            conn,
+            f"DELETE FROM {table} WHERE model_version = %(version)s",
+            {"version": row["model_version"].iloc[0]},
+        )
+        if len(backtests):
+            warehouse.copy_frame(conn, backtests, table)
+    metrics = row["metrics"].iloc[0]
+    log.info("Trained %s: %s", row["model_version"].iloc[0], metrics)
+    return {"model_version": row["model_version"].iloc[0], "trained": True, "metrics": metrics}
+
+
+def fit(
+    purchases: "Purchases", known: "Catalogue", anchor: str, chosen: "Settings"
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """The recommender of an anchor day as a row of ml.models, and its backtest as rows of ml.backtests.
+
+    The backtest fits once more four weeks earlier and judges that model on the four weeks up to the
+    anchor, beside what most customers buy and what each customer bought most often.
+    """
+    import pandas as pd
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    from include.models import backtest, recommend
+    from include.models.purchases import one_day
+
+    day = one_day(anchor)
+    # Several tasks share few cores: threads that wait by spinning would slow all of them.
+    with threadpool_limits(1, user_api="blas"):
+        model, found = backtest.fit_and_judge(purchases, known, day, chosen)
+    artefact = model.to_bytes(known)
+    version = f"{KIND}-{anchor}-{hashlib.sha256(artefact).hexdigest()[:10]}"
+    cut = as_of.days_before(anchor, recommend.HORIZON_DAYS)
+    backtests = pd.DataFrame(
+        [
+            {
+                "model_version": version,
+                "anchor": anchor,
+                "cut": cut,
+                "metric": line.metric,
+                "setting": line.setting,
+                "ours": line.ours,
+                "baseline": line.baseline,
+                "baseline_name": line.baseline_name,
+                "n": line.n,
+            }
+            for line in found
+        ]
+    )
+    metrics = {f"{line.metric} {line.setting}": round(line.ours, 4) for line in found} | {
+        f"{line.metric} {line.setting} {line.baseline_name}": round(line.baseline, 4)
+        for line in found
+    }
+    row = pd.DataFrame(
+        {
+            "model_version": [version],
+            "kind": [KIND],
+            "anchor": [anchor],
+            "algorithm": ["implicit ALS with repeat and discover rankers"],
+            "is_champion": [True],
+            "manifest": [
+                {
+                    "settings": asdict(chosen),
+                    "customers": int(purchases.n_customers),
+                    "items": int(model.als_.known_.sum()),
+                    "purchase_days": len(purchases.day),
+                    "unknown_rows": purchases.unknown_rows,
+                    "repeat_weights": recommend.weights(model.repeat_),
+                    "discover_weights": recommend.weights(model.new_),
+                }
+            ],
+            "metrics": [metrics],
+            "artefact": ["\\x" + artefact.hex()],
+        }
+    )
+    return row, backtests
+
+
+def champion(conn: Connection, day: str) -> tuple[str, str] | None:
+    """Version and anchor of the recommender that serves a day, or None before the first one."""
+    found = warehouse.rows(
+        conn,
+        """
+        SELECT model_version, anchor FROM ml.models
+        WHERE kind = %(kind)s AND is_champion AND anchor <= %(day)s
+        ORDER BY anchor DESC, model_version LIMIT 1
+        """,
+        {"kind": KIND, "day": day},
+    )
+    return (found[0][0], found[0][1].isoformat()) if found else None
+
+
+def load_model(conn: Connection, day: str, known: "Catalogue") -> "tuple[str, Recommender]":
+    """The champion of a day, on the day's catalogue.
+
+    Raises
+    ------
+    BadInput
+        When none was trained at or before the day.
+    """
+    from include.models.recommend import Recommender
+
+    found = champion(conn, day)
+    if found is None:
+        raise BadInput(
+            f"Expected a trained recommender for {day}, found none: run regulars_models for the day first."
+        )
+    artefact = warehouse.value(
+        conn, "SELECT artefact FROM ml.models WHERE model_version = %(v)s", {"v": found[0]}
+    )
+    return found[0], Recommender.from_bytes(bytes(artefact), known, settings())
+
+
+def recommend(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """Stage both recommendation tables of the batch's day.
+
+    Returns
+    -------
+    dict
+        The batch, with the rows staged and the customers who have a list.
+    """
+    from include import publication
+    from include.models.recommend import lists
+
+    opened = Batch.from_dict(batch)
+    day = opened.as_of
+    with warehouse.connect() as conn:
+        purchases, known = load_purchases(conn, day)
+        version, model = load_model(conn, day, known)
+        people = warehouse.frame(conn, warehouse.sql("ml/recommendations_customers"), _until(day))
+    people = people.sort_values("customer_id", ignore_index=True)
+    regions = dict(zip(people["customer_id"], people["region"].fillna(""), strict=True))
+    now = model.snapshot(purchases, known, _number(day))
+    found = lists(
+        model, now, people["customer_id"].to_numpy(dtype="U"), regions, model.settings.list_length
+    )
+    found = found.assign(
+        as_of=day,
+        model_version=version,
+        external_id=found["customer_id"].map(people.set_index("customer_id")["external_id"]),
+        policy_hash=policy.load().hash,
+    )
+    counts = {}
+    with warehouse.connect() as conn:
+        for schema, table in (("ml", "recommendations"), ("marketing", "product_recommendations")):
+            contract = contracts.load(schema, table)
+            staged = publication.stage(conn, opened, contract)
+            counts[table] = warehouse.copy_frame(conn, found[contract.content], staged)
+    log.info("Listed products for %s customers: %s", f"{found['customer_id'].nunique():,}", counts)
+    return dict(batch) | {
+        "recommended_customers": int(found["customer_id"].nunique()),
+        "recommendation_rows": counts,
+    }
+
+
+def _number(day: str) -> int:
+    from include.models.purchases import one_day
+
+    return one_day(day)
