@@ -22,7 +22,7 @@ from airflow.sdk import (
 
 from include import as_of
 from include.errors import BadInput, Superseded
-from include.notify import run_failed
+from include.notify import run_failed, task_failed
 
 #: The datasets that wake one another; the address of an asset never holds a host or a port.
 DATASETS = ("core", "features", "champions", "scores", "stock_priorities", "decisions")
@@ -87,6 +87,7 @@ def settings(doc: str | None, tier: Tier, *audiences: Audience, **more: Any) -> 
         "on_failure_callback": run_failed,
         "params": params | more.pop("params", {}),
         "default_args": {
+            "on_failure_callback": task_failed,
             "retries": 2,
             "retry_delay": timedelta(seconds=20),
             "retry_policy": ExceptionRetryPolicy(
