@@ -1,0 +1,181 @@
+"""How good predictions are: metrics over arrays, and their bootstrap intervals over customers.
+
+Every function takes the truth first and the score second, as one-dimensional arrays of one length, and
+returns a float; where a metric has no meaning (one class only, no spend at all) it returns NaN.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+from sklearn import metrics
+
+Array = npt.NDArray[np.float64]
+Metric = Callable[[Array, Array], float]
+
+#: Bins of the calibration error, each with the same number of customers.
+CALIBRATION_BINS = 10
+
+
+def top_share(amounts: Array, share: float) -> npt.NDArray[np.int64]:
+    """1 for the top `share` of customers by amount, 0 for the others.
+
+    Customers level with the last one that fits are in as well, so equal customers are never split;
+    a customer without any spend is never in.
+    """
+    wanted = round(share * len(amounts))
+    if wanted < 1:
+        return np.zeros(len(amounts), dtype=np.int64)
+    line = np.sort(amounts)[::-1][wanted - 1]
+    return ((amounts >= line) & (amounts > 0)).astype(np.int64)
+
+
+def roc_auc(truth: Array, score: Array) -> float:
+    """Chance that a positive scores above a negative, ties counting half."""
+    if len(np.unique(truth)) < 2:
+        return float("nan")
+    return float(metrics.roc_auc_score(truth, score))
+
+
+def pr_auc(truth: Array, score: Array) -> float:
+    """Area under precision over recall (average precision)."""
+    if not truth.any():
+        return float("nan")
+    return float(metrics.average_precision_score(truth, score))
+
+
+def lift_top_decile(truth: Array, score: Array) -> float:
+    """Share of positives in the tenth with the highest scores, over their share in all."""
+    if not truth.any():
+        return float("nan")
+    best = np.argsort(-score, kind="stable")[: max(1, round(len(score) / 10))]
+    return float(truth[best].mean() / truth.mean())
+
+
+def ece(truth: Array, probability: Array) -> float:
+    """Expected calibration error over ten bins of equal count.
+
+    Naeini, Cooper and Hauskrecht (2015): the mean over customers of |share of positives - mean
+    probability| of the bin.
+    """
+    order = np.argsort(probability, kind="stable")
+    bins = np.array_split(order, min(CALIBRATION_BINS, len(order)))
+    gaps = [len(b) * abs(truth[b].mean() - probability[b].mean()) for b in bins]
+    return float(np.sum(gaps) / len(order))
+
+
+def brier(truth: Array, probability: Array) -> float:
+    """Mean squared error of a probability (Brier 1950)."""
+    return float(np.mean((truth - probability) ** 2))
+
+
+def mae(truth: Array, predicted: Array) -> float:
+    """Mean absolute error, in the unit of the truth."""
+    return float(np.mean(np.abs(truth - predicted)))
+
+
+def wape(truth: Array, predicted: Array) -> float:
+    """Sum of absolute errors over the sum of the truth."""
+    total = float(np.sum(truth))
+    return float(np.sum(np.abs(truth - predicted)) / total) if total else float("nan")
+
+
+def bias(truth: Array, predicted: Array) -> float:
+    """How far the predicted total is off, as a share of the true total; negative is too low."""
+    total = float(np.sum(truth))
+    return float(np.sum(predicted) / total - 1) if total else float("nan")
+
+
+def spearman(truth: Array, score: Array) -> float:
+    """Rank correlation."""
+    if len(np.unique(truth)) < 2 or len(np.unique(score)) < 2:
+        return float("nan")
+    return float(stats.spearmanr(truth, score).statistic)
+
+
+def gini(truth: Array, score: Array) -> float:
+    """Normalised Gini: spend captured in the order of the score, 1 for the perfect order.
+
+    Customers with equal scores share their spend equally, so that their order does not matter.
+    """
+    best = _captured(truth, truth)
+    return float(_captured(truth, score) / best) if best else float("nan")
+
+
+def _captured(truth: Array, score: Array) -> float:
+    total = truth.sum()
+    if not total:
+        return 0.0
+    order = np.argsort(-score, kind="stable")
+    _, group, size = np.unique(-score[order], return_inverse=True, return_counts=True)
+    shared = np.bincount(group, weights=truth[order])[group] / size[group]
+    n = len(truth)
+    return float(np.cumsum(shared).sum() / total / n - (n + 1) / (2 * n))
+
+
+def coverage(truth: Array, low: Array, high: Array) -> float:
+    """Share of customers whose truth lies within [low, high]."""
+    return float(np.mean((truth >= low) & (truth <= high)))
+
+
+def coverage_by_decile(truth: Array, low: Array, high: Array, score: Array) -> list[float]:
+    """Coverage within each tenth of customers by score, the best tenth first."""
+    order = np.argsort(-score, kind="stable")
+    return [coverage(truth[b], low[b], high[b]) for b in np.array_split(order, 10)]
+
+
+def captured_by_decile(truth: Array, score: Array) -> list[float]:
+    """Share of all spend that lies in each tenth of customers by score, the best tenth first."""
+    order = np.argsort(-score, kind="stable")
+    total = truth.sum() or 1.0
+    return [float(truth[b].sum() / total) for b in np.array_split(order, 10)]
+
+
+def misjudged(truth: Array, score: Array) -> float:
+    """Share of customers on the wrong side of the line when as many are called high as truly are."""
+    called = np.zeros(len(score))
+    called[np.argsort(-score, kind="stable")[: int(truth.sum())]] = 1
+    return float(np.mean(called != truth))
+
+
+CLASSIFICATION: Mapping[str, Metric] = {
+    "roc_auc": roc_auc,
+    "pr_auc": pr_auc,
+    "lift_top_decile": lift_top_decile,
+    "ece": ece,
+    "brier": brier,
+    "misjudged": misjudged,
+}
+
+SPEND: Mapping[str, Metric] = {
+    "mae": mae,
+    "wape": wape,
+    "gini": gini,
+    "spearman": spearman,
+    "bias": bias,
+}
+
+
+def bootstrap(
+    statistic: Callable[[npt.NDArray[np.int64]], float],
+    n: int,
+    *,
+    seed: int,
+    repeats: int = 200,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Percentile interval of a statistic over customers drawn with replacement (Efron 1979).
+
+    Parameters
+    ----------
+    statistic
+        Takes the positions of the customers drawn, so that a difference of two models is paired.
+    n
+        Number of customers.
+    """
+    random = np.random.default_rng(seed)
+    drawn = np.array([statistic(random.integers(0, n, n)) for _ in range(repeats)])
+    tail = (1 - level) / 2
+    low, high = np.nanquantile(drawn, [tail, 1 - tail])
+    return float(low), float(high)
