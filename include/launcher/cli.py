@@ -1,50 +1,281 @@
-"""The commands of `bin/regulars`."""
+"""Regulars: which customers will be worth the most, and what to send each of them.
+
+State (servers, logs, secrets) lives in .regulars, or in the folder named by REGULARS_HOME.
+"""
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from include.errors import RegularsError
 from include.launcher.connections import embedded, environment
 from include.launcher.server import Server
-from include.launcher.state import State
+from include.launcher.state import ROOT, State, is_same, wait_until
+
+Command = Callable[[argparse.Namespace, list[str]], int]
+
+#: How long `down` waits for the command that holds the servers to end in order.
+DOWN_SECONDS = 60.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
-    options, rest = parser().parse_known_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options, rest = parser().parse_known_args(given)
+    if rest and not options.passes_on:
+        parser().error(f"unrecognised: {' '.join(rest)}")
+    if options.passes_on:
+        # Whatever follows the command is the other program's, in its own order.
+        rest = given[1:]
     try:
         return int(options.run(options, rest))
     except RegularsError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
         return 130
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="bin/regulars", description=__doc__)
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-
-    psql = commands.add_parser(
-        "psql",
-        add_help=False,
-        help="open the warehouse; further arguments go to psql (-U regulars_marketing, -d shop, ...)",
+    top = argparse.ArgumentParser(
+        prog="bin/regulars",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    psql.set_defaults(run=open_psql)
+    commands = top.add_subparsers(required=True, metavar="COMMAND", dest="command")
 
-    run = commands.add_parser(
+    def add(
+        name: str, run: Command, sentence: str, *, passes_on: bool = False
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name, help=sentence, description=sentence, add_help=not passes_on
+        )
+        command.set_defaults(run=run, passes_on=passes_on)
+        return command
+
+    demo = add(
+        "demo",
+        run_demo,
+        "Set everything up on this machine, run the chain for one day of the real demo shop "
+        "through Airflow's scheduler, and show what came out.",
+    )
+    demo.add_argument(
+        "--exit", action="store_true", help="stop everything at the end; otherwise the UI stays up"
+    )
+    demo.add_argument("--again", action="store_true", help="run the day again, though it was run")
+
+    add(
+        "test",
+        run_tests,
+        "Run the tests (--all: the long ones too); further arguments go to pytest.",
+        passes_on=True,
+    )
+
+    up = add("up", bring_up, "Start PostgreSQL and Airflow, and leave them running.")
+    up.add_argument(
+        "--foreground", action="store_true", help="stay, show what happens, and stop at Ctrl-C"
+    )
+    add("down", bring_down, "Stop what `up` or `demo` started.")
+
+    add(
         "run",
-        add_help=False,
-        help="run Python inside the environment: run PATH ARGS, run -m MODULE",
+        run_python,
+        "Run Python inside the environment, with the connections: run PATH ARGS, run -m MODULE.",
+        passes_on=True,
     )
-    run.set_defaults(run=run_python)
+    bench = add("bench", run_bench, "Measure one claim, or all: one JSON object a line.")
+    bench.set_defaults(passes_on=True)
+    add(
+        "psql",
+        open_psql,
+        "Open the warehouse; further arguments go to psql (-U regulars_marketing, -d shop, ...).",
+        passes_on=True,
+    )
+
+    report = add("report", write_report, "Write what a day came to as one HTML file.")
+    report.add_argument("path", nargs="?", type=Path, help="where to (default: report.html)")
+
+    add(
+        "policy",
+        check_policy,
+        "Check the policy, or preview who would gain or lose what: policy check|preview [FILE].",
+        passes_on=True,
+    )
+    pause = add("pause-sends", pause_sends, "Stop every send at once, until --off.")
+    pause.add_argument("--off", action="store_true", help="send again")
+    pause.add_argument("--note", help="why, for those who look later")
     return top
+
+
+def run_demo(options: argparse.Namespace, _: list[str]) -> int:
+    """Run the demo."""
+    from include.launcher import demo
+
+    return demo.run(leave=options.exit, again=options.again)
+
+
+def run_tests(_: argparse.Namespace, rest: list[str]) -> int:
+    """Run pytest; the long tests only when asked for."""
+    if not shutil.which("chromium"):
+        install_chromium()
+    everything = "--all" in rest
+    given = [text for text in rest if text != "--all"]
+    chosen = [] if everything else ["-m", "not slow"]
+    # The tests have servers and folders of their own, wherever this machine's state is.
+    env = {name: text for name, text in os.environ.items() if name != "REGULARS_HOME"}
+    return attend([sys.executable, "-m", "pytest", *chosen, *given], env, cwd=ROOT)
+
+
+def install_chromium() -> None:
+    """Install the browser where that is ours to do: as root on a machine with apt."""
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        print("Installing Chromium for the browser tests", file=sys.stderr, flush=True)
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for command in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
+            subprocess.run(
+                ["apt-get", "--quiet", "--quiet", *command],
+                env=env,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+    if not shutil.which("chromium"):
+        print(
+            "Expected Chromium for the browser tests, found none, so they will fail: install it "
+            "(Debian: sudo apt-get install chromium).",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def bring_up(options: argparse.Namespace, _: list[str]) -> int:
+    """Start the servers, here or in the background."""
+    return stay_up() if options.foreground else up_in_background()
+
+
+def stay_up() -> int:
+    """Start the servers and see after them until the end."""
+    from include import contracts, warehouse
+    from include.launcher.platform import platform
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    with platform("up", say) as held:
+        os.environ["REGULARS_HOME"] = str(held.state.home)
+        say("Bringing the warehouse up to date")
+        with warehouse.connect() as conn:
+            contracts.migrate(conn)
+        say("Starting Airflow")
+        held.airflow.migrate()
+        held.airflow.start()
+        say(f"Airflow is healthy after {held.airflow.wait():.0f} s")
+        held.state.write("up.json", {"pid": os.getpid(), "where": held.where()})
+        say(held.where())
+        try:
+            held.stay()
+        finally:
+            (held.state.home / "up.json").unlink(missing_ok=True)
+    return 0
+
+
+def up_in_background() -> int:
+    """Start the servers in a process of their own, and wait until they are healthy."""
+    state = State()
+    if holder := state.holder():
+        known = state.read("up.json")
+        if known.get("pid") == holder["pid"]:
+            print(f"It is up already (pid {holder['pid']}).\n{known['where']}")
+            return 0
+    log = state.logs / "up.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "include.launcher.cli", "up", "--foreground"],
+            env={**os.environ, "REGULARS_HOME": str(state.home)},
+            cwd=state.home,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    shown = 0
+    while True:
+        lines = log.read_text(errors="replace").splitlines()
+        code = process.poll()
+        for line in lines[shown:]:
+            print(line, file=sys.stderr if code else sys.stdout, flush=True)
+        shown = len(lines)
+        if code is not None:
+            return code or 1
+        if state.read("up.json").get("pid") == process.pid:
+            print("It stays up; `bin/regulars down` stops it.")
+            return 0
+        time.sleep(0.2)
+
+
+def bring_down(_: argparse.Namespace, __: list[str]) -> int:
+    """End the command that holds the servers, and whatever a killed one left."""
+    from include.launcher.airflow import end_leftovers
+
+    state = State()
+    holder = state.holder()
+    if holder:
+        os.kill(holder["pid"], signal.SIGTERM)
+        if not wait_until(lambda: not is_same(holder), DOWN_SECONDS):
+            raise RegularsError(
+                f"Expected `bin/regulars {holder['command']}` (pid {holder['pid']}) to end within "
+                f"{DOWN_SECONDS:.0f} s, found it still there: end it with `kill -9 {holder['pid']}`, "
+                "then run `bin/regulars down` again."
+            )
+    with state.hold("down"):
+        left = end_leftovers(state)
+        stopped = Server(state).stop_unused()
+    was = [holder["command"]] if holder else []
+    if was or left:
+        print(f"Stopped: {', '.join([*was, *left])}.")
+    else:
+        print("Nothing was running.")
+    if not stopped:
+        print("PostgreSQL stays up for another command that uses it (psql, run, ...).")
+    return 0
+
+
+def run_python(_: argparse.Namespace, rest: list[str]) -> int:
+    """Run Python with the project, its connections and the server at hand."""
+    if not rest:
+        raise RegularsError("Expected `run PATH ARGS` or `run -m MODULE ARGS`, found nothing.")
+    state = State()
+    with embedded(state):
+        return attend([sys.executable, *rest], environment(state))
+
+
+def run_bench(_: argparse.Namespace, rest: list[str]) -> int:
+    """Run one script of benchmarks/, or all of them; the worst exit code."""
+    known = sorted(path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py"))
+    if rest and rest[0] in ("-h", "--help"):
+        print(f"usage: bin/regulars bench [NAME [ARGS]], NAME one of {', '.join(known)}")
+        return 0
+    if rest and rest[0] not in known:
+        raise RegularsError(f"Expected one of {', '.join(known)}, found the bench '{rest[0]}'.")
+    state = State()
+    with embedded(state):
+        codes = [
+            attend(
+                [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), *rest[1:]],
+                environment(state),
+            )
+            for name in (rest[:1] or known)
+        ]
+    return max(codes, default=0)
 
 
 def open_psql(_: argparse.Namespace, rest: list[str]) -> int:
@@ -62,14 +293,59 @@ def open_psql(_: argparse.Namespace, rest: list[str]) -> int:
         return attend([Server(state).binary("psql"), *rest], {**os.environ, **login})
 
 
-def run_python(_: argparse.Namespace, rest: list[str]) -> int:
-    """Run Python with the project, its connections and the server at hand."""
+def write_report(options: argparse.Namespace, _: list[str]) -> int:
+    """Write the report."""
+    from include import report
+
+    path = (options.path or Path("report.html")).resolve()
     state = State()
     with embedded(state):
-        return attend([sys.executable, *rest], environment(state))
+        os.environ["REGULARS_HOME"] = str(state.home)
+        report.write(path)
+    print(f"Wrote {path}")
+    return 0
 
 
-def attend(command: list[str], env: dict[str, str]) -> int:
+def check_policy(_: argparse.Namespace, rest: list[str]) -> int:
+    """Check the policy by itself, or preview it against the warehouse."""
+    from include import policy
+
+    if rest[:1] != ["preview"]:
+        return policy.main(rest)
+    state = State()
+    with embedded(state):
+        os.environ["REGULARS_HOME"] = str(state.home)
+        return policy.main(rest)
+
+
+def pause_sends(options: argparse.Namespace, _: list[str]) -> int:
+    """Throw the switch that every claim of delivery looks at."""
+    from include import warehouse
+
+    state = State()
+    with embedded(state):
+        os.environ["REGULARS_HOME"] = str(state.home)
+        with warehouse.connect() as conn:
+            if warehouse.value(conn, "SELECT to_regclass('ops.switches')") is None:
+                raise RegularsError(
+                    "Expected a warehouse with the table ops.switches, found none: run "
+                    "`bin/regulars demo` or `bin/regulars up` first."
+                )
+            warehouse.execute(
+                conn,
+                """
+                INSERT INTO ops.switches (key, value, note, changed_at)
+                VALUES ('pause_sends', %(value)s, %(note)s, now())
+                ON CONFLICT (key) DO UPDATE SET
+                    value = excluded.value, note = excluded.note, changed_at = excluded.changed_at
+                """,
+                {"value": not options.off, "note": options.note},
+            )
+    print("Sends go out again." if options.off else "Sends are paused: no message is claimed.")
+    return 0
+
+
+def attend(command: list[str], env: dict[str, str], cwd: Path | None = None) -> int:
     """Run a command in the foreground; its exit code.
 
     Ctrl-C is the command's own to answer: psql, for one, only gives up its query.
@@ -79,6 +355,7 @@ def attend(command: list[str], env: dict[str, str]) -> int:
         return subprocess.call(
             command,
             env=env,
+            cwd=cwd,
             preexec_fn=lambda: signal.signal(signal.SIGINT, before),
         )
     finally:

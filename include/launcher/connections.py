@@ -29,6 +29,8 @@ def embedded(state: State) -> Iterator[dict[str, str]]:
                 urls = databases.prepare(server.admin_url(), passwords)
                 state.write("pgpass", passwords_file([*urls.values(), server.admin_url()]))
                 state.write("connections.json", urls)
+            if not (state.home / "pseudonym.key").exists():
+                state.write("pseudonym.key", state.secret("pseudonym", 32) + "\n")
         yield urls
 
 

@@ -164,7 +164,7 @@ def is_same(row: dict[str, Any]) -> bool:
         return False
 
 
-def end_processes(rows: Collection[dict[str, Any]], home: Path, grace: float = 20.0) -> list[int]:
+def end_processes(rows: Collection[dict[str, Any]], home: Path, grace: float = 6.0) -> list[int]:
     """End recorded processes and all that they started: asked first, forced after `grace` seconds.
 
     Every recorded process leads a session of its own, so what it started is found by that session

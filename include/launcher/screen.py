@@ -1,0 +1,110 @@
+"""What is running and how far it is: a table that moves on a terminal, lines elsewhere."""
+
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+MARKS = {"waiting": " ", "running": ">", "done": "✓", "failed": "✗"}
+
+
+@dataclass
+class Line:
+    """One piece of work."""
+
+    state: str = "waiting"
+    detail: str = ""
+    started: float | None = None
+    seconds: float | None = None
+
+
+@dataclass
+class Screen:
+    """The work in order, and its progress.
+
+    Parameters
+    ----------
+    names
+        Every piece of work, in the order in which it is shown.
+    console
+        Where it is shown.
+    """
+
+    names: tuple[str, ...]
+    console: Console = field(default_factory=lambda: Console(highlight=False))
+
+    def __post_init__(self) -> None:
+        self._lines = {name: Line() for name in self.names}
+        self._begun = time.monotonic()
+        self._lock = threading.Lock()
+        self._live: Live | None = None
+
+    def __enter__(self) -> "Screen":
+        if self.console.is_terminal:
+            self._live = Live(
+                get_renderable=self._table, console=self.console, refresh_per_second=4
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    def show(self, name: str, state: str, detail: str = "", seconds: float | None = None) -> None:
+        """Say how a piece of work stands; nothing is printed when that is known already.
+
+        Parameters
+        ----------
+        name
+            One of `names`.
+        state
+            waiting, running, done or failed.
+        detail
+            What it is doing, or what came out.
+        seconds
+            How long it took, where that was measured elsewhere.
+        """
+        with self._lock:
+            line = self._lines[name]
+            if (line.state, line.detail) == (state, detail):
+                return
+            now = time.monotonic()
+            if state != "waiting" and line.started is None:
+                line.started = now
+            if state in ("done", "failed"):
+                line.seconds = seconds if seconds is not None else now - (line.started or now)
+            line.state, line.detail = state, detail
+            if self._live is None:
+                took = f" ({line.seconds:.0f} s)" if line.seconds is not None else ""
+                text = ": ".join(filter(None, [f"{name} {state}{took}", detail]))
+                self.console.print(f"[{now - self._begun:4.0f} s] {text}", markup=False)
+                sys.stdout.flush()
+
+    def _table(self) -> Table:
+        now = time.monotonic()
+        table = Table.grid(padding=(0, 2))
+        with self._lock:
+            for name, line in self._lines.items():
+                took = line.seconds
+                if took is None and line.started is not None:
+                    took = now - line.started
+                table.add_row(
+                    MARKS[line.state],
+                    name,
+                    f"{took:.0f} s" if took is not None else "",
+                    line.detail,
+                )
+        table.add_row("", "", f"{now - self._begun:.0f} s", "in all")
+        return table

@@ -1,0 +1,132 @@
+"""What the demo ends with: the marketing tables as marketing sees them, the models, the times."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from include import contracts, warehouse
+from include.contracts import Contract
+from include.launcher.api import Run
+
+#: Rows of a table that are shown.
+SAMPLE = 3
+#: Characters that a line may take where the output is no terminal.
+WIDTH = 132
+#: What tells a reader of a sample nothing.
+PLUMBING = {"as_of", "customer_id", "policy_hash", "model_version", "trigger_id", "message_id"}
+
+
+def show(console: Console, day: str) -> None:
+    """Print the marketing tables, read as the role marketing has, and the models' quality."""
+    with warehouse.connect("warehouse_marketing") as conn:
+        role = warehouse.value(conn, "SELECT current_user")
+        console.print(f"\nWhat marketing reads for {day} (as the role {role}):")
+        for contract in contracts.all_contracts():
+            if contract.schema_name == "marketing" and not contract.view:
+                _show_table(console, conn, contract)
+    with warehouse.connect() as conn:
+        _show_models(console, conn)
+
+
+def show_times(console: Console, runs: Sequence[Run], seconds: float, peak: int) -> None:
+    """Print how long each DAG took, the whole, and the memory of all processes at their peak."""
+    table = Table(title="How long it took", title_justify="left", box=None, pad_edge=False)
+    table.add_column("DAG")
+    table.add_column("seconds", justify="right")
+    for run in runs:
+        table.add_row(run.dag, f"{run.seconds:.1f}" if run.seconds is not None else "-")
+    console.print()
+    console.print(table)
+    console.print(
+        f"In all {seconds:.0f} s; peak memory {peak / 2**30:.2f} GiB (summed PSS of the launcher, "
+        "PostgreSQL and Airflow)."
+    )
+
+
+def _show_table(console: Console, conn: warehouse.Connection, contract: Contract) -> None:
+    name = contract.name
+    total = warehouse.value(conn, f"SELECT count(*) FROM {name}")
+    columns = [
+        column
+        for column in contract.content
+        if column not in PLUMBING and not _is_wide(contract, column)
+    ]
+    source = f"marketing.current_{contract.table}" if contract.current else name
+    found = warehouse.rows(conn, f"SELECT {', '.join(columns)} FROM {source} LIMIT {SAMPLE}")
+    console.print(f"\n{name}: {total:,} rows. {contract.description}", markup=False)
+    if not found:
+        return
+    cells = [[plain(value) for value in row] for row in found]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    room = console.width if console.is_terminal else WIDTH
+    for index in _fitting(columns, cells, room):
+        table.add_column(columns[index], no_wrap=True)
+    shown = len(table.columns)
+    for row in cells:
+        table.add_row(*row[:shown])
+    console.print(table, markup=False, width=room)
+
+
+def _is_wide(contract: Contract, column: str) -> bool:
+    return contract.column(column).type in ("jsonb", "bytea")
+
+
+def _fitting(columns: list[str], cells: list[list[str]], room: int) -> range:
+    """The first columns that fit side by side, and at least one."""
+    used = 0
+    for index, column in enumerate(columns):
+        used += max(len(column), *(len(row[index]) for row in cells)) + 2
+        if used > room and index:
+            return range(index)
+    return range(len(columns))
+
+
+def _show_models(console: Console, conn: warehouse.Connection) -> None:
+    found = warehouse.rows(
+        conn,
+        """
+        SELECT m.kind, m.algorithm, b.setting, b.metric, b.ours, b.baseline, b.baseline_name, b.cut, b.n
+        FROM ml.backtests AS b
+        JOIN ml.models AS m USING (model_version)
+        WHERE m.is_champion
+        ORDER BY m.kind, m.anchor DESC, b.setting, b.metric
+        """,
+    )
+    console.print("\nHow good the models are, on a later period whose truth was known by the day:")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in (
+        "model",
+        "algorithm",
+        "setting",
+        "metric",
+        "ours",
+        "baseline",
+        "which",
+        "cut",
+        "n",
+    ):
+        table.add_column(title)
+    for row in found:
+        table.add_row(*map(plain, row))
+    console.print(table if found else "  none were trained", markup=False)
+
+
+def plain(value: Any) -> str:
+    """A value as a reader wants it: short, and the same on every machine."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float | Decimal):
+        return f"{value:,.3f}".rstrip("0").rstrip(".")
+    if isinstance(value, list):
+        return ", ".join(map(plain, value))
+    return str(value).replace("\n", " ")[:48]
