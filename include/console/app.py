@@ -10,14 +10,10 @@ from fastapi import Depends, FastAPI, HTTPException, Path, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 from psycopg2 import errors
 
-from include import warehouse
 from include.console import data, view
 from include.errors import RegularsError
 
 log = logging.getLogger(__name__)
-
-#: The connection of a role that may read `marketing` and `ops`, and nothing else.
-CONNECTION = "warehouse_console"
 
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -74,7 +70,7 @@ def _page(status: int, html: str) -> HTMLResponse:
 def _today() -> tuple[int, str]:
     """The page and its status; whatever is wrong with the warehouse is one clear sentence."""
     try:
-        with warehouse.connect(CONNECTION) as conn:
+        with data.reading() as conn:
             found = data.today(conn)
     except RegularsError as error:
         return 503, view.message_page("The warehouse cannot be reached", str(error))
@@ -89,7 +85,7 @@ def _today() -> tuple[int, str]:
         log.warning("console: %s", error)
         return 503, view.message_page(
             "The console may not read the warehouse",
-            f"Expected the connection {CONNECTION} to log in as regulars_console, which reads "
+            f"Expected the connection {data.CONNECTION} to log in as regulars_console, which reads "
             "marketing and ops, found that it may not: run "
             "`bin/regulars run -m include.contracts migrate`, which grants it.",
         )

@@ -130,9 +130,11 @@ def decisions(found: Sequence[Decision]) -> Figure:
 def rows_per_day(found: Iterable[DayRows]) -> Figure:
     """Rows of each table by business day, on a scale of powers of ten."""
     palette = ("--accent", "--second", "--third", "--fourth", "--muted", "--faint")
+    found = list(found)
+    days = sorted({row.day.isoformat() for row in found})
     traces = []
-    for position, (table, days) in enumerate(groupby(found, key=lambda row: row.table)):
-        history = list(days)
+    for position, (table, group) in enumerate(groupby(found, key=lambda row: row.table)):
+        history = list(group)
         traces.append(
             {
                 "type": "scatter",
@@ -149,8 +151,14 @@ def rows_per_day(found: Iterable[DayRows]) -> Figure:
         traces,
         height=340,
         showlegend=True,
-        margin={"l": 8, "r": 16, "t": 8, "b": 36, "pad": 4},
-        xaxis={"type": "date", "tickformat": "%-d %b", "showgrid": False},
+        xaxis={
+            "type": "date",
+            "tickformat": "%-d %b",
+            # Whole days only, and no more labels than fit.
+            "dtick": 86_400_000 * max(len(days) // 8, 1),
+            "tick0": max(days, default=None),
+            "showgrid": False,
+        },
         yaxis={"type": "log", "tickformat": "~s", "dtick": 1},
     )
 

@@ -4,18 +4,25 @@ Every function takes a connection of the role `regulars_console` and returns pla
 the page and the report draw the same figures from the same place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from psycopg2 import sql as pgsql
 
 from include import contracts, warehouse
 from include.warehouse import Connection
 
+#: The connection of a role that may read `marketing` and `ops`, and nothing else.
+CONNECTION = "warehouse_console"
+
 #: Days of history that the charts over time show.
 HISTORY_DAYS = 35
+
+#: Failed runs that are told, at most, and for how many days.
+NOTICES, NOTICE_DAYS = 5, 7
 
 #: An open batch older than this is called stopped rather than under way: no task of the chain is
 #: allowed to run that long.
@@ -114,6 +121,19 @@ class Accounting:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """A failed run that people were told about."""
+
+    dag_id: str
+    run_id: str
+    day: str | None
+    task: str | None
+    error: str | None
+    delivered: bool
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
 class Decision:
     """Candidates of the newest day, by campaign, decision and reason."""
 
@@ -163,6 +183,8 @@ class Today:
     day: date | None
     chain: list[Health]
     delivery: dict[str, int]
+    paused: str | None
+    notices: list[Notice]
     tables: list[Table]
     checks_held: int
     checks_failed: int
@@ -197,8 +219,17 @@ class Today:
         return [finding for finding in self.findings if finding.severity != "critical"]
 
 
+@contextmanager
+def reading(name: str = CONNECTION) -> Iterator[Connection]:
+    """A connection that reads one snapshot, so that figures belong together, and never for long."""
+    with warehouse.connect(name) as conn:
+        conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        warehouse.execute(conn, "SET LOCAL statement_timeout = '15s'")
+        yield conn
+
+
 def today(conn: Connection, now: datetime | None = None) -> Today:
-    """Read the whole page in one transaction, so that its figures belong together.
+    """Everything that the page *Today* shows.
 
     Parameters
     ----------
@@ -208,8 +239,6 @@ def today(conn: Connection, now: datetime | None = None) -> Today:
         When it is read; the wall clock when left out.
     """
     now = now or datetime.now(UTC)
-    warehouse.execute(conn, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    warehouse.execute(conn, "SET LOCAL statement_timeout = '15s'")
     day = warehouse.value(conn, "SELECT max(as_of) FROM ops.batches")
     if day is None:
         return Today(
@@ -217,6 +246,8 @@ def today(conn: Connection, now: datetime | None = None) -> Today:
             day=None,
             chain=[Health(stage, "never") for stage in STAGES],
             delivery={},
+            paused=paused(conn),
+            notices=notices(conn, now),
             tables=tables(conn),
             checks_held=0,
             checks_failed=0,
@@ -239,6 +270,8 @@ def today(conn: Connection, now: datetime | None = None) -> Today:
         day=day,
         chain=chain(conn, day, now),
         delivery=messages(conn),
+        paused=paused(conn),
+        notices=notices(conn, now),
         tables=tables(conn),
         checks_held=held,
         checks_failed=failed,
@@ -335,6 +368,22 @@ def _health(conn: Connection, stage: Stage, day: date, now: datetime) -> Health:
                 {"outlet": outlet, "day": last_day},
             )
         )
+    failure = warehouse.rows(
+        conn,
+        """
+        SELECT business_day, task_id, error
+        FROM ops.notices
+        WHERE dag_id = %(dag_id)s AND (business_day IS NULL OR business_day >= %(last_day)s)
+            AND recorded_at > coalesce(%(published_at)s, '-infinity'::timestamptz)
+        ORDER BY recorded_at DESC
+        LIMIT 1
+        """,
+        {
+            "dag_id": stage.dag_id,
+            "last_day": str(last_day or date.min),
+            "published_at": published_at,
+        },
+    )
     standing: Standing = "never" if last_day is None else "waiting"
     note = ""
     if last_day is not None and last_day >= day:
@@ -364,6 +413,10 @@ def _health(conn: Connection, stage: Stage, day: date, now: datetime) -> Health:
         else:
             standing = "running"
             note = f"Working on {dataset} for {open_day:%Y-%m-%d}."
+    if failure and standing != "published":
+        failed_day, task, error = failure[0]
+        standing = "stopped"
+        note = f"{task or 'A run'} failed for {failed_day or 'no day'}: {error or 'see its log.'}"
     return Health(stage, standing, last_day, published_at, took, row_count, note)
 
 
@@ -373,6 +426,32 @@ def messages(conn: Connection) -> dict[str, int]:
         conn, "SELECT status, count(*) FROM marketing.messages GROUP BY status ORDER BY status"
     )
     return {str(status): int(number) for status, number in found}
+
+
+def paused(conn: Connection) -> str | None:
+    """Why sending is paused (an empty text where nobody said), or None where it is not."""
+    found = warehouse.rows(
+        conn, "SELECT coalesce(note, '') FROM ops.switches WHERE key = 'pause_sends' AND value"
+    )
+    return str(found[0][0]) if found else None
+
+
+def notices(conn: Connection, now: datetime) -> list[Notice]:
+    """The newest failed runs of the last days."""
+    return [
+        Notice(*row)
+        for row in warehouse.rows(
+            conn,
+            """
+            SELECT dag_id, run_id, business_day, task_id, error, delivered, recorded_at
+            FROM ops.notices
+            WHERE recorded_at > %(since)s
+            ORDER BY recorded_at DESC
+            LIMIT %(limit)s
+            """,
+            {"since": now - timedelta(days=NOTICE_DAYS), "limit": NOTICES},
+        )
+    ]
 
 
 def tables(conn: Connection) -> list[Table]:
@@ -565,8 +644,3 @@ def history(conn: Connection, days: int = HISTORY_DAYS) -> list[DayRows]:
             {"days": days},
         )
     ]
-
-
-def total(numbers: Sequence[Any], attribute: str) -> float:
-    """The sum of one attribute over records; used by templates."""
-    return float(sum(getattr(record, attribute) for record in numbers))

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from include.console import charts
-from include.console.data import Decision, Health, Today
+from include.console.data import Decision, Today
 
 FOLDER = Path(__file__).resolve().parent
 STATIC = FOLDER / "static"
@@ -54,6 +54,7 @@ def environment() -> Environment:
         number=lambda value: f"{value:,}",
         short_dag=lambda dag_id: dag_id.removeprefix("regulars_"),
         stamp=lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        whole=lambda amount: f"{amount:,.0f}",
         words=charts.words,
     )
     made.globals.update(standing_words=STANDING_WORDS)
@@ -71,7 +72,7 @@ def today_page(today: Today) -> str:
         "today.html",
         today=today,
         verdict=verdict(today),
-        decided=decided(today.decisions),
+        decided=decided(today.decisions, today.currency),
         charts=figures(today),
         version=static_version(),
         plotly_version=plotly_version(),
@@ -131,7 +132,7 @@ def _left_with(today: Today) -> str:
     return f"Marketing reads the decisions of {last.day} {last:%B}."
 
 
-def decided(found: list[Decision]) -> str:
+def decided(found: list[Decision], currency: str) -> str:
     """What was decided, in a sentence."""
     by_decision: dict[str, int] = {}
     cost = 0.0
@@ -147,7 +148,10 @@ def decided(found: list[Decision]) -> str:
     if not parts:
         return ""
     told = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-    return f"Of {sum(by_decision.values()):,} candidates {told}; expected cost {money(cost)}."
+    return (
+        f"Of {sum(by_decision.values()):,} candidates {told}; expected cost {money(cost)} {currency}".rstrip()
+        + "."
+    )
 
 
 def _count(number: int, noun: str) -> str:
@@ -178,11 +182,6 @@ def ago(moment: datetime, now: datetime) -> str:
         if seconds >= size:
             return f"{_count(int(seconds // size), noun)} ago"
     return "just now"
-
-
-def unwell(healths: list[Health]) -> list[Health]:
-    """The stages that did not get to the newest day."""
-    return [health for health in healths if health.standing != "published"]
 
 
 @cache

@@ -137,6 +137,23 @@ def finding(
     )
 
 
+def notice(conn: Connection, dag_id: str, task: str, error: str, day: date, at: datetime) -> None:
+    """A failed run that people were told about."""
+    insert(
+        conn,
+        "ops.notices",
+        dag_id=dag_id,
+        run_id=f"scheduled__{day}",
+        business_day=str(day),
+        task_id=task,
+        error=error,
+        body=error,
+        channel="log",
+        delivered=True,
+        recorded_at=at,
+    )
+
+
 def chain(conn: Connection, day: date, start: datetime, token: int) -> None:
     """A day on which everything was published."""
     steps = (("raw", 2.1), ("core", 1.4), ("features", 0.6), ("champions", 3.2), ("scores", 1.1))

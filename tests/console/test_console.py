@@ -1,0 +1,251 @@
+"""The console asks for a login, reads only, and says what is wrong in one sentence."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from airflow.api_fastapi.app import create_auth_manager
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.api_fastapi.core_api.security import get_user
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+
+from include import contracts, warehouse
+from include.console import LazyConsole, data, view
+from include.console.app import create_app
+from tests.conftest import TestServer
+from tests.console import sample
+
+PATHS = ("/", *(f"/static/{name}" for name in view.static_files()))
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    return create_app()
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    """Somebody who is signed in as a viewer."""
+    create_auth_manager()
+    app.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(
+        username="vic", role="VIEWER"
+    )
+    with TestClient(app) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def filled(warehouse: dict[str, str]) -> dict[str, str]:
+    """Three days of the chain, well but for two warnings."""
+    from include.warehouse import connect
+
+    with connect() as conn:
+        sample.fill(conn)
+    return warehouse
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_without_a_login_nothing_is_shown(app: FastAPI, path: str) -> None:
+    answer = TestClient(app).get(path)
+    assert answer.status_code == 401
+    assert "marketing" not in answer.text
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_user_without_the_right_is_refused(app: FastAPI, path: str) -> None:
+    create_auth_manager()
+    app.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username="nobody", role=None)
+    assert TestClient(app).get(path).status_code == 403
+
+
+def test_every_route_asks_and_none_writes(app: FastAPI) -> None:
+    routes = [route for route in app.routes if isinstance(route, APIRoute)]
+    assert len(routes) == len(app.routes), "a mount would bypass the login"
+    assert {method for route in routes for method in route.methods} == {"GET"}
+
+
+def test_lazy_console_asks_for_a_login_too() -> None:
+    outer = FastAPI()
+    outer.mount("/regulars", LazyConsole())
+    assert TestClient(outer).get("/regulars/").status_code == 401
+
+
+def test_unreachable_warehouse_is_one_sentence(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "postgresql://regulars_console:s3cret@127.0.0.1:9/warehouse"
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE_CONSOLE", address)
+    answer = client.get("/")
+    assert answer.status_code == 503
+    assert "Expected to reach the connection" in answer.text
+    assert "127.0.0.1:9/warehouse" in answer.text
+    assert "s3cret" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_empty_warehouse_says_how_to_begin(
+    client: TestClient, server: TestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urls = server.create("warehouse", "console_empty")
+    try:
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE_CONSOLE", urls["warehouse_console"])
+        answer = client.get("/")
+    finally:
+        server.drop("console_empty")
+    assert answer.status_code == 200
+    assert "Nothing has been published yet" in answer.text
+    assert "bin/regulars demo" in answer.text
+
+
+def test_warehouse_without_tables_says_how_to_make_them(
+    client: TestClient, server: TestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A shop's database has none of the warehouse's tables.
+    urls = server.create("shop", "console_bare")
+    try:
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE_CONSOLE", urls["shop"])
+        answer = client.get("/")
+    finally:
+        server.drop("console_bare")
+    assert answer.status_code == 503
+    assert "include.contracts migrate" in answer.text
+
+
+def test_console_may_read_marketing_and_ops_and_nothing_else(filled: dict[str, str]) -> None:
+    import psycopg2
+
+    for table in ("core.customers", "core.identities", "quarantine.rejected_rows", "ml.models"):
+        if not any(contract.name == table for contract in contracts.all_contracts()):
+            continue
+        with warehouse.connect("warehouse_console") as conn, pytest.raises(psycopg2.Error):
+            warehouse.rows(conn, f"SELECT 1 FROM {table}")
+    with warehouse.connect("warehouse_console") as conn, pytest.raises(psycopg2.Error):
+        warehouse.execute(conn, "DELETE FROM marketing.decisions")
+
+
+def test_today_shows_the_chain_the_tables_and_the_decisions(
+    client: TestClient, filled: dict[str, str]
+) -> None:
+    answer = client.get("/")
+    assert answer.status_code == 200
+    text = answer.text
+    assert "All five stages have published this day, and 2 checks did not hold." in text
+    for stage in (*data.STAGES, data.DELIVERY):
+        assert f'href="../dags/{stage.dag_id}"' in text
+    for contract in contracts.all_contracts():
+        if contract.schema_name == "marketing" and not contract.view:
+            assert f"<code>{contract.name}</code>" in text
+    assert "2,424" in text
+    assert "17 that are not" in text
+    assert re.search(r"Of 82 candidates 52 are to be sent something, .* 28\.60 USD\.", text)
+    assert "no consent" in text
+
+
+def test_charts_hold_the_figures_of_the_tables(client: TestClient, filled: dict[str, str]) -> None:
+    text = client.get("/").text
+    blocks = re.findall(r'<script type="application/json">(.*?)</script>', text, flags=re.DOTALL)
+    figures = [json.loads(block) for block in blocks]
+    kinds = {figure["data"][0]["type"] for figure in figures}
+    assert kinds == {"bar", "scatter"}
+    by_decision = next(figure for figure in figures if figure["layout"].get("barmode") == "stack")
+    assert sum(sum(trace["x"]) for trace in by_decision["data"]) == 82
+
+
+def test_page_and_files_carry_their_headers(client: TestClient, filled: dict[str, str]) -> None:
+    page = client.get("/")
+    assert page.headers["cache-control"] == "no-store"
+    assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
+    assert "http" not in page.headers["content-security-policy"]
+    script = client.get(f"/static/plotly.min.js?v={view.plotly_version()}")
+    assert script.status_code == 200
+    assert "immutable" in script.headers["cache-control"]
+    assert "private" in script.headers["cache-control"]
+    assert client.get("/static/absent.js").status_code == 404
+
+
+def test_pages_ask_nobody_else(client: TestClient, filled: dict[str, str]) -> None:
+    asked = re.findall(r'(?:src|href)="([^"]+)"', client.get("/").text)
+    assert asked
+    assert not [address for address in asked if "//" in address]
+
+
+def test_stopped_run_is_named_with_what_marketing_still_has(filled: dict[str, str]) -> None:
+    later = sample.DAY + timedelta(days=1)
+    with warehouse.connect() as conn:
+        opened = sample.NOW + timedelta(days=1)
+        sample.batch(conn, 200, "raw", later, opened=opened, minutes=1)
+        sample.batch(conn, 201, "core", later, opened=opened, minutes=None)
+        sample.finding(
+            conn,
+            201,
+            "core.orders",
+            "row count",
+            passed=False,
+            severity="critical",
+            as_of=later,
+        )
+        found = data.today(conn, now=opened + timedelta(minutes=5))
+        conn.rollback()
+    standings = [health.standing for health in found.chain]
+    assert standings == ["stopped", "waiting", "waiting", "waiting", "waiting"]
+    told = view.verdict(found)
+    assert told.startswith("regulars_ingest has stopped. core.orders failed the check row count")
+    assert told.endswith("Marketing reads the decisions of 1 October.")
+    assert 'a <span class="critical">critical</span> one' in view.today_page(found)
+
+
+def test_failed_run_is_told_until_its_day_is_published(
+    client: TestClient, filled: dict[str, str]
+) -> None:
+    later = sample.DAY + timedelta(days=1)
+    opened = sample.NOW + timedelta(days=1)
+    with warehouse.connect() as conn:
+        sample.batch(conn, 400, "raw", later, opened=opened, minutes=1)
+        error = "Expected the column quantity, found none: <restore> it."
+        sample.notice(conn, "regulars_ingest", "build_core", error, later, opened)
+        sample.insert(conn, "ops.switches", key="pause_sends", value=True, note="wrong prices")
+        failed = data.today(conn, now=opened + timedelta(minutes=5))
+        sample.batch(conn, 401, "core", later, opened=opened + timedelta(minutes=9), minutes=1)
+        mended = data.today(conn, now=opened + timedelta(minutes=15))
+        conn.rollback()
+    assert failed.chain[0].standing == "stopped"
+    page = view.today_page(failed)
+    assert "build_core failed for 2017-10-02: Expected the column quantity" in page
+    assert "<restore>" not in page, "an error's text is escaped"
+    assert 'href="../dags/regulars_ingest/runs/scheduled__2017-10-02"' in page
+    assert "Sending is paused</span>: wrong prices." in page
+    assert mended.chain[0].standing == "published"
+
+
+@pytest.mark.parametrize(
+    ("age", "standing"), [(timedelta(minutes=3), "running"), (timedelta(hours=9), "stopped")]
+)
+def test_open_batch_is_at_work_until_it_is_old(
+    filled: dict[str, str], age: timedelta, standing: str
+) -> None:
+    later = sample.DAY + timedelta(days=1)
+    with warehouse.connect() as conn:
+        sample.batch(conn, 300, "raw", later, opened=sample.NOW, minutes=None)
+        found = data.today(conn, now=sample.NOW + age)
+        conn.rollback()
+    assert found.chain[0].standing == standing
+    assert found.chain[1].standing == "waiting"
+    assert "regulars_ingest" in view.verdict(found)
+
+
+def test_stages_are_the_dags() -> None:
+    files = {path.stem for path in (warehouse.ROOT / "dags").glob("*.py")}
+    shown = {stage.dag_id.removeprefix("regulars_") for stage in (*data.STAGES, data.DELIVERY)}
+    assert files <= shown, "a DAG that the page does not show"
+
+
+def test_spans_and_ages_are_told_in_words() -> None:
+    told = [view.duration(timedelta(seconds=number)) for number in (0, 59, 60, 200, 7500)]
+    assert told == ["0 s", "59 s", "1 min", "3 min 20 s", "2 h 5 min"]
+    now = sample.NOW
+    ages = [view.ago(now - timedelta(seconds=number), now) for number in (5, 61, 7300, 200_000)]
+    assert ages == ["just now", "1 minute ago", "2 hours ago", "2 days ago"]
