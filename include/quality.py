@@ -260,6 +260,7 @@ def _expectations(batch: Batch, tables: Sequence[Contract]) -> list[Result]:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx
 
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
     address = warehouse.url("warehouse").replace("postgresql://", "postgresql+psycopg2://")
