@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.message import Message
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -63,7 +64,7 @@ class Demo:
             check=False,
         )
 
-    def rows(self, query: str, name: str = "warehouse") -> list[tuple]:
+    def rows(self, query: str, name: str = "warehouse") -> list[tuple[Any, ...]]:
         with warehouse.connect(name) as conn:
             return warehouse.rows(conn, query)
 

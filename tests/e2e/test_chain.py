@@ -17,7 +17,6 @@ BACKFILL = ["2017-10-02", "2017-10-03", "2017-10-04"]
 AGAIN = BACKFILL[-1]
 BROKEN = "2017-10-05"
 
-pytestmark = pytest.mark.e2e
 
 #: Tables of one row a customer, or a decision, for each published day.
 DAILY = [
@@ -243,7 +242,9 @@ def test_a_missing_source_column_stops_the_day_with_one_notice(demo: Demo):
     finally:
         alter("ALTER TABLE products RENAME COLUMN label TO brand")
     (notice,) = demo.mailbox.received[before:]
-    text = notice.get_payload(decode=True).decode()
+    payload = notice.get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    text = payload.decode()
     assert "extract_raw" in text
     assert "brand" in text
     for table in DAILY:
