@@ -1,9 +1,11 @@
 """Train the recommender of an anchor day, and list products for every customer of a business day."""
 
 import hashlib
+import inspect
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib.metadata import version as library_version
 from typing import TYPE_CHECKING, Any
 
 from include import as_of, contracts, policy, warehouse
@@ -134,34 +136,52 @@ def train(batch: Mapping[str, Any]) -> dict[str, Any]:
     """
     opened = Batch.from_dict(batch)
     anchor = anchor_of(opened.as_of)
-    models = contracts.load("ml", "models")
+    chosen = settings()
+    made_of = recipe(anchor, chosen)
     with warehouse.connect() as conn:
-        standing = champion(conn, opened.as_of)
-    if standing and standing[1] == anchor:
-        log.info("The recommender of %s stands: %s", anchor, standing[0])
-        return {"model_version": standing[0], "trained": False, "metrics": {}}
-    with warehouse.connect() as conn:
+        found = _standing(conn, anchor, made_of["recipe"])
+        if found:
+            log.info("The recommender of %s stands: %s", anchor, found)
+            return {"model_version": found, "trained": False, "metrics": {}}
         purchases, known = load_purchases(conn, anchor)
-    row, backtests = fit(purchases, known, anchor, settings())
+    row, backtests = fit(purchases, known, anchor, chosen, made_of)
+    version = str(row["model_version"].iloc[0])
     with warehouse.connect() as conn:
-        table = opened.table(models)
-        warehouse.execute(conn, f"DELETE FROM {table} WHERE kind = %(kind)s", {"kind": KIND})
-        warehouse.copy_frame(conn, row, table)
-        table = opened.table(contracts.load("ml", "backtests"))
-        warehouse.execute(
-            conn,
-            f"DELETE FROM {table} WHERE model_version = %(version)s",
-            {"version": row["model_version"].iloc[0]},
-        )
-        if len(backtests):
-            warehouse.copy_frame(conn, backtests, table)
+        for name, data, mine in (
+            ("models", row, "kind = %(kind)s"),
+            ("backtests", backtests, "model_version LIKE %(kind)s || '-%%'"),
+        ):
+            table = opened.table(contracts.load("ml", name))
+            warehouse.execute(conn, f"DELETE FROM {table} WHERE {mine}", {"kind": KIND})
+            warehouse.copy_frame(conn, data, table)
     metrics = row["metrics"].iloc[0]
-    log.info("Trained %s: %s", row["model_version"].iloc[0], metrics)
-    return {"model_version": row["model_version"].iloc[0], "trained": True, "metrics": metrics}
+    log.info("Trained %s: %s", version, metrics)
+    return {"model_version": version, "trained": True, "metrics": metrics}
+
+
+def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:
+    """What decides a recommender besides the data, and a hash of it."""
+    from include.models import als, purchases, recommend, registry
+
+    code = "".join(inspect.getsource(module) for module in (als, purchases, recommend))
+    code += warehouse.sql("features/interactions") + warehouse.sql("ml/recommendations_catalogue")
+    made_of = {
+        "anchor": anchor,
+        "settings": asdict(chosen),
+        "code": hashlib.sha256(code.encode()).hexdigest(),
+        "libraries": {
+            name: library_version(name) for name in ("implicit", "numpy", "scikit-learn")
+        },
+    }
+    return made_of | {"recipe": registry.digest(made_of)}
 
 
 def fit(
-    purchases: "Purchases", known: "Catalogue", anchor: str, chosen: "Settings"
+    purchases: "Purchases",
+    known: "Catalogue",
+    anchor: str,
+    chosen: "Settings",
+    made_of: Mapping[str, Any],
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """The recommender of an anchor day as a row of ml.models, and its backtest as rows of ml.backtests.
 
@@ -174,56 +194,62 @@ def fit(
     from include.models import backtest, recommend
     from include.models.purchases import one_day
 
-    day = one_day(anchor)
     # Several tasks share few cores: threads that wait by spinning would slow all of them.
     with threadpool_limits(1, user_api="blas"):
-        model, found = backtest.fit_and_judge(purchases, known, day, chosen)
+        model, found = backtest.fit_and_judge(purchases, known, one_day(anchor), chosen)
     artefact = model.to_bytes(known)
-    version = f"{KIND}-{anchor}-{hashlib.sha256(artefact).hexdigest()[:10]}"
-    cut = as_of.days_before(anchor, recommend.HORIZON_DAYS)
-    backtests = pd.DataFrame(
-        [
-            {
-                "model_version": version,
-                "anchor": anchor,
-                "cut": cut,
-                "metric": line.metric,
-                "setting": line.setting,
-                "ours": line.ours,
-                "baseline": line.baseline,
-                "baseline_name": line.baseline_name,
-                "n": line.n,
-            }
-            for line in found
-        ]
-    )
-    metrics = {f"{line.metric} {line.setting}": round(line.ours, 4) for line in found} | {
-        f"{line.metric} {line.setting} {line.baseline_name}": round(line.baseline, 4)
+    version = f"{KIND}-{anchor}-{hashlib.sha256(artefact).hexdigest()[:12]}"
+    lines = [
+        {
+            "model_version": version,
+            "anchor": anchor,
+            "cut": as_of.days_before(anchor, recommend.HORIZON_DAYS),
+            "metric": line.metric,
+            "setting": f"product/{line.setting} beside {line.baseline_name}",
+            "ours": line.ours,
+            "baseline": line.baseline,
+            "baseline_name": line.baseline_name,
+            "n": line.n,
+        }
         for line in found
+    ]
+    metrics: dict[str, dict[str, float]] = {}
+    for line in found:
+        figures = metrics.setdefault(f"product/{line.setting}", {})
+        figures[line.metric] = round(line.ours, 5)
+        figures[f"{line.metric} {line.baseline_name}"] = round(line.baseline, 5)
+    manifest = dict(made_of) | {
+        "customers": purchases.n_customers,
+        "items": int(model.als_.known_.sum()),
+        "purchase_days": len(purchases.day),
+        "unknown_rows": purchases.unknown_rows,
+        "repeat_weights": recommend.weights(model.repeat_),
+        "discover_weights": recommend.weights(model.new_),
     }
     row = pd.DataFrame(
         {
             "model_version": [version],
             "kind": [KIND],
             "anchor": [anchor],
-            "algorithm": ["implicit ALS with repeat and discover rankers"],
+            "algorithm": ["ALS with a repeat and a discover ranker"],
             "is_champion": [True],
-            "manifest": [
-                {
-                    "settings": asdict(chosen),
-                    "customers": int(purchases.n_customers),
-                    "items": int(model.als_.known_.sum()),
-                    "purchase_days": len(purchases.day),
-                    "unknown_rows": purchases.unknown_rows,
-                    "repeat_weights": recommend.weights(model.repeat_),
-                    "discover_weights": recommend.weights(model.new_),
-                }
-            ],
+            "manifest": [manifest],
             "metrics": [metrics],
             "artefact": ["\\x" + artefact.hex()],
         }
     )
-    return row, backtests
+    names = contracts.load("ml", "backtests").content
+    return row, pd.DataFrame(lines, columns=names)
+
+
+def _standing(conn: Connection, anchor: str, made_of: str) -> str | None:
+    found: str | None = warehouse.value(
+        conn,
+        "SELECT model_version FROM ml.models WHERE kind = %(kind)s AND anchor = %(anchor)s "
+        "AND manifest ->> 'recipe' = %(recipe)s AND is_champion",
+        {"kind": KIND, "anchor": anchor, "recipe": made_of},
+    )
+    return found
 
 
 def champion(conn: Connection, day: str) -> tuple[str, str] | None:
@@ -233,7 +259,7 @@ def champion(conn: Connection, day: str) -> tuple[str, str] | None:
         """
         SELECT model_version, anchor FROM ml.models
         WHERE kind = %(kind)s AND is_champion AND anchor <= %(day)s
-        ORDER BY anchor DESC, model_version LIMIT 1
+        ORDER BY anchor DESC, updated_at DESC, model_version LIMIT 1
         """,
         {"kind": KIND, "day": day},
     )
