@@ -218,3 +218,23 @@ def test_the_bench_says_what_a_bad_file_lacks(tmp_path):
     )
     assert done.returncode == 1
     assert "Expected lines `user item rating timestamp`" in done.stderr
+
+
+def test_the_worked_case_runs_from_the_command_line(tmp_path):
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "include.models.cases", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            check=False,
+        )
+
+    good = run("ratings", str(case(tmp_path, "customer,product,rating\n1,1,4\n1,2,5\n2,1,3\n")))
+    assert good.returncode == 0
+    assert good.stdout.splitlines()[0] == "customer,product,rating"
+    assert good.stdout.splitlines()[1].startswith("2,2,")
+    missing = run("ratings", str(tmp_path / "none.csv"))
+    assert missing.returncode == 1
+    assert missing.stderr.startswith("Expected the file")
+    assert run("nonsense").returncode == 2
