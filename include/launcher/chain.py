@@ -151,7 +151,7 @@ def follow(api: Api, screen: Screen, run: Run) -> bool:
     if run.state == "success":
         screen.show(run.dag, "done", f"{over} of {len(tasks)} tasks", run.seconds)
         return True
-    doing = ", ".join(busy) or "queued"
+    doing = ", ".join(busy) or ("queued" if over < len(tasks) else "ending")
     screen.show(run.dag, "running", f"{doing} ({over} of {len(tasks)} tasks done)")
     return False
 

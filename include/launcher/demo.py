@@ -1,7 +1,6 @@
 """The demo: everything on one machine, and the chain run once on the real shop through the scheduler."""
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -48,26 +47,33 @@ def run(*, leave: bool, again: bool) -> int:
             console.print(f"The demo uses its own '{name}', not AIRFLOW_CONN_{name.upper()}.")
     with platform("demo", console.print) as held:
         os.environ["REGULARS_HOME"] = str(held.state.home)
-        with (
-            PeakMemory(postmaster(held.server.data) or os.getpid()) as memory,
-            Screen((TABLES, SHOP, AIRFLOW, *chain.CHAIN, chain.DELIVER), console) as screen,
-        ):
-            api = prepare(held, screen)
-            runs, reused = run_day(api, held, screen, again=again)
-        if reused:
-            console.print(
-                f"Reused what was there: {DAY} had been run already. `bin/regulars demo --again` "
-                "runs it again."
-            )
-        summary.show(console, DAY)
-        summary.show_times(console, runs, time.monotonic() - begun, memory.peak)
-        console.print(f"\n{held.where()}")
+        try:
+            with (
+                PeakMemory(postmaster(held.server.data) or os.getpid()) as memory,
+                Screen((TABLES, SHOP, AIRFLOW, *chain.CHAIN, chain.DELIVER), console) as screen,
+            ):
+                api = prepare(held, screen)
+                runs, reused = run_day(api, held, screen, again=again)
+        except chain.ChainFailed as failure:
+            if leave:
+                raise
+            console.print(f"\n{failure}", markup=False)
+            code = 1
+        else:
+            if reused:
+                console.print(
+                    f"Reused what was there: {DAY} had been run already. `bin/regulars demo --again` "
+                    "runs it again."
+                )
+            summary.show(console, DAY)
+            summary.show_times(console, runs, time.monotonic() - begun, memory.peak)
+            code = 0
+        console.print(f"\n{held.where()}", markup=False)
         if not leave:
             console.print("Ctrl-C stops everything; `bin/regulars up` starts it again.")
-            sys.stdout.flush()
             with suppress(KeyboardInterrupt):
                 held.stay()
-    return 0
+    return code
 
 
 def prepare(held: Platform, screen: Screen) -> Api:

@@ -1,6 +1,5 @@
 """What is running and how far it is: a table that moves on a terminal, lines elsewhere."""
 
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -9,6 +8,9 @@ from types import TracebackType
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+
+#: Where lines are printed, a piece of work that goes on says so at most this often.
+EVERY_SECONDS = 3.0
 
 MARKS = {"waiting": " ", "running": ">", "done": "✓", "failed": "✗"}
 
@@ -21,6 +23,8 @@ class Line:
     detail: str = ""
     started: float | None = None
     seconds: float | None = None
+    printed: tuple[str, str] = ("waiting", "")
+    printed_at: float = 0.0
 
 
 @dataclass
@@ -63,7 +67,7 @@ class Screen:
             self._live = None
 
     def show(self, name: str, state: str, detail: str = "", seconds: float | None = None) -> None:
-        """Say how a piece of work stands; nothing is printed when that is known already.
+        """Say how a piece of work stands; may be called as often as one likes.
 
         Parameters
         ----------
@@ -78,19 +82,24 @@ class Screen:
         """
         with self._lock:
             line = self._lines[name]
-            if (line.state, line.detail) == (state, detail):
-                return
             now = time.monotonic()
             if state != "waiting" and line.started is None:
                 line.started = now
-            if state in ("done", "failed"):
+            if state in ("done", "failed") and line.state != state:
                 line.seconds = seconds if seconds is not None else now - (line.started or now)
             line.state, line.detail = state, detail
             if self._live is None:
-                took = f" ({line.seconds:.0f} s)" if line.seconds is not None else ""
-                text = ": ".join(filter(None, [f"{name} {state}{took}", detail]))
-                self.console.print(f"[{now - self._begun:4.0f} s] {text}", markup=False)
-                sys.stdout.flush()
+                self._print(name, line, now)
+
+    def _print(self, name: str, line: Line, now: float) -> None:
+        known = line.printed == (line.state, line.detail)
+        soon = line.printed[0] == line.state and now - line.printed_at < EVERY_SECONDS
+        if known or soon:
+            return
+        line.printed, line.printed_at = (line.state, line.detail), now
+        took = f" ({line.seconds:.0f} s)" if line.seconds is not None else ""
+        text = ": ".join(filter(None, [f"{name} {line.state}{took}", line.detail]))
+        self.console.print(f"[{now - self._begun:4.0f} s] {text}", markup=False)
 
     def _table(self) -> Table:
         now = time.monotonic()

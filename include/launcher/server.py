@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -62,6 +63,7 @@ OWN_USER = "regulars"
 #: Where root's data go when the server's user cannot reach the state folder.
 SYSTEM_FOLDER = Path("/var/lib/regulars")
 START_SECONDS = 60
+TRIES = 5
 
 
 class Server:
@@ -145,18 +147,20 @@ class Server:
             self._create()
         if self.is_up():
             return
-        # After a kill -9 the old server's children hold its shared memory for a moment, and somebody
-        # else may have taken the port: both are worth another try.
+        # After a kill -9 the old server and its children are there for a moment, and somebody else may
+        # take the port just now: both pass, so both are worth another try.
         self._log.touch(mode=0o600)
         self._own(self._log)
-        for _ in range(4):
+        for _ in range(TRIES):
             self._keep(port=free_port(self._kept.get("port")))
             failure = self._pg_ctl(
                 "start", "-w", "-t", str(START_SECONDS), "-l", str(self._log), "-o", self._options()
             )
             if failure is None and wait_until(self.is_up, START_SECONDS):
                 return
-            if failure is not None and "Address already in use" in self.log_tail():
+            if not re.search("already exists|in use", self.log_tail()):
+                break
+            if "Address already in use" in self.log_tail():
                 self._keep(port=None)
             time.sleep(1)
         raise Unreachable(
