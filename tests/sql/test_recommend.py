@@ -1,0 +1,286 @@
+"""Interactions and recommendation steps on a real PostgreSQL, with a small shop."""
+
+import uuid
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from include import contracts, gates, publication, warehouse
+from include.errors import BadInput
+from include.models.als import AlsSettings
+from include.models.recommend import Settings
+from include.steps import recommend
+
+pytestmark = pytest.mark.usefixtures("warehouse")
+
+DAY = "2017-06-25"
+
+
+def person(number):
+    return str(uuid.UUID(int=number + 1))
+
+
+def fill(conn, table, records):
+    """Rows into a core table; every column that is not given stays empty."""
+    contract = contracts.load("core", table)
+    frame = pd.DataFrame(records)
+    for column in contract.columns:
+        if column.name in frame or column.nullable or column.run:
+            continue
+        empty = "{}" if column.type.endswith("[]") else "0" if "num" in column.type else "x"
+        frame[column.name] = empty
+    warehouse.copy_frame(conn, frame, contract.name)
+
+
+def line(order, number, product, day, *, quantity=1.0, sales=2.0, discount=0.0, unit=True, who=0):
+    return {
+        "order_id": order,
+        "line_number": number,
+        "customer_id": person(who),
+        "product_id": product,
+        "business_day": day,
+        "ordered_at": f"{day}T15:00:00+00:00",
+        "quantity": quantity,
+        "sales": sales,
+        "retail_discount": discount,
+        "is_unit": unit,
+    }
+
+
+def orders_of(lines, **known_at):
+    first = {x["order_id"]: x for x in reversed(lines)}
+    return [
+        {
+            "order_id": order,
+            "customer_id": x["customer_id"],
+            "business_day": x["business_day"],
+            "ordered_at": x["ordered_at"],
+            "currency": "USD",
+            "known_at": known_at.get(order, x["ordered_at"]),
+        }
+        for order, x in first.items()
+    ]
+
+
+@pytest.fixture
+def conn(warehouse):
+    from include.warehouse import connect, execute
+
+    with connect() as opened:
+        execute(opened, "TRUNCATE core.orders, core.order_lines, core.products, core.customers")
+        execute(opened, "TRUNCATE core.identities, core.stores, ml.models, ml.backtests")
+        execute(opened, "TRUNCATE marketing.product_recommendations, ml.recommendations")
+        execute(opened, "TRUNCATE ops.publications")
+        opened.commit()
+        yield opened
+
+
+def test_interactions_add_up_by_customer_product_and_day(conn):
+    lines = [
+        line("o1", 1, "milk", "2017-06-20", quantity=2, sales=3.10, discount=0.4),
+        line("o1", 2, "milk", "2017-06-20", quantity=1, sales=1.55),
+        line("o2", 1, "milk", "2017-06-20", quantity=1, sales=1.55),
+        line("o3", 1, "milk", "2017-06-25", sales=1.55),
+        line("o4", 1, "milk", "2017-06-20", who=1),
+        # Not to be seen: fuel, nothing for nothing, the day after, an order recorded later.
+        line("o3", 2, "fuel", "2017-06-25", unit=False),
+        line("o3", 3, "gift", "2017-06-25", quantity=0, sales=0),
+        line("o5", 1, "milk", "2017-06-26"),
+        line("o6", 1, "late", "2017-06-24"),
+        # Given away, or sold without a count: bought all the same.
+        line("o3", 4, "free", "2017-06-25", sales=0),
+        line("o3", 5, "loose", "2017-06-25", quantity=0),
+    ]
+    fill(conn, "order_lines", lines)
+    fill(conn, "orders", orders_of(lines, o6="2017-06-26T04:00:00+00:00"))
+    found = recommend.interactions(conn, DAY)
+    found["business_day"] = found["business_day"].dt.strftime("%Y-%m-%d")
+    columns = [
+        "customer_id",
+        "product_id",
+        "business_day",
+        "orders",
+        "quantity",
+        "sales",
+        "discount",
+    ]
+    rows = {tuple(row[:3]): tuple(row[3:]) for row in found[columns].to_numpy().tolist()}
+    assert rows == {
+        (person(0), "milk", "2017-06-20"): (2, 4.0, 6.2, 0.4),
+        (person(0), "milk", "2017-06-25"): (1, 1.0, 1.55, 0.0),
+        (person(0), "free", "2017-06-25"): (1, 1.0, 0.0, 0.0),
+        (person(0), "loose", "2017-06-25"): (1, 0.0, 2.0, 0.0),
+        (person(1), "milk", "2017-06-20"): (1, 1.0, 2.0, 0.0),
+    }
+
+
+def test_interactions_of_an_empty_shop_are_empty(conn):
+    found = recommend.interactions(conn, DAY)
+    assert len(found) == 0
+    assert set(found.columns) >= {"customer_id", "product_id", "business_day", "sales", "discount"}
+
+
+def product(number, valid_from="2017-01-01T00:00:00+00:00", **more):
+    return {
+        "product_id": number,
+        "valid_from": valid_from,
+        "known_at": valid_from,
+        "name": number.title(),
+        "type": "things",
+        "category": "all",
+        "manufacturer_id": "1",
+        "active": True,
+        "is_unit": True,
+    } | more
+
+
+def test_the_catalogue_is_what_was_known_at_the_end_of_the_day(conn):
+    fill(
+        conn,
+        "products",
+        [
+            product("milk"),
+            product("milk", "2017-06-25T20:00:00+00:00", name="Milk again", active=False),
+            product("milk", "2017-06-26T20:00:00+00:00", name="Milk anew"),
+            product("fuel", is_unit=False),
+            product("next", "2017-06-26T20:00:00+00:00"),
+        ],
+    )
+    known = recommend.catalogue(conn, DAY)
+    assert known.item_ids.tolist() == ["fuel", "milk"]
+    assert known.names.tolist() == ["Fuel", "Milk again"]
+    assert known.eligible.tolist() == [False, False]
+    earlier = recommend.catalogue(conn, "2017-06-24")
+    assert earlier.eligible.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("day", "anchor"),
+    [
+        ("2017-10-01", "2017-10-01"),
+        ("2017-10-07", "2017-10-01"),
+        ("2017-09-30", "2017-09-24"),
+        ("2017-01-01", "2017-01-01"),
+    ],
+)
+def test_the_anchor_is_the_newest_at_or_before_the_day(day, anchor):
+    assert recommend.anchor_of(day) == anchor
+
+
+def test_a_day_before_the_first_anchor_is_refused():
+    with pytest.raises(BadInput, match="Expected a business day from 2017-01-01 on"):
+        recommend.anchor_of("2016-12-31")
+
+
+def shop(conn):
+    """40 customers, 30 products, a purchase of some of them every week since January."""
+    generator = np.random.default_rng(2)
+    lines = []
+    for who in range(40):
+        taste = np.arange(15) + 15 * (who % 2)
+        for week in range(24):
+            day = str(np.datetime64("2017-01-10") + 7 * week)
+            for number, item in enumerate(generator.choice(taste, 4, replace=False), start=1):
+                lines.append(line(f"o{who}-{week}", number, f"p{item:02d}", day, who=who))
+    fill(conn, "order_lines", lines)
+    fill(conn, "orders", orders_of(lines))
+    fill(conn, "products", [product(f"p{i:02d}", active=i != 3) for i in range(30)])
+    stamp = {"valid_from": "2017-01-01T00:00:00+00:00", "known_at": "2017-01-01T00:00:00+00:00"}
+    # One more customer than have bought.
+    fill(
+        conn,
+        "customers",
+        [
+            {"customer_id": person(w), "registered_at": stamp["known_at"], "region": "east"} | stamp
+            for w in range(41)
+        ],
+    )
+    fill(
+        conn,
+        "identities",
+        [
+            {"customer_id": person(w), "external_id": str(1000 + w), "known_at": stamp["known_at"]}
+            for w in range(41)
+        ],
+    )
+    conn.commit()
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Settings that fit a shop of thirty products."""
+    als = AlsSettings(factors=4, regularization=1.0, iterations=5, min_buyers=2)
+    monkeypatch.setattr(recommend, "settings", lambda: Settings(als=als, als_depth=15))
+
+
+def train_and_list(conn, run_id):
+    run = {"as_of": DAY, "run_id": run_id}
+    with publication.opened("champions", run) as (opened, batch):
+        for contract in contracts.of_dataset("champions"):
+            publication.stage(opened, batch, contract)
+    trained = recommend.train(batch.as_dict())
+    with warehouse.connect() as publishing:
+        publication.publish(publishing, batch, publication.claim(publishing, batch))
+    with publication.opened("scores", run) as (_, scores):
+        pass
+    done = recommend.recommend(scores.as_dict())
+    with warehouse.connect() as publishing:
+        publication.publish(publishing, scores, publication.claim(publishing, scores))
+    return trained, done
+
+
+def test_a_day_is_trained_once_and_listed_the_same_every_time(conn, small):
+    shop(conn)
+    trained, done = train_and_list(conn, "first")
+    assert trained["trained"]
+    assert trained["model_version"].startswith("als-2017-06-25-")
+    assert trained["metrics"]["product/all"]["ndcg_at_10"] > 0
+    assert done["recommended_customers"] == 41
+    contract = contracts.load("marketing", "product_recommendations")
+    before = publication.content_hash(conn, contract)
+    stamps = warehouse.value(conn, f"SELECT max(updated_at) FROM {contract.name}")
+    conn.commit()
+
+    again, _ = train_and_list(conn, "second")
+    assert again == {"model_version": trained["model_version"], "trained": False, "metrics": {}}
+    assert publication.content_hash(conn, contract) == before
+    assert warehouse.value(conn, f"SELECT max(updated_at) FROM {contract.name}") == stamps
+
+
+def test_marketing_reads_lists_with_the_shops_own_numbers(conn, small):
+    shop(conn)
+    train_and_list(conn, "first")
+    with warehouse.connect("warehouse_marketing") as marketing:
+        found = warehouse.frame(
+            marketing, "SELECT * FROM marketing.current_product_recommendations"
+        )
+    assert set(found["external_id"]) == {str(1000 + w) for w in range(41)}
+    assert found.groupby(["customer_id", "list"])["rank"].max().max() <= 10
+    assert "p03" not in set(found["product_id"])
+    cold = found[found["external_id"] == "1040"]
+    assert set(cold["list"]) == {"discover"}
+    assert cold["reason"].str.startswith("popular in region east").all()
+    assert found[["policy_hash", "model_version"]].notna().all(axis=None)
+    with warehouse.connect() as etl:
+        figures = warehouse.frame(etl, "SELECT * FROM ml.backtests")
+    assert set(figures["baseline_name"]) == {"popularity", "repeat_count", "repeat_decay"}
+    assert (figures["cut"] == pd.Timestamp("2017-05-28")).all()
+
+
+def test_the_gate_lets_good_lists_pass(conn, small):
+    shop(conn)
+    train_and_list(conn, "first")
+    with publication.opened("scores", {"as_of": DAY, "run_id": "third"}) as (_, scores):
+        pass
+    batch = recommend.recommend(scores.as_dict())
+    counts = gates.gate(batch, rebuild=recommend.recommend)
+    assert counts["marketing.product_recommendations"] == counts["ml.recommendations"] > 0
+
+
+def test_a_day_without_a_model_is_refused(conn, small):
+    shop(conn)
+    with publication.opened("scores", {"as_of": DAY, "run_id": "early"}) as (_, scores):
+        pass
+    with pytest.raises(BadInput, match="run regulars_models for the day first"):
+        recommend.recommend(scores.as_dict())

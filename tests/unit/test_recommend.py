@@ -1,0 +1,289 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from include.models import backtest
+from include.models.als import AlsSettings
+from include.models.purchases import Catalogue, Purchases, one_day, rhythm
+from include.models.recommend import Ranked, Recommender, Settings, best_per_group, lists
+
+DAY = one_day("2017-06-25")
+SETTINGS = Settings(
+    als=AlsSettings(factors=8, regularization=2.0, iterations=8, min_buyers=2),
+    als_depth=20,
+    popular_depth=20,
+)
+
+
+def catalogue(n=60, *, withdrawn=()):
+    items = [f"p{i:02d}" for i in range(n)]
+    return pd.DataFrame(
+        {
+            "item_id": items,
+            "name": [f"Thing {i}" for i in range(n)],
+            "group": [f"kind {i // 5}" for i in range(n)],
+            "family": [f"aisle {i // 20}" for i in range(n)],
+            "maker": [f"maker {i % 7}" for i in range(n)],
+            "eligible": [item not in withdrawn for item in items],
+        }
+    )
+
+
+def purchases(customers=80, n=60, days=170, seed=1):
+    """Each customer has a taste for half of the things, and a few bought every week or two."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for customer in range(customers):
+        taste = np.arange(n // 2) + (customer % 2) * (n // 2)
+        staples = generator.choice(taste, 6, replace=False)
+        for day in range(int(generator.integers(0, 7)), days, 7):
+            bought = {int(s) for s in staples if generator.random() < 0.7}
+            bought |= {int(i) for i in generator.choice(taste, 2)}
+            rows += [(f"c{customer:02d}", f"p{i:02d}", day) for i in bought]
+    frame = pd.DataFrame(rows, columns=["customer_id", "product_id", "day"])
+    start = pd.Timestamp("2017-06-25") - pd.Timedelta(days=days - 29)
+    frame["business_day"] = start + pd.to_timedelta(frame.pop("day"), unit="D")
+    return frame.assign(sales=2.0, discount=0.0)
+
+
+@pytest.fixture(scope="module")
+def known():
+    return Catalogue.from_frame(catalogue())
+
+
+@pytest.fixture(scope="module")
+def bought(known):
+    return Purchases.from_frame(purchases(), known)
+
+
+@pytest.fixture(scope="module")
+def model(bought, known):
+    return Recommender(SETTINGS).fit(bought, known, DAY)
+
+
+def everyone(model, bought, known, n=10, ids=None, regions=None):
+    now = model.snapshot(bought, known, DAY)
+    return lists(model, now, bought.customer_ids if ids is None else ids, regions or {}, n)
+
+
+def test_rhythm_by_hand():
+    # Key 7 on days 10, 10, 20 and 40; key 9 on day 30; as of day 44.
+    found = rhythm(
+        np.asarray([9, 7, 7, 7, 7]), np.asarray([30, 20, 10, 40, 10], dtype=np.int32), 44, (14,)
+    )
+    assert found.keys.tolist() == [7, 9]
+    assert found.days.tolist() == [3, 1]
+    assert found.first.tolist() == [10, 30]
+    assert found.last.tolist() == [40, 30]
+    assert found.last_gap[0] == 20
+    assert np.isnan(found.last_gap[1])
+    expected = 0.5 ** (34 / 14) + 0.5 ** (24 / 14) + 0.5 ** (4 / 14)
+    assert found.decayed[14] == pytest.approx([expected, 0.5])
+    assert found.find(np.asarray([9, 8, 7])).tolist() == [1, -1, 0]
+
+
+def test_best_per_group_breaks_ties_by_code_and_not_by_order():
+    group = np.asarray([1, 0, 1, 1])
+    score = np.asarray([0.5, 0.1, 0.5, 0.9])
+    rows, rank = best_per_group(group, score, np.asarray([8, 1, 3, 5]), 2)
+    assert rows.tolist() == [1, 3, 2]
+    assert rank.tolist() == [0, 0, 1]
+
+
+def test_lists_hold_what_they_promise(model, bought, known):
+    found = everyone(model, bought, known)
+    had = set(zip(bought.until(DAY).customer, bought.until(DAY).item, strict=True))
+    ids = {str(c): row for row, c in enumerate(bought.customer_ids)}
+    items = {str(i): row for row, i in enumerate(known.item_ids)}
+    pairs = [
+        (ids[c], items[p]) in had
+        for c, p in zip(found["customer_id"], found["product_id"], strict=True)
+    ]
+    assert (found["list"].eq("replenish") == pairs).all()
+    ranks = found.groupby(["customer_id", "list"])["rank"]
+    assert (ranks.min() == 1).all()
+    assert (ranks.max() == ranks.size()).all()
+    assert ranks.max().max() <= 10
+    assert not found.duplicated(["customer_id", "list", "product_id"]).any()
+    assert found["score"].between(0, 1).all()
+    falling = found.groupby(["customer_id", "list"])["score"].diff().dropna()
+    assert (falling <= 0).all()
+    assert set(found["source"]) <= {"repeat", "als", "similar", "popular"}
+    assert found["reason"].str.len().gt(10).all()
+
+
+def test_nothing_after_the_day_is_seen(bought, known, model):
+    later = bought.day > DAY
+    assert later.any()
+    past = bought.until(DAY)
+    other = Recommender(SETTINGS).fit(past, known, DAY)
+    assert other.to_bytes(known) == model.to_bytes(known)
+    assert everyone(other, past, known).equals(everyone(model, bought, known))
+
+
+def test_the_same_input_in_another_order_gives_the_same_lists(known, model, bought):
+    shuffled = purchases().sample(frac=1, random_state=3)
+    again = Purchases.from_frame(shuffled, known)
+    other = Recommender(SETTINGS).fit(again, known, DAY)
+    assert other.to_bytes(known) == model.to_bytes(known)
+    assert everyone(other, again, known).equals(everyone(model, bought, known))
+
+
+def test_a_stored_model_gives_the_same_lists(model, bought, known):
+    loaded = Recommender.from_bytes(model.to_bytes(known), known, SETTINGS)
+    assert loaded.to_bytes(known) == model.to_bytes(known)
+    assert everyone(loaded, bought, known).equals(everyone(model, bought, known))
+
+
+def test_a_stored_model_of_other_features_is_refused(model, bought, known):
+    now = model.snapshot(bought, known, DAY)
+    found = now.repeat_candidates(10, known.eligible)
+    del found.features["since"]
+    with pytest.raises(ValueError, match="stored by another version, so train it again"):
+        model.repeat_.probability(found)
+
+
+def test_what_is_not_eligible_is_never_shown_and_lists_are_not_padded(model, bought):
+    few = [f"p{i:02d}" for i in range(60) if i % 20]
+    narrow = Catalogue.from_frame(catalogue(withdrawn=few))
+    found = everyone(model, bought, narrow, ids=np.asarray(["c00", "nobody"]))
+    assert set(found["product_id"]) <= {"p00", "p20", "p40"}
+    none = Catalogue.from_frame(catalogue(withdrawn=[f"p{i:02d}" for i in range(60)]))
+    assert len(everyone(model, bought, none)) == 0
+
+
+def test_customers_without_purchases_get_what_is_popular_in_their_region(model, bought, known):
+    regions = {str(c): "east" if i % 2 else "west" for i, c in enumerate(bought.customer_ids)}
+    found = everyone(
+        model,
+        bought,
+        known,
+        ids=np.asarray(["new east", "new west", "new nowhere"]),
+        regions=regions | {"new east": "east", "new west": "west"},
+    )
+    assert set(found["source"]) == {"popular"}
+    assert set(found["list"]) == {"discover"}
+    east = found[found["customer_id"] == "new east"]
+    assert len(east) == 10
+    assert east["product_id"].str[1:].astype(int).ge(30).all()
+    assert east["reason"].str.startswith("popular in region east: bought by").all()
+    west = found[found["customer_id"] == "new west"]
+    assert west["product_id"].str[1:].astype(int).lt(30).all()
+    assert found["reason"].str.startswith("popular in the shop").sum() == 10
+
+
+def test_reasons_say_when_and_how_often(known):
+    frame = pd.DataFrame(
+        {
+            "customer_id": ["a", "a", "a", "b", "c", "b", "c"],
+            "product_id": ["p00", "p00", "p00", "p00", "p00", "p01", "p01"],
+            "business_day": pd.to_datetime(
+                ["2017-05-30", "2017-06-11", "2017-06-23", "2017-06-25", "2017-06-24"]
+                + ["2017-06-20"] * 2
+            ),
+            "sales": 1.0,
+            "discount": 0.0,
+        }
+    )
+    few = Purchases.from_frame(frame, known)
+    small = Recommender(SETTINGS).fit(few, known, DAY)
+    found = everyone(small, few, known)
+    again = found[found["list"] == "replenish"].set_index(["customer_id", "product_id"])["reason"]
+    assert again["a", "p00"] == "you buy this about every 12 days; last 2 days ago"
+    assert again["b", "p00"] == "you bought this today"
+    assert again["c", "p00"] == "you bought this yesterday"
+    fresh = found[found["list"] == "discover"].set_index(["customer_id", "product_id"])["reason"]
+    assert fresh["a", "p01"] == "same kind as Thing 0, which you buy"
+
+
+def test_a_catalogue_with_one_product():
+    one = Catalogue.from_frame(catalogue(1))
+    frame = purchases()
+    frame = frame[frame["product_id"] == "p00"]
+    bought = Purchases.from_frame(frame, one)
+    model = Recommender(SETTINGS).fit(bought, one, DAY)
+    found = everyone(model, bought, one)
+    assert set(found["product_id"]) == {"p00"}
+    assert not found.duplicated(["customer_id", "product_id"]).any()
+
+
+def test_products_that_the_catalogue_does_not_know_are_left_out_and_counted():
+    frame = purchases()
+    small = Catalogue.from_frame(catalogue(50))
+    bought = Purchases.from_frame(frame, small)
+    assert bought.unknown_rows == frame["product_id"].ge("p50").sum() > 0
+    assert bought.unknown_rows + len(bought.day) == len(frame)
+
+
+def test_bad_input_ends_in_one_sentence(known):
+    frame = purchases()
+    frame.loc[3, "sales"] = np.nan
+    with pytest.raises(ValueError, match="found 1 rows with NaN or infinity"):
+        Purchases.from_frame(frame, known)
+    with pytest.raises(ValueError, match="one row an item, found p00 twice"):
+        Catalogue.from_frame(pd.concat([catalogue(), catalogue()]))
+    nothing = Purchases.from_frame(frame.head(0), known)
+    with pytest.raises(ValueError, match="wait for more orders or choose a later day"):
+        Recommender(SETTINGS).fit(nothing, known, DAY)
+
+
+def test_scores_by_hand():
+    truth = backtest.Truth(np.asarray([1, 2, 3, 10]), np.asarray([0, 1]), 10)
+    # Customer 0 bought items 1, 2 and 3; customer 1 bought item 0.
+    ranked = Ranked(
+        np.asarray([0, 0, 0, 1, 2]),
+        np.asarray([1, 9, 3, 5, 1]),
+        np.asarray([0.9, 0.8, 0.7, 0.6, 0.5]),
+        np.asarray([0, 1, 2, 0, 0]),
+    )
+    found = backtest.score(ranked, truth, n=10)
+    best = 1 + 1 / np.log2(3) + 1 / np.log2(4)
+    assert found.ndcg == pytest.approx([(1 + 1 / np.log2(4)) / best, 0])
+    assert found.recall == pytest.approx([2 / 3, 0])
+    assert found.coverage == pytest.approx(4 / 10)
+
+
+def test_truth_counts_customers_with_history_and_purchases_once(bought, known, model):
+    now = model.snapshot(bought, known, DAY)
+    everything = backtest.Truth.after(bought, now, DAY + 28, new_only=False)
+    fresh = backtest.Truth.after(bought, now, DAY + 28, new_only=True)
+    assert set(fresh.keys) < set(everything.keys)
+    assert (now.pairs.find(fresh.keys) < 0).all()
+    assert len(everything.keys) == len(np.unique(everything.keys))
+
+
+def test_popularity_leaves_out_what_one_has(bought, known, model):
+    now = model.snapshot(bought, known, DAY)
+    shown = backtest.popularity(now, 10, new_only=True)
+    keys = shown.customer * now.n_items + shown.item
+    assert (now.pairs.find(keys) < 0).all()
+    assert np.bincount(shown.customer).max() == 10
+
+
+def test_learnt_lists_beat_popularity_where_there_is_taste(bought, known):
+    model, lines = backtest.fit_and_judge(bought, known, DAY, SETTINGS)
+    figures = {(x.metric, x.setting, x.baseline_name): x for x in lines}
+    assert model.repeat_ is not None
+    all_ = figures["ndcg_at_10", "all", "popularity"]
+    assert all_.ours > 1.5 * all_.baseline
+    new = figures["ndcg_at_10", "new", "popularity"]
+    assert new.ours > new.baseline
+
+
+def test_a_short_history_is_fitted_without_a_backtest(known):
+    frame = purchases(days=50)
+    frame = frame[frame["business_day"] > "2017-06-05"]
+    short = Purchases.from_frame(frame, known)
+    model, lines = backtest.fit_and_judge(short, known, DAY, SETTINGS)
+    assert lines == []
+    assert model.repeat_ is None
+    assert len(everyone(model, short, known)) > 0
+
+
+def test_intervals_hold_the_mean():
+    generator = np.random.default_rng(5)
+    a, b = generator.normal(2, 1, 500), generator.normal(1, 1, 500)
+    found = backtest.interval(a, b, seed=1)
+    assert found["ours"][0] < a.mean() < found["ours"][1]
+    assert found["difference"][0] < (a - b).mean() < found["difference"][1]
+    assert found == backtest.interval(a, b, seed=1)
