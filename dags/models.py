@@ -1,0 +1,67 @@
+"""The champions of a business day: the value model and the recommender, trained once an anchor week.
+
+What it does: where the anchor day's champions do not stand yet, trains them on past cut-off days, judges
+them on a later one whose outcomes have matured, beside the naive baseline, and stores them in `ml.models`.
+Normal: about a minute and a half on an anchor day's first run, seconds on the other days.
+If it fails: safe to clear at any time. A failed training fails this run and nothing else: the gate
+publishes what was trained, scoring goes on with the champions before. Only a shop without any champion
+yet has no scores.
+"""
+
+from typing import Any
+
+from airflow.sdk import TriggerRule, dag, task
+
+from include import wiring
+from include.wiring import Audience, Tier
+
+
+@task
+def open_training(**context: Any) -> dict[str, Any]:
+    from include.steps import models
+
+    return models.plan(wiring.run_of(context))
+
+
+@task
+def train_value(batch: dict[str, Any]) -> dict[str, Any]:
+    from include.steps import models
+
+    return models.train_value(batch)
+
+
+@task
+def train_recommender(batch: dict[str, Any]) -> dict[str, Any]:
+    from include.steps import recommend
+
+    return recommend.train(batch)
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE, outlets=[wiring.asset("champions")])
+def gate_champions(batch: dict[str, Any], **context: Any) -> dict[str, Any]:
+    from include.steps import models
+
+    published = models.gate(batch)
+    wiring.announce(context, "champions", batch["as_of"])
+    return published
+
+
+@task
+def confirm_training(value: dict[str, Any], recommender: dict[str, Any]) -> list[str]:
+    """Runs only where both trainings succeeded: otherwise this leaf fails the run."""
+    return [value["model_version"], recommender["model_version"]]
+
+
+@dag(
+    schedule=wiring.woken_by("features"),
+    **wiring.settings(__doc__, Tier.DELAYS, Audience.DATA_ENGINEERING),
+)
+def regulars_models() -> None:
+    batch = open_training()
+    value, recommender = train_value(batch), train_recommender(batch)
+    gated = gate_champions(batch)
+    [value, recommender] >> gated
+    gated >> confirm_training(value, recommender)
+
+
+regulars_models()

@@ -1,0 +1,204 @@
+"""Several models whose predictions are weighted together, learnt so that nobody judges his own rows.
+
+Stacked generalisation (Wolpert 1992) with non-negative weights (Breiman 1996): each member predicts the
+customers it has not seen, the weights are fitted to those predictions, and the members are then fitted
+once more on everybody. Folds are of whole customers, since one customer stands in the training rows once
+for each cut-off day.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import optimize
+from sklearn.base import clone
+
+Array = npt.NDArray[np.float64]
+
+#: Probabilities are kept this far from 0 and 1 before a logit is taken.
+EDGE = 1e-4
+
+
+def folds(customers: pd.Series, count: int) -> npt.NDArray[np.int64]:
+    """The fold of each row: customers in order of their id are dealt out in turn."""
+    _, position = np.unique(customers.to_numpy(dtype=str), return_inverse=True)
+    return np.asarray(position % count, dtype=np.int64)
+
+
+def logit(probability: Array) -> Array:
+    """Log-odds, with probabilities kept off 0 and 1."""
+    kept = np.clip(probability, EDGE, 1 - EDGE)
+    return np.log(kept / (1 - kept))
+
+
+class ProbabilityBlend:
+    """P(y = 1) from several classifiers: 1 / (1 + exp(-(c + sum of w_k logit p_k))).
+
+    With one member this is Platt's calibration (1999) on rows the member has not seen.
+
+    Parameters
+    ----------
+    members
+        Unfitted scikit-learn classifiers by name.
+    fold_count
+        Folds of customers that the weights are learnt from.
+
+    Attributes
+    ----------
+    weights_ : dict of member to weight, each at least 0
+    intercept_ : float
+    members_ : dict of member to the classifier fitted on every row
+    unseen_ : array of shape (n_rows,), predictions of the training rows by models without them
+    """
+
+    def __init__(self, members: Mapping[str, Any], fold_count: int = 3) -> None:
+        self.members = members
+        self.fold_count = fold_count
+
+    def fit(self, rows: pd.DataFrame, truth: Array, customers: pd.Series) -> Self:
+        """Fit members and weights.
+
+        Parameters
+        ----------
+        rows : DataFrame of shape (n_rows, n_features)
+        truth : array of 0 and 1, shape (n_rows,)
+        customers : Series of shape (n_rows,), whose row each one is
+        """
+        seen = _unseen_predictions(self.members, rows, truth, folds(customers, self.fold_count))
+        names = list(self.members)
+        logits = np.column_stack([logit(seen[name]) for name in names])
+        self.intercept_, weights = _log_loss_weights(logits, truth)
+        self.weights_ = dict(zip(names, (float(w) for w in weights), strict=True))
+        self.unseen_ = _sigmoid(self.intercept_ + logits @ weights)
+        self.members_ = {name: _fitted(self.members[name], rows, truth) for name in names}
+        return self
+
+    def predict(self, rows: pd.DataFrame) -> Array:
+        """P(y = 1) of each row, shape (n_rows,)."""
+        total = np.full(len(rows), self.intercept_)
+        for name, weight in self.weights_.items():
+            if weight > 0:
+                total += weight * logit(self.members_[name].predict_proba(rows)[:, 1])
+        return _sigmoid(total)
+
+    def state(self) -> dict[str, Any]:
+        """What `from_state` needs; members without weight are left out."""
+        return {
+            "intercept": self.intercept_,
+            "weights": {k: w for k, w in self.weights_.items() if w > 0},
+            "members": {k: m for k, m in self.members_.items() if self.weights_[k] > 0},
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """The fitted blend that `state` described."""
+        blend = cls({})
+        blend.intercept_ = float(state["intercept"])
+        blend.weights_ = dict(state["weights"])
+        blend.members_ = dict(state["members"])
+        return blend
+
+
+class AmountBlend:
+    """An amount from several regressors: sum of w_k m_k, then scaled to the total seen in training.
+
+    Parameters and attributes as in `ProbabilityBlend`; the weights minimise the absolute error, which is
+    what a spend forecast is judged by, and `scale_` takes the bias out again.
+    """
+
+    def __init__(self, members: Mapping[str, Any], fold_count: int = 3) -> None:
+        self.members = members
+        self.fold_count = fold_count
+
+    def fit(self, rows: pd.DataFrame, truth: Array, customers: pd.Series) -> Self:
+        """Fit members and weights; `truth` is an amount of 0 or more."""
+        seen = _unseen_predictions(self.members, rows, truth, folds(customers, self.fold_count))
+        names = list(self.members)
+        stacked = np.column_stack([np.maximum(seen[name], 0) for name in names])
+        weights = _absolute_error_weights(stacked, truth)
+        self.weights_ = dict(zip(names, (float(w) for w in weights), strict=True))
+        mixed = stacked @ weights
+        self.scale_ = float(truth.sum() / mixed.sum()) if mixed.sum() > 0 else 1.0
+        self.unseen_ = self.scale_ * mixed
+        self.members_ = {name: _fitted(self.members[name], rows, truth) for name in names}
+        return self
+
+    def predict(self, rows: pd.DataFrame) -> Array:
+        """The amount of each row, 0 or more, shape (n_rows,)."""
+        total = np.zeros(len(rows))
+        for name, weight in self.weights_.items():
+            if weight > 0:
+                total += weight * np.maximum(self.members_[name].predict(rows), 0)
+        return self.scale_ * total
+
+    def state(self) -> dict[str, Any]:
+        """What `from_state` needs; members without weight are left out."""
+        return {
+            "scale": self.scale_,
+            "weights": {k: w for k, w in self.weights_.items() if w > 0},
+            "members": {k: m for k, m in self.members_.items() if self.weights_[k] > 0},
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """The fitted blend that `state` described."""
+        blend = cls({})
+        blend.scale_ = float(state["scale"])
+        blend.weights_ = dict(state["weights"])
+        blend.members_ = dict(state["members"])
+        return blend
+
+
+def _fitted(member: Any, rows: pd.DataFrame, truth: Array) -> Any:
+    model = clone(member).fit(rows, truth)
+    for part in [model, *[step for _, step in getattr(model, "steps", [])]]:
+        if hasattr(part, "n_jobs"):
+            # Threads would add up a forest's votes in whatever order they finish.
+            part.n_jobs = 1
+    return model
+
+
+def _unseen_predictions(
+    members: Mapping[str, Any], rows: pd.DataFrame, truth: Array, fold: npt.NDArray[np.int64]
+) -> dict[str, Array]:
+    seen = {name: np.zeros(len(rows)) for name in members}
+    for part in np.unique(fold):
+        out = fold == part
+        for name, member in members.items():
+            model = _fitted(member, rows[~out], truth[~out])
+            proba = getattr(model, "predict_proba", None)
+            seen[name][out] = proba(rows[out])[:, 1] if proba else model.predict(rows[out])
+    return seen
+
+
+def _sigmoid(value: Array) -> Array:
+    return 1 / (1 + np.exp(-value))
+
+
+def _log_loss_weights(logits: Array, truth: Array) -> tuple[float, Array]:
+    """Intercept and non-negative weights of least log-loss."""
+    n, count = logits.shape
+
+    def loss(parameters: Array) -> tuple[float, Array]:
+        score = parameters[0] + logits @ parameters[1:]
+        value = np.mean(np.logaddexp(0, score) - truth * score)
+        residual = (_sigmoid(score) - truth) / n
+        return float(value), np.concatenate([[residual.sum()], logits.T @ residual])
+
+    start = np.concatenate([[0.0], np.full(count, 1 / count)])
+    bounds = [(None, None)] + [(0.0, None)] * count
+    found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
+    return float(found.x[0]), found.x[1:]
+
+
+def _absolute_error_weights(stacked: Array, truth: Array) -> Array:
+    """Non-negative weights of least absolute error, by iteratively reweighted least squares."""
+    scale = max(float(truth.mean()), 1e-9)
+    weights = np.full(stacked.shape[1], 1 / stacked.shape[1])
+    for _ in range(20):
+        distance = np.maximum(np.abs(truth - stacked @ weights), 1e-3 * scale)
+        root = 1 / np.sqrt(distance)
+        weights, _ = optimize.nnls(stacked * root[:, None], truth * root)
+    return np.asarray(weights)
