@@ -224,7 +224,10 @@ def _first(conn: Any, notice: Notice) -> bool:
 
 def send(notice: Notice) -> tuple[str, str | None]:
     """Send a notice as the environment says; the channel, and why it failed (None where it did not)."""
-    mail, recipients = os.environ.get("REGULARS_NOTICE_SMTP_URL"), os.environ.get("REGULARS_NOTICE_TO")
+    mail, recipients = (
+        os.environ.get("REGULARS_NOTICE_SMTP_URL"),
+        os.environ.get("REGULARS_NOTICE_TO"),
+    )
     webhook = os.environ.get("REGULARS_NOTICE_WEBHOOK")
     if not (mail and recipients) and not webhook:
         return "log", None
@@ -252,6 +255,7 @@ def _mail(notice: Notice, address: str, recipients: str) -> None:
     kind = smtplib.SMTP_SSL if secure else smtplib.SMTP
     port = where.port or (465 if secure else 25)
     with kind(where.hostname or "localhost", port, timeout=TIMEOUT_SECONDS) as server:
+        server.ehlo()
         if not secure and server.has_extn("starttls"):
             server.starttls()
         if where.username:

@@ -616,7 +616,7 @@ _PATTERNS = {
 
 
 def _existing(loc: Path_, document: Any, *, missing: bool) -> Path_:
-    """pydantic's location without the names of union members, which the file does not have."""
+    """The location without the names of union members, which the file does not have."""
     path: list[str | int] = []
     here = document
     for position, part in enumerate(loc):
@@ -719,7 +719,7 @@ def _shop_contradictions(policy: Policy) -> Iterator[tuple[Path_, str]]:
             ("models", "anchor_start"),
             (
                 f"expected at most one anchor step after shop.opened_on ({shop.opened_on}), found "
-                f"{policy.models.anchor_start}; start the anchors earlier, so that early days have a champion."
+                f"{policy.models.anchor_start}; start them earlier, so that early days have a champion."
             ),
         )
     if not any((w := policy.recommendations.weights).model_dump().values()):
@@ -781,7 +781,7 @@ def _offer_contradictions(index: int, offer: Offer) -> Iterator[tuple[Path_, str
         yield (
             (*here, "value"),
             (
-                f"expected a share between 0 and 1 for percent_off, found {offer.value:g}; write 0.10 for 10%."
+                f"expected a share between 0 and 1 for percent_off, found {offer.value:g}; write 0.1 for 10%."
             ),
         )
     if offer.kind != "percent_off" and offer.at_most is not None:
@@ -920,7 +920,8 @@ def _limit_contradictions(policy: Policy) -> Iterator[tuple[Path_, str]]:
         yield (
             ("activation", "quiet_hours"),
             (
-                f"expected some of the send window ({window.start:%H:%M} to {window.end:%H:%M}) outside, found "
+                f"expected some of the send window ({window.start:%H:%M} to {window.end:%H:%M}) outside, "
+                "found "
                 f"quiet hours {quiet.start:%H:%M} to {quiet.end:%H:%M} over all of it; shorten them."
             ),
         )

@@ -104,3 +104,29 @@ def draw_control(decided: pd.DataFrame, policy: Policy) -> pd.DataFrame:
     found["propensity"] = np.where(chosen, 1.0 - policy.control.share, np.nan)
     found.loc[held, "decision"], found.loc[held, "decision_reason"] = "control", CONTROL
     return found
+
+
+def awaiting_approval(
+    decided: pd.DataFrame, earlier_campaigns: set[str], policy: Policy
+) -> set[str]:
+    """The campaigns whose messages of the day wait for a person.
+
+    All of them where the day's expected cost is above `approvals.spend_above`; where
+    `approvals.first_run` asks for it, those that have never been decided before.
+
+    Parameters
+    ----------
+    decided
+        As made by `draw_control`.
+    earlier_campaigns
+        Campaigns with decisions on other days.
+    policy
+        The rules.
+    """
+    sent = decided[decided["decision"] == "send"]
+    limit = policy.approvals.spend_above
+    if limit is not None and float(sent["cost_expected"].sum()) > limit:
+        return set(sent["campaign"])
+    if policy.approvals.first_run:
+        return set(sent["campaign"]) - earlier_campaigns
+    return set()

@@ -63,9 +63,11 @@ def guard(
     refusal[minors] = "minor"
     found["channel"], found["refusal"] = channel, refusal
     costs = policy.budgets.message_cost.model_dump()
-    message = found["channel"].map(costs).fillna(0.0).astype(float)
+    message = found["channel"].map(costs).astype(float).fillna(0.0)
     found["cost_expected"] = found["cost_expected"].astype(float) + message
-    found["expected_incremental_value"] = found["expected_incremental_value"].astype(float) - message
+    found["expected_incremental_value"] = (
+        found["expected_incremental_value"].astype(float) - message
+    )
     return found
 
 
@@ -96,8 +98,10 @@ def is_minor(birth_date: date | None, today: date, minimum_age: int) -> bool:
     """Whether somebody has not reached the minimum age; an unknown birth date is no refusal."""
     if birth_date is None:
         return False
-    years = today.year - birth_date.year - (
-        (today.month, today.day) < (birth_date.month, birth_date.day)
+    years = (
+        today.year
+        - birth_date.year
+        - ((today.month, today.day) < (birth_date.month, birth_date.day))
     )
     return years < minimum_age
 
@@ -120,7 +124,7 @@ def _channels(
             closed = tables[name]
             if position == 0:
                 refusal[rows] = closed[rows]
-            is_open = undecided & np.equal(closed, None)
+            is_open = undecided & np.array([reason is None for reason in closed], dtype=bool)
             channel[is_open], refusal[is_open] = name, None
             undecided &= ~is_open
     return channel, refusal
@@ -168,7 +172,7 @@ def _too_soon(
     """Another period of the same campaign less than its `gap_days` away, before or after."""
     gaps = {campaign.name: campaign.gap_days for campaign in policy.campaigns}
     away = (pd.to_datetime(history["as_of"]) - pd.Timestamp(as_of)).dt.days.abs()
-    close = history[away < history["campaign"].map(gaps).fillna(0)]
+    close = history[away < history["campaign"].map(gaps).astype(float).fillna(0.0)]
     keys = ["customer_id", "campaign"]
     standing = pd.MultiIndex.from_frame(close[keys].astype("str"))
     return pd.MultiIndex.from_frame(found[keys].astype("str")).isin(standing)
@@ -188,9 +192,7 @@ def _capped(
     return limited & found["customer_id"].isin(full).to_numpy(dtype=bool)
 
 
-def capped_customers(
-    customer_ids: pd.Series, days: pd.Series, cap: Cap, as_of: date
-) -> set[str]:
+def capped_customers(customer_ids: pd.Series, days: pd.Series, cap: Cap, as_of: date) -> set[str]:
     """Customers with messages near `as_of` for whom one more on that day would exceed a cap.
 
     Every window of `window_days` consecutive days that holds `as_of` is looked at, whether it reaches

@@ -47,7 +47,9 @@ def is_open(now: datetime, rules: Activation, zone: ZoneInfo) -> bool:
 
 def daily_bounds(rules: Activation) -> tuple[time, time]:
     """The first minute of the day at which a message may leave, and the end of the last."""
-    usable = [m for m in _MINUTES if rules.send_window.covers(m) and not rules.quiet_hours.covers(m)]
+    usable = [
+        m for m in _MINUTES if rules.send_window.covers(m) and not rules.quiet_hours.covers(m)
+    ]
     end = (datetime.combine(date.min, usable[-1]) + timedelta(minutes=1)).time()
     return usable[0], end
 

@@ -1,0 +1,47 @@
+"""Who gets what tomorrow: decisions, coupon triggers and messages for a business day.
+
+What it does: takes the day's segments, finds each campaign's candidates, refuses what consent, age and
+caps forbid, chooses one offer a customer within the budgets, draws the control group, and publishes
+`marketing.decisions`, `marketing.coupon_triggers` and `marketing.messages`. It sends nothing:
+`regulars_deliver` does.
+Normal: under a minute; woken once a day by scores. A day that was decided before keeps its decisions.
+If it fails: safe to clear at any time; no code or message is made twice. Nothing is published until the
+gate passes, so customers get the day's messages later, or not at all once their send window is over.
+"""
+
+from typing import Any
+
+from airflow.sdk import dag, task
+
+from include import wiring
+from include.wiring import Audience, Tier
+
+
+@task
+def decide_offers(**context: Any) -> dict[str, Any]:
+    from include.steps import activate
+
+    return activate.build(wiring.run_of(context))
+
+
+@task(outlets=[wiring.asset("decisions")])
+def gate_decisions(batch: dict[str, Any], **context: Any) -> dict[str, int]:
+    from include import gates
+    from include.steps import activate
+
+    counts = gates.gate(batch, rebuild=activate.build)
+    wiring.announce(context, "decisions", batch["as_of"])
+    return counts
+
+
+@dag(
+    schedule=wiring.woken_by("scores"),
+    # Caps and periods count what other days decided, so days are decided one after the other.
+    max_active_runs=1,
+    **wiring.settings(__doc__, Tier.STOPS_MARKETING, Audience.MARKETING, Audience.ON_CALL),
+)
+def regulars_activate() -> None:
+    gate_decisions(decide_offers())
+
+
+regulars_activate()

@@ -1,0 +1,47 @@
+-- One row per customer and channel with a recorded consent or contact point: what the guard needs to
+-- know, as it was known at the end of the business day. Whoever is on the suppression list by now is
+-- refused for every day. `customers` narrows it (NULL: everybody).
+WITH consents AS (
+    SELECT DISTINCT ON (c.customer_id, c.channel)
+        c.customer_id,
+        c.channel,
+        c.granted
+    FROM core.consents AS c
+    WHERE
+        c.purpose = 'marketing'
+        AND c.valid_from < %(end)s
+        AND c.known_at < %(end)s
+        AND (%(customers)s::uuid[] IS NULL OR c.customer_id = ANY(%(customers)s::uuid[]))
+    ORDER BY c.customer_id ASC, c.channel ASC, c.valid_from DESC, c.known_at DESC
+),
+
+contacts AS (
+    SELECT DISTINCT ON (p.customer_id, p.channel)
+        p.customer_id,
+        p.channel,
+        nullif(p.address, '') IS NOT NULL AS has_contact,
+        coalesce(p.verified, false) AS verified
+    FROM core.contact_points AS p
+    WHERE
+        p.valid_from < %(end)s
+        AND p.known_at < %(end)s
+        AND (%(customers)s::uuid[] IS NULL OR p.customer_id = ANY(%(customers)s::uuid[]))
+    ORDER BY p.customer_id ASC, p.channel ASC, p.valid_from DESC, p.known_at DESC
+)
+
+SELECT
+    customer_id,
+    channel,
+    coalesce(consents.granted, false) AS granted,
+    coalesce(contacts.has_contact, false) AS has_contact,
+    coalesce(contacts.verified, false) AS verified,
+    EXISTS (
+        SELECT 1
+        FROM ops.suppressions AS x
+        WHERE
+            x.customer_id = coalesce(consents.customer_id, contacts.customer_id)
+            AND x.channel IN ('all', coalesce(consents.channel, contacts.channel))
+    ) AS suppressed
+FROM consents
+FULL JOIN contacts USING (customer_id, channel)
+ORDER BY customer_id, channel
