@@ -163,6 +163,204 @@ def rows_per_day(found: Iterable[DayRows]) -> Figure:
     )
 
 
+def values_by_segment(found: Sequence[tuple[str, list[float]]], currency: str) -> Figure:
+    """Spread of predicted value within each segment, from percentiles 5, 25, 50, 75 and 95."""
+    low, first, middle, third, high = (
+        [numbers[place] for _, numbers in found] for place in range(5)
+    )
+    return figure(
+        [
+            {
+                "type": "box",
+                "orientation": "h",
+                "y": [words(name) for name, _ in found],
+                "lowerfence": low,
+                "q1": first,
+                "median": middle,
+                "q3": third,
+                "upperfence": high,
+                "line": {"color": "--accent", "width": 1.5},
+                "fillcolor": "--wash",
+                "whiskerwidth": 0.5,
+                "hoverinfo": "x",
+            }
+        ],
+        height=_FRAME + _BAR * len(found),
+        xaxis={"tickformat": "~s", "title": {"text": _money(currency), "font": {"size": 12}}},
+        yaxis={"autorange": "reversed", "showgrid": False},
+    )
+
+
+def against_baseline(
+    found: Sequence[tuple[str, float | None, float | None, bool]], title: str = "ROC AUC"
+) -> Figure:
+    """One metric of several models as points, the baseline as a dashed line.
+
+    Parameters
+    ----------
+    found
+        Name, our figure, the baseline's, and whether it is the one that serves.
+    title
+        The metric's name.
+    """
+    known = [(name, ours, chosen) for name, ours, _, chosen in found if ours is not None]
+    known.sort(key=lambda row: -row[1])
+    baseline = next((theirs for _, _, theirs, _ in found if theirs is not None), None)
+    shapes = []
+    if baseline is not None:
+        line = {"color": "--second", "width": 1.5, "dash": "dash"}
+        shapes = [
+            {"type": "line", "x0": baseline, "x1": baseline, "y0": 0, "y1": 1, "yref": "paper"}
+            | {"line": line}
+        ]
+    return figure(
+        [
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "x": [ours for _, ours, _ in known],
+                "y": [words(name) for name, _, _ in known],
+                "marker": {
+                    "size": 11,
+                    "color": ["--accent" if chosen else "--faint" for _, _, chosen in known],
+                    "line": {"color": "--accent", "width": 1.5},
+                },
+                "hovertemplate": "%{y}: %{x:.4f}<extra></extra>",
+            }
+        ],
+        height=_FRAME + _BAR * max(len(known), 1),
+        shapes=shapes,
+        xaxis={"title": {"text": title, "font": {"size": 12}}, "tickformat": ".2f"},
+        yaxis={"autorange": "reversed", "type": "category"},
+    )
+
+
+def coefficients(found: Sequence[tuple[str, float]]) -> Figure:
+    """Coefficients of a linear model, the largest on top, those that lower the chance on the left."""
+    return figure(
+        [
+            {
+                "type": "bar",
+                "orientation": "h",
+                "y": [words(name) for name, _ in found],
+                "x": [round(weight, 4) for _, weight in found],
+                "marker": {
+                    "color": ["--accent" if weight >= 0 else "--second" for _, weight in found]
+                },
+                "hovertemplate": "%{y}: %{x:+.3f}<extra></extra>",
+            }
+        ],
+        height=_FRAME + 28 * max(len(found), 1),
+        xaxis={
+            "title": {
+                "text": "change of the log-odds for one standard deviation",
+                "font": {"size": 12},
+            }
+        },
+        yaxis={"autorange": "reversed", "showgrid": False},
+    )
+
+
+def gains(found: Sequence[tuple[float, float, float]]) -> Figure:
+    """Share of the high-value customers found among the best so many, ours and the baseline's."""
+    reached = [at for at, _, _ in found]
+    lines = (
+        ("the model", [ours for _, ours, _ in found], {"color": "--accent", "width": 2.5}),
+        (
+            "spend in the last 13 weeks",
+            [theirs for _, _, theirs in found],
+            {"color": "--second", "width": 1.5, "dash": "dash"},
+        ),
+        ("chance", reached, {"color": "--faint", "width": 1.5}),
+    )
+    return figure(
+        [
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": name,
+                "x": reached,
+                "y": share,
+                "line": line,
+                "hovertemplate": "%{x:.0%} of customers: %{y:.0%}<extra>" + name + "</extra>",
+            }
+            for name, share, line in lines
+        ],
+        height=340,
+        showlegend=True,
+        xaxis={
+            "tickformat": ".0%",
+            "title": {"text": "customers, the best first", "font": {"size": 12}},
+        },
+        yaxis={"tickformat": ".0%", "range": [0, 1.02]},
+    )
+
+
+def calibration(found: Sequence[tuple[float, float, int]]) -> Figure:
+    """Predicted chance against observed share in ten groups of equal size."""
+    return figure(
+        [
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": [0, 1],
+                "y": [0, 1],
+                "line": {"color": "--faint", "width": 1.5},
+                "hoverinfo": "skip",
+            },
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "x": [round(predicted, 4) for predicted, _, _ in found],
+                "y": [round(observed, 4) for _, observed, _ in found],
+                "customdata": [number for _, _, number in found],
+                "marker": {"size": 10, "color": "--accent"},
+                "hovertemplate": "predicted %{x:.1%}, observed %{y:.1%}, %{customdata} customers"
+                "<extra></extra>",
+            },
+        ],
+        height=340,
+        xaxis={
+            "tickformat": ".0%",
+            "range": [-0.03, 1.03],
+            "title": {"text": "predicted chance", "font": {"size": 12}},
+        },
+        yaxis={"tickformat": ".0%", "range": [-0.03, 1.03]},
+    )
+
+
+def outcome(found: Sequence[tuple[int, float, float]], currency: str) -> Figure:
+    """Predicted and actual spend of each decile."""
+    names = [place for place, _, _ in found]
+    pairs = (
+        ("predicted", [round(value, 2) for _, value, _ in found], "--accent"),
+        ("spent", [round(spent, 2) for _, _, spent in found], "--second"),
+    )
+    return figure(
+        [
+            {
+                "type": "bar",
+                "name": name,
+                "x": names,
+                "y": amounts,
+                "marker": {"color": colour},
+                "hovertemplate": f"decile %{{x}}, {name}: %{{y:,.0f}} {currency}<extra></extra>",
+            }
+            for name, amounts, colour in pairs
+        ],
+        height=320,
+        barmode="group",
+        bargap=0.25,
+        showlegend=True,
+        xaxis={
+            "dtick": 1,
+            "showgrid": False,
+            "title": {"text": "decile by predicted value, 1 is the best", "font": {"size": 12}},
+        },
+        yaxis={"tickformat": "~s", "rangemode": "tozero"},
+    )
+
+
 def words(name: str) -> str:
     """A table's or campaign's name as it is read: `vip_at_risk` -> `vip at risk`."""
     return name.replace("_", " ")

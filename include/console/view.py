@@ -50,6 +50,7 @@ def environment() -> Environment:
         day_long=lambda day: f"{day:%A}, {day.day} {day:%B} {day.year}",
         day_short=lambda day: f"{day.day} {day:%b} {day.year}",
         duration=duration,
+        figure=lambda value: "" if value is None else f"{value:,.{4 if abs(value) < 10 else 1}f}",
         money=money,
         number=lambda value: f"{value:,}",
         short_dag=lambda dag_id: dag_id.removeprefix("regulars_"),

@@ -1,0 +1,402 @@
+"""A day's result as one HTML file: tables, segments, models beside their baselines, decisions, quality.
+
+    bin/regulars report day.html
+
+The file holds its style, its script and its figures, so that it can be mailed and opened without a
+network. What marketing reads is read with marketing's and the console's own roles; models and backtests,
+which they may not see, with the pipeline's. Columns that say who a customer is are left out.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+from markupsafe import Markup
+
+from include import as_of, contracts, policy, warehouse
+from include.console import charts, data, view
+from include.contracts import Contract
+from include.errors import BadInput, RegularsError
+from include.warehouse import Connection
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Rows and columns of each table that are shown.
+SAMPLE_ROWS, SAMPLE_COLUMNS = 5, 7
+
+#: Columns that tell a reader of a few rows nothing.
+PLUMBING = frozenset(
+    {"as_of", "customer_id", "policy_hash", "model_version", "currency", "strategy"}
+)
+
+#: Coefficients that are shown, the largest first.
+COEFFICIENTS = 12
+
+#: Metrics in the order in which they are told; those that are not here come after.
+METRICS = {
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "lift_top_decile": "lift of the best tenth",
+    "ece": "calibration error",
+    "brier": "Brier score",
+    "ndcg_at_10": "NDCG@10",
+    "recall_at_10": "recall@10",
+    "mae": "mean absolute error of spend",
+    "gini": "Gini of spend",
+    "coverage_80": "coverage of the 80% interval",
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The first rows of a table, without the columns that say who a customer is."""
+
+    name: str
+    description: str
+    row_count: int
+    columns: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """One figure of a champion on a later cut, beside the baseline's on the same customers."""
+
+    kind: str
+    algorithm: str
+    chosen: bool
+    cut: date
+    metric: str
+    setting: str
+    ours: float | None
+    baseline: float | None
+    baseline_name: str
+    customers: int
+
+    @property
+    def metric_words(self) -> str:
+        return METRICS.get(self.metric, charts.words(self.metric))
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What happened after the day, as the shop's own rows tell it; no model has seen it.
+
+    Attributes
+    ----------
+    until
+        The last day of the horizon.
+    metrics
+        Name, ours, the naive baseline's (None where it has none).
+    calibration
+        Per bin: mean predicted chance, observed share, customers.
+    gains
+        Share of customers, in order of the score -> share of the high-value ones among them, for us
+        and for the naive baseline.
+    deciles
+        Decile -> mean predicted value, mean spend.
+    """
+
+    until: date
+    customers: int
+    metrics: list[tuple[str, float, float | None]]
+    calibration: list[tuple[float, float, int]]
+    gains: list[tuple[float, float, float]]
+    deciles: list[tuple[int, float, float]]
+
+
+def write(path: Path) -> None:
+    """Write the report of the newest day that was published.
+
+    Raises
+    ------
+    RegularsError
+        When the warehouse cannot be reached, or holds nothing yet.
+    """
+    try:
+        text = render()
+    except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName):
+        raise _nothing_yet() from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def render() -> str:
+    """The report as text."""
+    with data.reading() as conn:
+        today = data.today(conn)
+        boxes = values_by_segment(conn, today.segments_day)
+    if today.empty or today.segments_day is None:
+        raise _nothing_yet()
+    with data.reading("warehouse_marketing") as conn:
+        samples = [
+            sample(conn, contract)
+            for contract in contracts.all_contracts()
+            if contract.schema_name == "marketing" and not contract.view
+        ]
+    with warehouse.connect() as conn:
+        tests = backtests(conn, today.segments_day)
+        weights = coefficients(conn, today.segments_day)
+        truth = look_ahead(conn, today.segments_day, today.horizon_days or 0)
+    figures = view.figures(today) | {
+        "boxes": charts.values_by_segment(boxes, today.currency),
+        "backtests": charts.against_baseline(
+            [
+                (test.setting, test.ours, test.baseline, test.chosen)
+                for test in tests
+                if test.kind == "value" and test.metric == "roc_auc"
+            ]
+        ),
+        "coefficients": charts.coefficients(weights),
+        "gains": charts.gains(truth.gains) if truth else None,
+        "calibration": charts.calibration(truth.calibration) if truth else None,
+        "outcome": charts.outcome(truth.deciles, today.currency) if truth else None,
+    }
+    return view.render(
+        "report.html",
+        today=today,
+        verdict=view.verdict(today),
+        decided=view.decided(today.decisions, today.currency),
+        charts=figures,
+        samples=samples,
+        tests=tests,
+        weights=weights,
+        truth=truth,
+        is_demo=policy.load().shop.source == "complete_journey",
+        written_at=datetime.now(UTC),
+        style=Markup((view.STATIC / "console.css").read_text(encoding="utf-8")),  # noqa: S704
+        scripts=[_inline(view.STATIC / "console.js"), _inline(view.plotly_script())],
+    )
+
+
+def _nothing_yet() -> RegularsError:
+    return BadInput(
+        "Expected a published day with segments, found none: run `bin/regulars demo`, or backfill "
+        "regulars_ingest, then write the report."
+    )
+
+
+def _inline(path: Path) -> Markup:
+    """A script of our own or of plotly's, safe between script tags."""
+    return Markup(path.read_text(encoding="utf-8").replace("</script", "<\\/script"))  # noqa: S704
+
+
+def sample(conn: Connection, contract: Contract) -> Sample:
+    """The first rows of a marketing table's newest day."""
+    source = f"marketing.current_{contract.table}" if contract.current else contract.name
+    chosen = [
+        column.name
+        for column in contract.columns
+        if not column.run
+        and not column.pii
+        and column.type not in ("jsonb", "bytea", "uuid")
+        and column.name not in PLUMBING
+    ][:SAMPLE_COLUMNS]
+    names = ", ".join(f'"{name}"' for name in chosen)
+    return Sample(
+        name=contract.name,
+        description=contract.description,
+        row_count=int(warehouse.value(conn, f"SELECT count(*) FROM {source}")),
+        columns=chosen,
+        rows=[
+            [plain(cell) for cell in row]
+            for row in warehouse.rows(
+                conn, f"SELECT {names} FROM {source} ORDER BY {names} LIMIT {SAMPLE_ROWS}"
+            )
+        ],
+    )
+
+
+def plain(value: Any) -> str:
+    """A value as a reader wants it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, float):
+        return f"{value:,.3f}"
+    return str(value)
+
+
+def values_by_segment(conn: Connection, day: date | None) -> list[tuple[str, list[float]]]:
+    """Segment -> the 5th, 25th, 50th, 75th and 95th percentile of predicted value."""
+    return [
+        (str(name), [float(number) for number in numbers])
+        for name, numbers in warehouse.rows(
+            conn,
+            """
+            SELECT segment,
+                percentile_cont(ARRAY[0.05, 0.25, 0.5, 0.75, 0.95])
+                    WITHIN GROUP (ORDER BY predicted_value::double precision)
+            FROM marketing.customer_segments
+            WHERE as_of = %(day)s
+            GROUP BY segment
+            ORDER BY sum(predicted_value) DESC, segment
+            """,
+            {"day": day},
+        )
+    ]
+
+
+def backtests(conn: Connection, day: date) -> list[Backtest]:
+    """How the day's champions did on a later cut, each metric beside its baseline."""
+    order = {metric: place for place, metric in enumerate(METRICS)}
+    found = [
+        Backtest(kind, algorithm, algorithm == setting, cut, metric, setting, *figures)
+        for kind, algorithm, setting, cut, metric, *figures in warehouse.rows(
+            conn,
+            """
+            WITH champion AS (
+                SELECT DISTINCT ON (kind) kind, model_version, algorithm
+                FROM ml.models
+                WHERE is_champion AND anchor <= %(day)s
+                ORDER BY kind, anchor DESC, updated_at DESC
+            )
+            SELECT c.kind, c.algorithm, b.setting, b.cut, b.metric, b.ours, b.baseline,
+                b.baseline_name, b.n
+            FROM champion AS c
+            JOIN ml.backtests AS b USING (model_version)
+            """,
+            {"day": day},
+        )
+    ]
+    return sorted(
+        found,
+        key=lambda test: (
+            test.kind != "value",
+            not test.chosen,
+            test.setting,
+            order.get(test.metric, len(order)),
+            test.metric,
+            test.baseline_name,
+        ),
+    )
+
+
+def coefficients(conn: Connection, day: date) -> list[tuple[str, float]]:
+    """The largest coefficients of the day's logistic regression, on standardised features."""
+    explained = warehouse.value(
+        conn,
+        """
+        SELECT manifest -> 'explained' -> 'coefficients'
+        FROM ml.models
+        WHERE kind = 'value' AND is_champion AND anchor <= %(day)s
+        ORDER BY anchor DESC, updated_at DESC
+        LIMIT 1
+        """,
+        {"day": day},
+    )
+    named = [(name, float(weight)) for name, weight in (explained or {}).items()]
+    return sorted(named, key=lambda pair: -abs(pair[1]))[:COEFFICIENTS]
+
+
+def look_ahead(conn: Connection, day: date, horizon_days: int) -> Truth | None:
+    """Compare the day's predictions with what the shop's rows say happened after it.
+
+    Only where the shop holds the whole horizon, as the demo's does. The spend is read straight from the
+    shop by the extraction's own SELECTs: neither `core` nor any model knows it.
+
+    Returns
+    -------
+    Truth or None
+        None where the horizon is not over, or the shop cannot be read.
+    """
+    import pandas as pd
+
+    settings = policy.load()
+    until = day + timedelta(days=horizon_days)
+    try:
+        with warehouse.connect("shop") as shop:
+            covered = warehouse.rows(
+                shop, _extract("_covered_days"), {"timezone": settings.shop.timezone}
+            )[0]
+            if covered[1] is None or covered[1] < until or not horizon_days:
+                return None
+            start, end = as_of.window(
+                as_of.days_before(day.isoformat(), -1), until.isoformat(), settings.shop.timezone
+            )
+            spent = warehouse.frame(
+                shop,
+                f"""
+                SELECT o.customer_number AS external_id,
+                    sum(l.sales_value)::double precision AS spend
+                FROM ({_extract("orders")}) AS o
+                JOIN ({_extract("order_lines")}) AS l USING (order_number)
+                GROUP BY o.customer_number
+                """,
+                {"start": start, "end": end, "timezone": settings.shop.timezone},
+            )
+    except (RegularsError, psycopg2.Error):
+        return None
+    predicted = warehouse.frame(
+        conn,
+        """
+        SELECT s.external_id, s.p_high_value, s.predicted_value::double precision AS predicted_value,
+            f.sales_13w::double precision AS naive
+        FROM marketing.customer_segments AS s
+        JOIN features.customer_features AS f USING (as_of, customer_id)
+        WHERE s.as_of = %(day)s AND f.orders_total > 0
+        ORDER BY s.external_id
+        """,
+        {"day": day},
+    )
+    if predicted.empty:
+        return None
+    joined = predicted.merge(spent, on="external_id", how="left")
+    joined["spend"] = pd.to_numeric(joined["spend"]).fillna(0.0)
+    return _truth(joined, until, settings.models.high_value_share)
+
+
+def _extract(table: str) -> str:
+    source = policy.load().shop.source
+    return warehouse.sql(f"extract/{source}/{table}").strip().rstrip(";")
+
+
+def _truth(joined: "pd.DataFrame", until: date, share: float) -> Truth:
+    """The comparison of predictions, the naive baseline and what was spent, customer by customer."""
+    import numpy as np
+
+    from include.models import evaluate
+
+    spend = joined["spend"].to_numpy(float)
+    chance = joined["p_high_value"].to_numpy(float)
+    value = joined["predicted_value"].to_numpy(float)
+    naive = joined["naive"].to_numpy(float)
+    high = evaluate.top_share(spend, share).astype(float)
+    metrics = [
+        ("ROC AUC", evaluate.roc_auc(high, chance), evaluate.roc_auc(high, naive)),
+        ("PR AUC", evaluate.pr_auc(high, chance), evaluate.pr_auc(high, naive)),
+        (
+            "lift of the best tenth",
+            evaluate.lift_top_decile(high, chance),
+            evaluate.lift_top_decile(high, naive),
+        ),
+        ("calibration error", evaluate.ece(high, chance), None),
+        ("mean absolute error of spend", evaluate.mae(spend, value), evaluate.mae(spend, naive)),
+        ("Spearman correlation of spend", evaluate.spearman(spend, value), evaluate.spearman(spend, naive)),
+    ]  # fmt: skip
+
+    def bins(score: Any) -> list[Any]:
+        return np.array_split(np.argsort(-score, kind="stable"), 10)
+
+    calibration = [
+        (float(chance[rows].mean()), float(high[rows].mean()), len(rows)) for rows in bins(chance)
+    ]
+    deciles = [
+        (place, float(value[rows].mean()), float(spend[rows].mean()))
+        for place, rows in enumerate(bins(value), start=1)
+    ]
+
+    def captured(score: Any) -> Any:
+        found = np.cumsum(high[np.argsort(-score, kind="stable")]) / max(high.sum(), 1)
+        return np.concatenate([[0.0], found])
+
+    steps = np.unique(np.linspace(0, len(high), 51).astype(int))
+    ours, theirs = captured(chance), captured(naive)
+    gains = [(at / len(high), float(ours[at]), float(theirs[at])) for at in steps]
+    return Truth(until, len(high), metrics, calibration, gains, deciles)
