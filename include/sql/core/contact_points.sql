@@ -1,0 +1,19 @@
+-- Grain: one row per customer, channel and address, for addresses recorded in the window.
+-- E-mail addresses are trimmed and in small letters; telephone numbers keep + and digits alone.
+SELECT
+    i.customer_id,
+    lower(btrim(r.channel)) AS channel,
+    NULLIF(
+        CASE lower(btrim(r.channel))
+            WHEN 'sms' THEN regexp_replace(r.address, '[\s().-]', '', 'g')
+            ELSE lower(btrim(r.address))
+        END,
+        ''
+    ) AS address,
+    COALESCE(r.verified, FALSE) AS verified,
+    r.updated_at AS valid_from,
+    NULL::timestamptz AS valid_to,
+    r.updated_at AS known_at
+FROM raw.contact_points AS r
+LEFT JOIN identities AS i ON i.external_id = r.customer_number
+WHERE r._partition BETWEEN %(since)s AND %(until)s

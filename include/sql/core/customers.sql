@@ -1,0 +1,33 @@
+-- Grain: one row per customer and state of the record, for records that changed in the window.
+-- The region is that of the home store as this run knows it.
+WITH region_of AS (
+    SELECT DISTINCT ON (s.store_id)
+        s.store_id,
+        s.region
+    FROM (
+        SELECT store_id, region, known_at FROM stores
+        UNION ALL
+        SELECT store_id, region, known_at FROM core.stores
+    ) AS s
+    ORDER BY s.store_id, s.known_at DESC
+)
+
+SELECT
+    i.customer_id,
+    r.updated_at AS valid_from,
+    NULL::timestamptz AS valid_to,
+    r.updated_at AS known_at,
+    COALESCE(r.registered_at, r.updated_at) AS registered_at,
+    NULLIF(btrim(r.age_band), '') AS age_band,
+    NULLIF(btrim(r.income_band), '') AS income_band,
+    NULLIF(btrim(r.home_ownership), '') AS home_ownership,
+    NULLIF(btrim(r.marital_status), '') AS marital_status,
+    NULLIF(btrim(r.household_size), '') AS household_size,
+    NULLIF(btrim(r.household_composition), '') AS household_composition,
+    NULLIF(btrim(r.kids_count), '') AS kids_count,
+    NULLIF(btrim(r.home_store_id), '') AS home_store_id,
+    s.region
+FROM raw.customers AS r
+LEFT JOIN identities AS i ON i.external_id = r.customer_number
+LEFT JOIN region_of AS s ON s.store_id = btrim(r.home_store_id)
+WHERE r._partition BETWEEN %(since)s AND %(until)s

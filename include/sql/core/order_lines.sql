@@ -1,0 +1,70 @@
+-- Grain: one row per product of an order placed in the window, as often as the shop sent it.
+-- A line belongs to the customer and store of its order among the orders of this batch that passed. Whether
+-- it counts in units is read from the product's record at the time of the order, or its oldest one.
+WITH catalogue AS (
+    SELECT
+        p.product_id,
+        p.is_unit,
+        CASE
+            WHEN lag(p.valid_from) OVER w IS NULL THEN '-infinity'::timestamptz
+            ELSE p.valid_from
+        END AS holds_from,
+        COALESCE(lead(p.valid_from) OVER w, 'infinity'::timestamptz) AS holds_until
+    FROM (
+        SELECT product_id, valid_from, is_unit FROM products
+        UNION ALL
+        SELECT product_id, valid_from, is_unit FROM core.products AS known
+        WHERE NOT EXISTS (
+            SELECT 1 FROM products AS s
+            WHERE s.product_id = known.product_id AND s.valid_from = known.valid_from
+        )
+    ) AS p
+    WINDOW w AS (PARTITION BY p.product_id ORDER BY p.valid_from)
+),
+
+lines AS (
+    SELECT
+        NULLIF(btrim(r.order_number), '') AS order_id,
+        r.line_number,
+        NULLIF(btrim(r.product_number), '') AS product_id,
+        r._partition AS business_day,
+        r.ordered_at,
+        r.quantity,
+        r.sales_value AS sales,
+        COALESCE(r.retail_discount, 0) AS retail_discount,
+        COALESCE(r.coupon_discount, 0) AS coupon_discount,
+        COALESCE(r.coupon_match_discount, 0) AS coupon_match_discount
+    FROM raw.order_lines AS r
+    WHERE r._partition BETWEEN %(since)s AND %(until)s
+)
+
+SELECT
+    l.order_id,
+    l.line_number,
+    o.customer_id,
+    l.product_id,
+    o.store_id,
+    l.business_day,
+    COALESCE(l.ordered_at, o.ordered_at) AS ordered_at,
+    l.quantity,
+    l.sales,
+    l.retail_discount,
+    l.coupon_discount,
+    l.coupon_match_discount,
+    COALESCE(c.is_unit, FALSE) AS is_unit,
+    array_remove(
+        ARRAY[
+            CASE WHEN l.sales = 0 THEN 'zero_sales' END,
+            CASE WHEN l.quantity = 0 THEN 'zero_quantity' END,
+            CASE WHEN c.product_id IS NULL THEN 'unknown_product' END,
+            CASE WHEN c.is_unit AND l.quantity > 0 AND l.sales > 50 * l.quantity THEN 'outlier_price' END
+        ],
+        NULL
+    ) AS flags
+FROM lines AS l
+LEFT JOIN orders AS o ON o.order_id = l.order_id
+LEFT JOIN catalogue AS c
+    ON
+        c.product_id = l.product_id
+        AND c.holds_from <= COALESCE(l.ordered_at, o.ordered_at)
+        AND c.holds_until > COALESCE(l.ordered_at, o.ordered_at)

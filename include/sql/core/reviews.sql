@@ -1,0 +1,12 @@
+-- Grain: one row per review written in the window.
+SELECT
+    r.review_id,
+    i.customer_id,
+    NULLIF(btrim(r.product_number), '') AS product_id,
+    r.rating,
+    NULLIF(btrim(r.body), '') AS body,
+    r.written_at,
+    r._partition AS business_day
+FROM raw.reviews AS r
+LEFT JOIN identities AS i ON i.external_id = r.customer_number
+WHERE r._partition BETWEEN %(since)s AND %(until)s

@@ -1,0 +1,10 @@
+-- Grain: one row per region, product and count of the window.
+SELECT
+    NULLIF(lower(btrim(r.region)), '') AS region,
+    NULLIF(btrim(r.product_number), '') AS product_id,
+    r.on_hand,
+    COALESCE(r.on_order, 0) AS on_order,
+    r.counted_at,
+    r._partition AS business_day
+FROM raw.stock_levels AS r
+WHERE r._partition BETWEEN %(since)s AND %(until)s

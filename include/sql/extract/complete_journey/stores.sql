@@ -1,0 +1,11 @@
+-- Grain: one row per store whose record changed that day.
+-- A row without updated_at belongs to no day: every run meets it, at the end of its window.
+SELECT
+    (
+        COALESCE(updated_at, %(end)s::timestamptz - INTERVAL '1 second') AT TIME ZONE %(timezone)s
+    )::date AS _partition,
+    store_number,
+    region,
+    updated_at
+FROM stores
+WHERE (updated_at >= %(start)s AND updated_at < %(end)s) OR updated_at IS NULL
