@@ -356,6 +356,11 @@ class Delivery(_Section):
     max_attempts: Annotated[int, Field(ge=1, le=100)]
     backoff_minutes: Annotated[float, Field(ge=0)]
 
+    def unsubscribe_link(self, message_id: str) -> str:
+        """Where the receiver of a message says that no more is wanted."""
+        joint = "&" if "?" in self.unsubscribe_url else "?"
+        return f"{self.unsubscribe_url}{joint}m={message_id}"
+
 
 class Policy(_Section):
     """The whole of `config/policy.yml`."""

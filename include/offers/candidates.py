@@ -74,7 +74,8 @@ def _of_campaign(
         period = occasion.dt.year.astype("Int64").astype("str")
     chosen = customers.loc[fits, ["customer_id", "segment", "predicted_value", "predicted_orders"]]
     offer = policy.offer(campaign.offer)
-    basket = expected_basket(chosen, campaign.assumed.basket)
+    # Whoever redeems has spent the offer's minimum.
+    basket = expected_basket(chosen, campaign.assumed.basket).clip(lower=offer.minimum_spend)
     cost = basket.map(offer.cost)
     believed = campaign.assumed
     gain = believed.incremental_share * believed.margin_share * basket - cost

@@ -283,13 +283,12 @@ class _Writer:
         valid_until: date,
     ) -> dict[str, Any]:
         delivery = self.policy.delivery
-        joint = "&" if "?" in delivery.unsubscribe_url else "?"
         first_name = customer["first_name"]
         values: dict[str, Any] = {
             "first_name": first_name if isinstance(first_name, str) else "",
             "sender_name": delivery.sender_name,
             "postal_address": delivery.postal_address,
-            "unsubscribe_url": f"{delivery.unsubscribe_url}{joint}m={message_id}",
+            "unsubscribe_url": delivery.unsubscribe_link(message_id),
             "offer_title": trigger["offer_title"],
             "minimum_spend": money(trigger["minimum_spend"], trigger["currency"]),
             "valid_until": day_in_words(valid_until),

@@ -106,6 +106,47 @@ def is_minor(birth_date: date | None, today: date, minimum_age: int) -> bool:
     return years < minimum_age
 
 
+def refusal_now(
+    permission: Permission | None,
+    birth_date: date | None,
+    other_days: list[date],
+    as_of: date,
+    today: date,
+    policy: Policy,
+    *,
+    capped: bool,
+) -> str | None:
+    """Why a message that was decided must not be sent now, or None where it may.
+
+    Parameters
+    ----------
+    permission
+        What is known by now about the customer on the message's channel; None where nothing is.
+    birth_date
+        None where it is not known.
+    other_days
+        Business days of the customer's other marketing messages that were sent or are being sent.
+    as_of, today
+        The business day the message was decided for, and the day of sending.
+    policy
+        The rules.
+    capped
+        Whether the caps apply to the message.
+    """
+    if is_minor(birth_date, today, policy.activation.minimum_age):
+        return "minor"
+    known = permission or Permission(False, False, False, False)
+    closed = refusal_of(known, verified_only=policy.activation.verified_contacts_only)
+    if closed:
+        return closed
+    if capped and other_days:
+        days = pd.Series(pd.to_datetime(pd.Series(other_days)))
+        customer = pd.Series(["this"] * len(days))
+        if capped_customers(customer, days, policy.caps.marketing, as_of):
+            return "frequency_cap"
+    return None
+
+
 def _channels(
     found: pd.DataFrame, permissions: pd.DataFrame, policy: Policy
 ) -> tuple[NDArray[np.object_], NDArray[np.object_]]:

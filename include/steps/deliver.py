@@ -1,0 +1,446 @@
+"""Send what is due and approved, each message once, and record what became of it.
+
+How a message is sent once:
+
+* A sender holds a session lock of the database, named by its claim, for as long as it lives. It claims
+  messages under row locks (`deliver_claim.sql`), so two senders never hold the same one.
+* Before it hands a message over it marks it (`handed_over_at`) in a transaction of its own, afterwards it
+  records the outcome in another.
+* A sender that dies lets go of its lock. The next one finds its claims: what was not handed over goes
+  back to be sent; what was handed over, with no outcome recorded, is tried again only where the provider
+  drops a second copy by the message's key (a webhook). By e-mail it is given up as `dead` with the words
+  `outcome unknown`: between sending twice and perhaps not at all, customers are spared the second.
+
+Every due time is judged by `shop.clock` of the policy (the wall clock where that is null).
+"""
+
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from include import channels, policy, warehouse
+from include.channels import OutcomeUnknown, Outgoing, Provider, Refused, Unavailable
+from include.policy import Policy
+from include.warehouse import Connection
+
+log = logging.getLogger(__name__)
+
+#: After so many messages in a row that a provider could not take, the run leaves it alone.
+FAILURES_IN_A_ROW = 3
+
+#: How many messages one claim takes where each is handed over by itself: few, so that others can help
+#: and little is left behind where a sender dies.
+CLAIM_SIZE = 50
+
+_LOCK = "hashtextextended('regulars sender ' || %(claim)s, 0)"
+
+
+@dataclass(frozen=True)
+class _Claimed:
+    """A message that this sender holds."""
+
+    message_id: uuid.UUID
+    customer_id: uuid.UUID
+    as_of: date
+    campaign: str
+    channel: str
+    cap_class: str
+    subject: str | None
+    body: str
+    body_html: str | None
+    attempts: int
+
+
+def send(now: datetime | None = None) -> dict[str, int]:
+    """Send everything that is due; how many messages ended how.
+
+    Parameters
+    ----------
+    now
+        The moment that due times are judged by; by default the policy's clock, else the wall clock.
+
+    Returns
+    -------
+    dict
+        Counts of sent, cancelled, failed (tried again later), dead, expired and recovered messages;
+        `paused` or `closed` is 1 where sends are paused, or the moment lies outside the send window.
+    """
+    rules = policy.load()
+    moment = now or rules.shop.fixed_clock() or datetime.now(UTC)
+    with warehouse.connect() as conn:
+        if warehouse.value(conn, "SELECT to_regclass('marketing.messages')") is None:
+            log.info("The warehouse has no messages yet.")
+            return {}
+        counts = _Sender(conn, rules, moment).run()
+    log.info("Delivery at %s: %s", moment.isoformat(), counts or "nothing is due")
+    return counts
+
+
+class _Sender:
+    """One sender: a claim of its own, on one connection that is also its sign of life."""
+
+    def __init__(self, conn: Connection, rules: Policy, now: datetime) -> None:
+        self.conn, self.rules, self.now = conn, rules, now
+        self.today = now.astimezone(rules.shop.zone).date()
+        self.claim = int(warehouse.value(conn, "SELECT nextval('ops.tokens')"))
+        self.counts: Counter[str] = Counter()
+
+    def run(self) -> dict[str, int]:
+        from include.offers import windows
+
+        warehouse.value(self.conn, f"SELECT pg_advisory_lock({_LOCK})", {"claim": self.claim})
+        self.conn.commit()
+        self._recover()
+        self._expire()
+        if self._paused():
+            self.counts["paused"] = 1
+        elif not windows.is_open(self.now, self.rules.activation, self.rules.shop.zone):
+            self.counts["closed"] = 1
+        else:
+            by_provider = self.rules.delivery.channels.model_dump()
+            for name in sorted(set(by_provider.values())):
+                through = [channel for channel, kind in by_provider.items() if kind == name]
+                if name == "outbox":
+                    self._publish_outbox(through)
+                else:
+                    with channels.provider(name, self.rules.delivery) as provider:
+                        self._hand_over_all(name, provider, through)
+        warehouse.value(self.conn, f"SELECT pg_advisory_unlock({_LOCK})", {"claim": self.claim})
+        return {key: count for key, count in sorted(self.counts.items()) if count}
+
+    # --- before anything is claimed ---------------------------------------------------------------
+
+    def _paused(self) -> bool:
+        return bool(
+            warehouse.value(
+                self.conn, "SELECT 1 FROM ops.switches WHERE key = 'pause_sends' AND value"
+            )
+        )
+
+    def _recover(self) -> None:
+        """Take over what senders left behind that are gone."""
+        for (claim,) in warehouse.rows(
+            self.conn,
+            "SELECT DISTINCT claimed_by FROM marketing.messages WHERE status = 'claimed' ORDER BY 1",
+        ):
+            params = {"claim": claim}
+            if warehouse.value(self.conn, f"SELECT pg_try_advisory_xact_lock({_LOCK})", params):
+                self._recover_claim(claim)
+            self.conn.commit()
+
+    def _recover_claim(self, claim: int) -> None:
+        repeatable = [name for name, again in channels.REPEATABLE.items() if again]
+        params = {"claim": claim, "repeatable": repeatable}
+        self.counts["recovered"] += warehouse.execute(
+            self.conn,
+            """
+            UPDATE marketing.messages
+            SET status = 'failed', claimed_by = NULL, handed_over_at = NULL, updated_at = now(),
+                attempts = attempts + (handed_over_at IS NOT NULL)::integer,
+                error = 'the sender stopped before the outcome was recorded'
+            WHERE claimed_by = %(claim)s AND status = 'claimed'
+              AND (handed_over_at IS NULL OR provider = ANY(%(repeatable)s))
+            """,
+            params,
+        )
+        lost = warehouse.rows(
+            self.conn,
+            """
+            UPDATE marketing.messages
+            SET status = 'dead', claimed_by = NULL, attempts = attempts + 1, updated_at = now(),
+                error = 'outcome unknown: the sender stopped while it handed the message over'
+            WHERE claimed_by = %(claim)s AND status = 'claimed'
+            RETURNING message_id
+            """,
+            params,
+        )
+        self._move_triggers([row[0] for row in lost], "sent")
+        self.counts["dead"] += len(lost)
+
+    def _expire(self) -> None:
+        """Cancel what may not be sent any more: past its window, or decided for too old a day."""
+        oldest = self.today - timedelta(days=1 + self.rules.activation.max_age_days)
+        expired = warehouse.rows(
+            self.conn,
+            """
+            UPDATE marketing.messages
+            SET status = 'cancelled', updated_at = now(),
+                error = CASE WHEN send_not_after < %(now)s THEN 'expired' ELSE 'stale' END
+            WHERE status IN ('pending', 'failed')
+              AND (send_not_after < %(now)s OR as_of < %(oldest)s)
+            RETURNING message_id
+            """,
+            {"now": self.now, "oldest": oldest},
+        )
+        self._move_triggers([row[0] for row in expired], "expired")
+        self.conn.commit()
+        self.counts["expired"] += len(expired)
+
+    # --- the outbox: the table itself is the channel -----------------------------------------------
+
+    def _publish_outbox(self, through: list[str]) -> None:
+        """Claim, check and mark whole batches, each in one transaction."""
+        while True:
+            claimed = self._claim("outbox", through, self.rules.delivery.batch_size)
+            allowed = self._checked(claimed)
+            self._record_sent([message.message_id for message, _ in allowed], None)
+            self.conn.commit()
+            if not claimed:
+                return
+
+    # --- mail and webhooks: message by message ------------------------------------------------------
+
+    def _hand_over_all(self, name: str, provider: Provider, through: list[str]) -> None:
+        in_a_row = 0
+        while True:
+            size = min(CLAIM_SIZE, self.rules.delivery.batch_size)
+            claimed = self._claim(name, through, size)
+            allowed = self._checked(claimed)
+            self.conn.commit()
+            if not claimed:
+                return
+            for message, address in allowed:
+                if in_a_row >= FAILURES_IN_A_ROW or not self._begin(message):
+                    self._release()
+                    return
+                in_a_row = 0 if self._hand_over(provider, message, address) else in_a_row + 1
+
+    def _begin(self, message: _Claimed) -> bool:
+        """Mark a message as being handed over; False where sends are paused or it is not ours."""
+        begun = warehouse.execute(
+            self.conn,
+            """
+            UPDATE marketing.messages SET handed_over_at = clock_timestamp(), updated_at = now()
+            WHERE message_id = %(message)s AND claimed_by = %(claim)s AND status = 'claimed'
+              AND NOT EXISTS (SELECT 1 FROM ops.switches WHERE key = 'pause_sends' AND value)
+            """,
+            {"message": message.message_id, "claim": self.claim},
+        )
+        self.conn.commit()
+        return bool(begun)
+
+    def _hand_over(self, provider: Provider, message: _Claimed, address: str) -> bool:
+        """Send one message and record the outcome; False where the provider could not take it."""
+        outgoing = Outgoing(
+            message_id=str(message.message_id),
+            channel=message.channel,
+            campaign=message.campaign,
+            address=address,
+            subject=message.subject,
+            body=message.body,
+            body_html=message.body_html,
+            unsubscribe_url=self.rules.delivery.unsubscribe_link(str(message.message_id)),
+        )
+        taken = True
+        try:
+            provider_id = provider.send(outgoing)
+        except Refused as error:
+            self._record_end(message, "dead", str(error), "cancelled")
+        except OutcomeUnknown as error:
+            taken = False
+            if provider.repeatable:
+                self._record_failure(message, str(error))
+            else:
+                self._record_end(message, "dead", f"outcome unknown: {error}", "sent")
+        except Unavailable as error:
+            taken = False
+            self._record_failure(message, str(error))
+        else:
+            self._record_sent([message.message_id], provider_id)
+        self.conn.commit()
+        return taken
+
+    def _release(self) -> None:
+        """Give back what is claimed and was not handed over."""
+        warehouse.execute(
+            self.conn,
+            """
+            UPDATE marketing.messages
+            SET status = CASE WHEN attempts = 0 THEN 'pending' ELSE 'failed' END,
+                claimed_by = NULL, updated_at = now()
+            WHERE claimed_by = %(claim)s AND status = 'claimed' AND handed_over_at IS NULL
+            """,
+            {"claim": self.claim},
+        )
+        self.conn.commit()
+
+    # --- claims and checks ---------------------------------------------------------------------------
+
+    def _claim(self, provider: str, through: list[str], batch_size: int) -> list[_Claimed]:
+        found = warehouse.rows(
+            self.conn,
+            warehouse.sql("marketing/deliver_claim"),
+            {
+                "now": self.now,
+                "channels": through,
+                "claim": self.claim,
+                "provider": provider,
+                "batch_size": batch_size,
+            },
+        )
+        return sorted((_Claimed(*row) for row in found), key=lambda m: str(m.message_id))
+
+    def _checked(self, claimed: list[_Claimed]) -> list[tuple[_Claimed, str]]:
+        """What may still be sent, with its address; the rest is cancelled with the guard's reason."""
+        if not claimed:
+            return []
+        from include.offers.guard import refusal_now
+
+        customers = sorted({message.customer_id for message in claimed})
+        permissions = self._permissions(customers)
+        contacts = {
+            row[0]: row[1:]
+            for row in warehouse.rows(
+                self.conn, warehouse.sql("marketing/deliver_contacts"), {"customers": customers}
+            )
+        }
+        other_days = self._other_days(customers)
+        allowed, refused = [], []
+        for message in claimed:
+            birth_date, email, sms = contacts[message.customer_id]
+            reason = refusal_now(
+                permissions.get((message.customer_id, message.channel)),
+                birth_date,
+                other_days.setdefault(message.customer_id, []),
+                message.as_of,
+                self.today,
+                self.rules,
+                capped=message.cap_class == "marketing",
+            )
+            if reason:
+                refused.append((message, reason))
+                continue
+            if message.cap_class == "marketing":
+                other_days[message.customer_id].append(message.as_of)
+            allowed.append((message, email if message.channel == "email" else sms))
+        self._cancel(refused)
+        return allowed
+
+    def _permissions(self, customers: list[uuid.UUID]) -> Mapping[tuple[uuid.UUID, str], Any]:
+        """The newest word on consent, contact points and suppression, whenever it was recorded."""
+        from include.offers.guard import Permission
+
+        found = warehouse.rows(
+            self.conn,
+            warehouse.sql("marketing/activate_permissions"),
+            {"end": "infinity", "customers": customers},
+        )
+        return {(row[0], row[1]): Permission(*row[2:]) for row in found}
+
+    def _other_days(self, customers: list[uuid.UUID]) -> dict[uuid.UUID, list[date]]:
+        """The days of marketing messages that were sent, or that other senders are sending."""
+        found = warehouse.rows(
+            self.conn,
+            """
+            SELECT customer_id, as_of
+            FROM marketing.messages
+            WHERE customer_id = ANY(%(customers)s) AND cap_class = 'marketing'
+              AND (
+                  status = 'sent'
+                  OR (status = 'claimed' AND claimed_by <> %(claim)s)
+                  OR (status = 'dead' AND error LIKE 'outcome unknown%%')
+              )
+            ORDER BY customer_id, as_of
+            """,
+            {"customers": customers, "claim": self.claim},
+        )
+        return {
+            customer: [day for _, day in rows] for customer, rows in groupby(found, lambda r: r[0])
+        }
+
+    # --- outcomes --------------------------------------------------------------------------------------
+
+    def _cancel(self, refused: Iterable[tuple[_Claimed, str]]) -> None:
+        for message, reason in refused:
+            self._record_end(message, "cancelled", reason, "cancelled", attempted=False)
+
+    def _record_sent(self, messages: list[uuid.UUID], provider_id: str | None) -> None:
+        sent = warehouse.rows(
+            self.conn,
+            """
+            UPDATE marketing.messages
+            SET status = 'sent', attempts = attempts + 1, sent_at = %(now)s, error = NULL,
+                provider_id = %(provider_id)s, claimed_by = NULL, handed_over_at = NULL,
+                updated_at = now()
+            WHERE message_id = ANY(%(messages)s) AND claimed_by = %(claim)s AND status = 'claimed'
+            RETURNING message_id
+            """,
+            {
+                "messages": messages,
+                "claim": self.claim,
+                "now": self.now,
+                "provider_id": provider_id,
+            },
+        )
+        self._move_triggers([row[0] for row in sent], "sent")
+        self.counts["sent"] += len(sent)
+
+    def _record_failure(self, message: _Claimed, error: str) -> None:
+        """Try again later, twice as long after each failure, or give up after the last."""
+        attempts = message.attempts + 1
+        if attempts >= self.rules.delivery.max_attempts:
+            self._record_end(message, "dead", error, "cancelled")
+            return
+        wait = timedelta(minutes=self.rules.delivery.backoff_minutes) * 2 ** (attempts - 1)
+        warehouse.execute(
+            self.conn,
+            """
+            UPDATE marketing.messages
+            SET status = 'failed', attempts = %(attempts)s, next_attempt_at = %(next)s,
+                error = %(error)s, claimed_by = NULL, handed_over_at = NULL, updated_at = now()
+            WHERE message_id = %(message)s AND claimed_by = %(claim)s AND status = 'claimed'
+            """,
+            {
+                "message": message.message_id,
+                "claim": self.claim,
+                "attempts": attempts,
+                "next": self.now + wait,
+                "error": error,
+            },
+        )
+        self.counts["failed"] += 1
+
+    def _record_end(
+        self, message: _Claimed, status: str, error: str, trigger: str, *, attempted: bool = True
+    ) -> None:
+        ended = warehouse.execute(
+            self.conn,
+            """
+            UPDATE marketing.messages
+            SET status = %(status)s, error = %(error)s, attempts = attempts + %(attempted)s,
+                claimed_by = NULL, handed_over_at = NULL, updated_at = now()
+            WHERE message_id = %(message)s AND claimed_by = %(claim)s AND status = 'claimed'
+            """,
+            {
+                "message": message.message_id,
+                "claim": self.claim,
+                "status": status,
+                "error": error,
+                "attempted": int(attempted),
+            },
+        )
+        if ended:
+            self._move_triggers([message.message_id], trigger)
+        self.counts[status] += ended
+
+    def _move_triggers(self, messages: list[uuid.UUID], status: str) -> None:
+        """Move on the triggers of messages, as long as nothing else has moved them."""
+        if not messages:
+            return
+        warehouse.execute(
+            self.conn,
+            """
+            UPDATE marketing.coupon_triggers AS t
+            SET status = %(status)s, updated_at = now(),
+                sent_at = CASE WHEN %(status)s = 'sent' THEN %(now)s ELSE t.sent_at END
+            FROM marketing.messages AS m
+            WHERE m.message_id = ANY(%(messages)s) AND t.trigger_id = m.trigger_id
+              AND t.status IN ('awaiting_approval', 'approved')
+            """,
+            {"messages": messages, "status": status, "now": self.now},
+        )
