@@ -99,20 +99,21 @@ def _own(now: Snapshot, weight: Floats, n: int) -> Ranked:
 
 
 def popularity(now: Snapshot, n: int, *, new_only: bool) -> Ranked:
-    """Baseline: what most purchase days fell on, for everybody; with `new_only`, less one's own."""
-    purchase_days = np.bincount(
-        now.pair_item, weights=now.pairs.days, minlength=now.n_items
-    ).astype(float)
-    purchase_days[~now.catalogue.eligible] = 0
+    """Baseline: what most customers bought in the last four weeks; with `new_only`, less one's own.
+
+    Of purchase days and buyers, over one week to the whole history, this counting is the strongest.
+    """
+    buyers = now.buyers[28].astype(float)
+    buyers[~now.catalogue.eligible] = 0
     customers = np.unique(now.pair_customer)
     most = int(now.items_known.max(initial=0)) if new_only else 0
-    order = np.lexsort((np.arange(now.n_items), -purchase_days))[: most + n]
-    order = order[purchase_days[order] > 0]
+    order = np.lexsort((np.arange(now.n_items), -buyers))[: most + n]
+    order = order[buyers[order] > 0]
     if not new_only:
         return Ranked(
             np.repeat(customers, len(order)),
             np.tile(order, len(customers)),
-            np.tile(purchase_days[order], len(customers)),
+            np.tile(buyers[order], len(customers)),
             np.tile(np.arange(len(order)), len(customers)),
         )
     parts: list[tuple[int, Ints]] = []
@@ -125,7 +126,7 @@ def popularity(now: Snapshot, n: int, *, new_only: bool) -> Ranked:
     item = np.concatenate([p for _, p in parts]) if parts else np.empty(0, dtype=np.int64)
     sizes = [len(p) for _, p in parts]
     rank = np.concatenate([np.arange(s) for s in sizes]) if parts else item
-    return Ranked(np.repeat(customers, sizes), item, purchase_days[item], rank)
+    return Ranked(np.repeat(customers, sizes), item, buyers[item], rank)
 
 
 @dataclass(frozen=True)

@@ -45,14 +45,15 @@ def settings() -> "Settings":
     )
 
 
-def _until(day: str) -> dict[str, Any]:
+def until(day: str) -> dict[str, Any]:
+    """What the SQL here is told about a business day: the day and the first instant after it."""
     _, end = as_of.window(day, day, policy.load().shop.timezone)
     return {"as_of": day, "end": end}
 
 
 def interactions(conn: Connection, day: str) -> "pd.DataFrame":
     """What each customer had bought on which day by the end of `day`: features/interactions.sql."""
-    return warehouse.frame(conn, warehouse.sql("features/interactions"), _until(day))
+    return warehouse.frame(conn, warehouse.sql("features/interactions"), until(day))
 
 
 def catalogue(conn: Connection, day: str, level: str = "product") -> "Catalogue":
@@ -62,7 +63,7 @@ def catalogue(conn: Connection, day: str, level: str = "product") -> "Catalogue"
     """
     from include.models.purchases import Catalogue
 
-    products = warehouse.frame(conn, warehouse.sql("ml/recommendations_catalogue"), _until(day))
+    products = warehouse.frame(conn, warehouse.sql("ml/recommendations_catalogue"), until(day))
     return Catalogue.from_frame(items(products, level))
 
 
@@ -303,7 +304,7 @@ def recommend(batch: Mapping[str, Any]) -> dict[str, Any]:
     with warehouse.connect() as conn:
         purchases, known = load_purchases(conn, day)
         version, model = load_model(conn, day, known)
-        people = warehouse.frame(conn, warehouse.sql("ml/recommendations_customers"), _until(day))
+        people = warehouse.frame(conn, warehouse.sql("ml/recommendations_customers"), until(day))
     people = people.sort_values("customer_id", ignore_index=True)
     regions = dict(zip(people["customer_id"], people["region"].fillna(""), strict=True))
     now = model.snapshot(purchases, known, _number(day))
