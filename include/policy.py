@@ -25,7 +25,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from include.errors import BadInput
+from include.errors import BadInput, RegularsError
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_PATH = ROOT / "config" / "policy.yml"
@@ -964,9 +964,16 @@ def main(argv: list[str]) -> int:
         return 0
     from include.steps import activate
 
-    sys.stdout.write(activate.preview(policy) + "\n")
+    try:
+        sys.stdout.write(activate.preview(policy) + "\n")
+    except RegularsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    # As the module that everything else imports, so that its classes are the same ones.
+    from include import policy
+
+    raise SystemExit(policy.main(sys.argv[1:]))

@@ -153,3 +153,76 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
 
 def _read(conn: Connection, name: str, params: Mapping[str, Any]) -> "pd.DataFrame":
     return warehouse.frame(conn, warehouse.sql(f"marketing/{name}"), params)
+
+
+def preview(rules: Policy) -> str:
+    """Who would gain or lose what under other rules, on the newest day that was decided.
+
+    Segments and decisions of the day are worked out anew from the predictions that stand; nothing is
+    written.
+
+    Raises
+    ------
+    BadInput
+        When no day has been decided yet.
+    """
+    from dataclasses import replace
+
+    from include.offers.decide import decide
+    from include.offers.preview import compare, tell
+
+    with warehouse.connect() as conn:
+        day = warehouse.value(
+            conn,
+            "SELECT max(partition) FROM ops.publications WHERE table_name = 'marketing.decisions'",
+        )
+        if day is None:
+            raise BadInput(
+                "Expected decisions of some day to compare with, found none: run the chain once, for "
+                "instance by `bin/regulars demo`."
+            )
+        before = warehouse.frame(
+            conn,
+            """
+            SELECT customer_id, campaign, segment, decision, cost_expected
+            FROM marketing.decisions WHERE as_of = %(day)s
+            """,
+            {"day": day},
+        )
+        inputs = read_inputs(conn, rules, day)
+        customers = _segmented_anew(conn, rules, day, inputs.customers)
+    moved = int((customers["segment"] != inputs.customers["segment"]).sum())
+    # How old the day is says nothing about the rules: what is stale by now is shown as if it were new.
+    outcome = decide(replace(inputs, customers=customers, newest_day=day), rules, day)
+    head = f"Decisions for {day}, as they stand and as this policy ({rules.hash}) would have them:"
+    return f"{head}\n\n{tell(compare(before, outcome.decisions), moved, rules.shop.currency)}"
+
+
+def _segmented_anew(
+    conn: Connection, rules: Policy, day: date, customers: "pd.DataFrame"
+) -> "pd.DataFrame":
+    """The customers with the segments that the rules give them."""
+    from include.offers import segments
+
+    scored = warehouse.frame(
+        conn,
+        """
+        SELECT f.customer_id, f.recency_days, f.tenure_days, f.registered_days,
+               s.p_high_value, s.predicted_value
+        FROM features.customer_features AS f
+        JOIN marketing.customer_segments AS s USING (as_of, customer_id)
+        WHERE f.as_of = %(day)s
+        ORDER BY f.customer_id
+        """,
+        {"day": day},
+    )
+    assigned = segments.assign(
+        scored,
+        scored[["p_high_value", "predicted_value"]],
+        rules.segments,
+        rules.models.high_value_share,
+    ).set_index("customer_id")
+    found = customers.copy()
+    for name in ("segment", "priority_service"):
+        found[name] = found["customer_id"].map(assigned[name]).fillna(found[name])
+    return found
