@@ -84,7 +84,10 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--foreground", action="store_true", help="stay, show what happens, and stop at Ctrl-C"
     )
-    add("down", bring_down, "Stop what `up` or `demo` started.")
+    down = add("down", bring_down, "Stop what `up` or `demo` started.")
+    down.add_argument(
+        "--purge", action="store_true", help="also remove the state folder with all its data"
+    )
 
     add(
         "run",
@@ -222,7 +225,7 @@ def up_in_background() -> int:
         time.sleep(0.2)
 
 
-def bring_down(_: argparse.Namespace, __: list[str]) -> int:
+def bring_down(options: argparse.Namespace, _: list[str]) -> int:
     """End the command that holds the servers, and whatever a killed one left."""
     from include.launcher.airflow import end_leftovers
 
@@ -246,6 +249,10 @@ def bring_down(_: argparse.Namespace, __: list[str]) -> int:
         print("Nothing was running.")
     if not stopped:
         print("PostgreSQL stays up for another command that uses it (psql, run, ...).")
+        return int(options.purge)
+    if options.purge:
+        Server(state).remove()
+        print(f"Removed {state.home} with all its data.")
     return 0
 
 

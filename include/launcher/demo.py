@@ -1,6 +1,7 @@
 """The demo: everything on one machine, and the chain run once on the real shop through the scheduler."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,9 @@ DAY = "2017-10-01"
 #: The shop's first day.
 SINCE = "2017-01-01"
 
+#: Characters that a line of a table may take where the output is no terminal.
+WIDTH = 132
+
 SHOP, TABLES, AIRFLOW = "demo shop", "warehouse tables", "Airflow"
 
 
@@ -39,7 +43,7 @@ def run(*, leave: bool, again: bool) -> int:
     -------
     The exit code: 0 when the chain went well.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     begun = time.monotonic()
     # The demo is about its own shop and warehouse, whatever else this machine knows.
     for name in CONNECTIONS:

@@ -99,7 +99,7 @@ class Screen:
         line.printed, line.printed_at = (line.state, line.detail), now
         took = f" ({line.seconds:.0f} s)" if line.seconds is not None else ""
         text = ": ".join(filter(None, [f"{name} {line.state}{took}", line.detail]))
-        self.console.print(f"[{now - self._begun:4.0f} s] {text}", markup=False)
+        self.console.print(f"[{now - self._begun:4.0f} s] {text}", markup=False, soft_wrap=True)
 
     def _table(self) -> Table:
         now = time.monotonic()

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from include import contracts, warehouse
 from include.contracts import Contract
@@ -14,8 +15,6 @@ from include.launcher.api import Run
 
 #: Rows of a table that are shown.
 SAMPLE = 3
-#: Characters that a line may take where the output is no terminal.
-WIDTH = 132
 #: What tells a reader of a sample nothing.
 PLUMBING = {"as_of", "customer_id", "policy_hash", "model_version", "trigger_id", "message_id"}
 
@@ -57,18 +56,17 @@ def _show_table(console: Console, conn: warehouse.Connection, contract: Contract
     ]
     source = f"marketing.current_{contract.table}" if contract.current else name
     found = warehouse.rows(conn, f"SELECT {', '.join(columns)} FROM {source} LIMIT {SAMPLE}")
-    console.print(f"\n{name}: {total:,} rows. {contract.description}", markup=False)
+    console.print(f"\n{name}: {total:,} rows. {contract.description}", markup=False, soft_wrap=True)
     if not found:
         return
     cells = [[plain(value) for value in row] for row in found]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    room = console.width if console.is_terminal else WIDTH
-    for index in _fitting(columns, cells, room):
+    for index in _fitting(columns, cells, console.width):
         table.add_column(columns[index], no_wrap=True)
     shown = len(table.columns)
     for row in cells:
-        table.add_row(*row[:shown])
-    console.print(table, markup=False, width=room)
+        table.add_row(*map(Text, row[:shown]))
+    console.print(table)
 
 
 def _is_wide(contract: Contract, column: str) -> bool:
@@ -86,33 +84,37 @@ def _fitting(columns: list[str], cells: list[list[str]], room: int) -> range:
 
 
 def _show_models(console: Console, conn: warehouse.Connection) -> None:
+    """One table a champion: a row for each setting, a cell for each metric beside its baseline."""
     found = warehouse.rows(
         conn,
         """
-        SELECT m.kind, m.algorithm, b.setting, b.metric, b.ours, b.baseline, b.baseline_name, b.cut, b.n
+        SELECT m.kind, b.baseline_name, b.cut, b.n, b.setting, b.metric, b.ours, b.baseline
         FROM ml.backtests AS b
         JOIN ml.models AS m USING (model_version)
         WHERE m.is_champion
-        ORDER BY m.kind, m.anchor DESC, b.setting, b.metric
+        ORDER BY m.kind, b.cut, b.setting, b.metric
         """,
     )
     console.print("\nHow good the models are, on a later period whose truth was known by the day:")
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in (
-        "model",
-        "algorithm",
-        "setting",
-        "metric",
-        "ours",
-        "baseline",
-        "which",
-        "cut",
-        "n",
-    ):
-        table.add_column(title)
-    for row in found:
-        table.add_row(*map(plain, row))
-    console.print(table if found else "  none were trained", markup=False)
+    if not found:
+        console.print("  none were trained")
+    for kind in dict.fromkeys(row[0] for row in found):
+        rows = [row[1:] for row in found if row[0] == kind]
+        metrics = sorted({row[4] for row in rows})
+        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+        for title in (f"{kind} (ours / baseline)", *metrics, "baseline", "cut", "n"):
+            table.add_column(title, no_wrap=True)
+        for key in dict.fromkeys((row[3], row[0], row[1], row[2]) for row in rows):
+            cells = {
+                metric: f"{plain(ours)} / {plain(baseline)}"
+                for name, cut, n, setting, metric, ours, baseline in rows
+                if (setting, name, cut, n) == key
+            }
+            setting, *about = map(plain, key)
+            line = [setting, *(cells.get(metric, "") for metric in metrics), *about]
+            table.add_row(*map(Text, line))
+        console.print()
+        console.print(table)
 
 
 def plain(value: Any) -> str:
