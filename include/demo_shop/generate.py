@@ -437,7 +437,7 @@ def events(lines: Lines, people: People, product_numbers: Sequence[str]) -> pa.T
 
     One line in ten is followed, hours to weeks later, by an event of the same customer: in 55 of 100
     about the product bought, otherwise about one that somebody bought shortly before, which makes what
-    is popular looked at most. Customers who registered before their first basket look around too.
+    is popular looked at most. New customers look around in the week after they register, too.
     """
     size = len(lines)
     anchor = np.flatnonzero(draws("events.anchor").random(size) < EVENT_RATE)
@@ -445,12 +445,12 @@ def events(lines: Lines, people: People, product_numbers: Sequence[str]) -> pa.T
     own = draws("events.own").random(len(anchor)) < 0.55
     back = draws("events.back").exponential(40_000, len(anchor)).astype(np.int64)
     seen = np.where(own, anchor, np.maximum(anchor - back, 0))
-    early_customer, early_stamp, early_seen = _early_visits(lines, people)
-    customer = np.concatenate([lines.customer[anchor], early_customer])
-    stamp = np.concatenate([lines.stamp[anchor] + delay, early_stamp])
-    product = lines.product[np.concatenate([seen, early_seen])]
+    first_customer, first_stamp, first_seen = _first_visits(lines, people)
+    customer = np.concatenate([lines.customer[anchor], first_customer])
+    stamp = np.concatenate([lines.stamp[anchor] + delay, first_stamp])
+    product = lines.product[np.concatenate([seen, first_seen])]
     kind = np.searchsorted(np.cumsum(EVENT_SHARES), draws("events.kind").random(len(anchor)))
-    kind = np.concatenate([np.minimum(kind, 3), np.zeros(len(early_stamp), dtype=kind.dtype)])
+    kind = np.concatenate([np.minimum(kind, 3), np.zeros(len(first_stamp), dtype=kind.dtype)])
     order = np.lexsort((product, customer, stamp))
     order = order[stamp[order] < CLOSING]
     return pa.table(
@@ -464,25 +464,22 @@ def events(lines: Lines, people: People, product_numbers: Sequence[str]) -> pa.T
     )
 
 
-def _early_visits(lines: Lines, people: People) -> tuple[Ints, Ints, Ints]:
-    """Browsing between registration and the first basket: customers, stamps and the lines looked at."""
-    who, place = np.unique(lines.customer, return_index=True)
-    known = np.isin(people.number, who)
-    first = np.full(len(people.number), OPENING)
-    first[known] = lines.stamp[place][np.searchsorted(who, people.number[known])]
-    visits = np.floor(_of_number("events.early", people.number) * 6).astype(int)
-    visits = np.where(first - people.registered > DAY, visits, 0)
+def _first_visits(lines: Lines, people: People) -> tuple[Ints, Ints, Ints]:
+    """Browsing in the week after registration: customers, stamps and the lines looked at."""
+    visits = np.floor(_of_number("events.first_visits", people.number) * 4).astype(int)
     index = np.repeat(np.arange(len(visits)), visits)
     turn = np.arange(len(index)) - np.repeat(np.cumsum(visits) - visits, visits)
-    share = (draws("events.early_when").random((int(people.number.max()) + 1, 6)))[
-        people.number[index], turn
-    ]
-    span = (first - people.registered)[index]
-    stamp = people.registered[index] + (share * span).astype(np.int64)
+    moment, back = (
+        draws(f"events.first_visits.{name}").random((int(people.number.max()) + 1, 4))[
+            people.number[index], turn
+        ]
+        for name in ("when", "back")
+    )
+    stamp = people.registered[index] + (moment * WEEK).astype(np.int64)
     newest = np.searchsorted(lines.stamp, stamp, side="right") - 1
-    seen = newest - (share * 997 % 1 * 20_000).astype(np.int64)
-    sound = newest >= 0
-    return people.number[index][sound], stamp[sound], np.maximum(seen, 0)[sound]
+    seen = np.maximum(newest - (back * 20_000).astype(np.int64), 0)
+    sound = newest >= 0  # nobody had bought anything yet
+    return people.number[index][sound], stamp[sound], seen[sound]
 
 
 def reviews(lines: Lines, product_numbers: Sequence[str], product_types: Sequence[str]) -> pa.Table:
