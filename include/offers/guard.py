@@ -176,7 +176,7 @@ def _channel_refusals(
 ) -> NDArray[np.object_]:
     of_channel = permissions[permissions["channel"] == channel].set_index("customer_id")
     flags = {
-        name: customer_ids.map(of_channel[name]).fillna(False).to_numpy(dtype=bool)
+        name: customer_ids.map(of_channel[name]).astype("boolean").fillna(False).to_numpy(dtype=bool)
         for name in ("granted", "has_contact", "verified", "suppressed")
     }
     closed = np.full(len(customer_ids), None, dtype=object)
@@ -197,7 +197,7 @@ def _minors(
     # Born after this day: not of age on the day of sending.
     latest = pd.Timestamp(sending) - pd.DateOffset(years=minimum)
     young = born > latest
-    return customer_ids.map(young).fillna(False).to_numpy(dtype=bool)
+    return customer_ids.map(young).astype("boolean").fillna(False).to_numpy(dtype=bool)
 
 
 def _repeated(found: pd.DataFrame, history: pd.DataFrame) -> NDArray[np.bool_]:

@@ -1,0 +1,117 @@
+"""The words of messages: what a customer is called is data, and every message says what it must."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include import policy
+from include.offers import copy
+
+RULES = policy.parse(policy.DEFAULT_PATH.read_text(encoding="utf-8"))
+
+VARIABLES: dict[str, Any] = {
+    "first_name": "Ann",
+    "sender_name": "Regulars Demo Shop",
+    "postal_address": "1 Market Street, Springfield",
+    "unsubscribe_url": "https://shop.example/unsubscribe?m=1",
+    "offer_title": "$3 off your next shop",
+    "coupon_code": "KDF7T-9XWPM-C4HRY",
+    "minimum_spend": "$25",
+    "valid_until": "22 October 2017",
+    "to_discover": ["Cheese", "Bread"],
+    "to_replenish": ["Milk"],
+    "priority_service": True,
+    "birthday": "4 October",
+}
+
+EVERY = [
+    (campaign.template, channel) for campaign in RULES.campaigns for channel in campaign.channels
+]
+
+
+@pytest.mark.parametrize(("template", "channel"), EVERY)
+def test_every_template_of_the_policy_says_what_it_must(template: str, channel: str) -> None:
+    words = copy.write(template, channel, VARIABLES)
+    assert VARIABLES["coupon_code"] in words.body
+    assert "22 October 2017" in words.body
+    assert words.source == f"template/{template}/{channel}"
+    if channel == "email":
+        assert words.subject
+        assert "\n" not in words.subject
+        assert "https://shop.example/unsubscribe?m=1" in words.body
+        assert "1 Market Street" in words.body
+    else:
+        assert words.subject is None
+        assert "STOP" in words.body
+        assert "\n" not in words.body
+
+
+@pytest.mark.parametrize(("template", "channel"), EVERY)
+def test_a_customer_without_a_name_or_recommendations_is_addressed_too(
+    template: str, channel: str
+) -> None:
+    words = copy.write(
+        template, channel, VARIABLES | {"first_name": "", "to_discover": [], "to_replenish": []}
+    )
+    for text in (words.subject or "", words.body, words.body_html or ""):
+        assert "None" not in text
+        assert "{" not in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{{ 7 * 7 }}",
+        "{% for x in range(9**9) %}{% endfor %}",
+        "{{ ''.__class__.__mro__ }}",
+        "<script>alert(1)</script>",
+        "=HYPERLINK(1)",
+        "Ann\r\nBcc: everybody@example.com",
+        "Ann\u2028Bcc: x",
+    ],
+)
+@pytest.mark.parametrize(("template", "channel"), EVERY)
+def test_a_name_is_data(template: str, channel: str, name: str) -> None:
+    words = copy.write(template, channel, VARIABLES | {"first_name": name})
+    assert "49" not in words.body
+    assert "\n" not in (words.subject or "")
+    assert "\r" not in words.body
+    assert "\nBcc" not in words.body
+    if words.body_html is not None:
+        assert "<script>" not in words.body_html
+
+
+def test_a_missing_variable_stops_the_message_and_says_which() -> None:
+    less = {name: value for name, value in VARIABLES.items() if name != "coupon_code"}
+    with pytest.raises(copy.CopyError, match="coupon_code"):
+        copy.write("welcome", "email", less)
+
+
+def test_a_message_must_say_how_to_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "email.txt").write_text("Subject: x\nHello from {{ sender_name }}\n")
+    (tmp_path / "bare" / "sms.txt").write_text("{{ sender_name }} says hello")
+    monkeypatch.setattr(copy, "TEMPLATES", tmp_path)
+    copy._environment.cache_clear()
+    try:
+        with pytest.raises(copy.CopyError, match="to say unsubscribe_url"):
+            copy.write("bare", "email", VARIABLES)
+        with pytest.raises(copy.CopyError, match="to say stop_word"):
+            copy.write("bare", "sms", VARIABLES)
+        with pytest.raises(copy.CopyError, match="absent"):
+            copy.write("absent", "sms", VARIABLES)
+    finally:
+        copy._environment.cache_clear()
+
+
+def test_a_template_cannot_reach_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "sms.txt").write_text("{{ sender_name.__class__.__mro__ }}")
+    monkeypatch.setattr(copy, "TEMPLATES", tmp_path)
+    copy._environment.cache_clear()
+    try:
+        with pytest.raises(copy.CopyError, match="unsafe"):
+            copy.write("bad", "sms", VARIABLES)
+    finally:
+        copy._environment.cache_clear()

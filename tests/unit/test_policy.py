@@ -1,0 +1,250 @@
+"""The policy: valid as shipped, and every fault told with its line, expected, found and advice."""
+
+import random
+import re
+import textwrap
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from include import policy
+from include.policy import PolicyError
+
+TEXT = policy.DEFAULT_PATH.read_text(encoding="utf-8")
+
+
+def faults(text: str) -> list[str]:
+    with pytest.raises(PolicyError) as caught:
+        policy.parse(text, "policy.yml")
+    return caught.value.problems
+
+
+def changed(old: str, new: str) -> tuple[str, int]:
+    """The shipped policy with its first `old` replaced, and the line where that stands."""
+    assert old in TEXT, f"the shipped policy no longer holds {old!r}"
+    before = TEXT[: TEXT.index(old)]
+    return TEXT.replace(old, new, 1), before.count("\n") + 1
+
+
+def test_the_shipped_policy_is_valid_and_the_demos() -> None:
+    rules = policy.load(policy.DEFAULT_PATH)
+    assert rules.shop.source == "complete_journey"
+    assert rules.shop.timezone == "America/New_York"
+    assert rules.shop.opened_on == date(2017, 1, 1)
+    clock = rules.shop.fixed_clock()
+    assert clock is not None
+    assert clock.astimezone(UTC) == datetime(2017, 10, 2, 14, tzinfo=UTC)
+    assert rules.approvals.spend_above is None
+    assert not rules.approvals.first_run
+    assert {campaign.name for campaign in rules.campaigns} == {
+        "welcome",
+        "birthday",
+        "vip_exclusive",
+        "win_back",
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected", "found"),
+    [
+        ("currency: USD", "curency: USD", "write 'currency'", "curency"),
+        ("currency: USD", "currency: dollars", "three capital letters", "dollars"),
+        ("lookback_days: 3", "lookback_days: -1", "greater than or equal to 0", "-1"),
+        ("lookback_days: 3", "lookback_days: three", "integer", "three"),
+        ("timezone: America/New_York", "timezone: New York", "a time zone such as", "New York"),
+        ("when: registration", "when: registered", "'registration', 'birthday'", "registered"),
+        ("within_days: 14", "inside_days: 14", "the keys when, within_days", "inside_days"),
+        ("channels: [email, sms]", "channels: [fax]", "'email' or 'sms'", "fax"),
+        ("offer: welcome_3", "offer: welcome_4", "write 'welcome_3'", "welcome_4"),
+        ("audience: [vip]", "audience: [vips]", "write 'vip'", "vips"),
+        ("audience: all", "audience: everybody", "'all'", "everybody"),
+        ("messages: 2", "messages: 0", "at least 1 while campaigns are enabled", "found 0"),
+        (
+            "- name: birthday\n",
+            "- name: birthday\n    name: again\n",
+            "each key once",
+            "second time",
+        ),
+        ("- name: birthday\n", "- name: welcome\n", "each name once", "'welcome'"),
+        (
+            "valid_days: 21",
+            "valid_days: 1",
+            "an offer valid for at least the 3 days",
+            "valid_days 1",
+        ),
+        ("budget_per_day: 200.00", "budget_per_day: 1", "at least one 'welcome_3' (3)", "found 1"),
+        ("per_day: 1000.00", "per_day: 4.5", "at least one 'come_back_5'", "found 4.5"),
+        ('end: "08:00"', 'end: "20:30"', "some of the send window", "21:00 to 20:30"),
+        ('start: "09:00"', 'start: "20:00"', "a start before the end", "20:00"),
+        ("repeat: year", "repeat: month", "year for a birthday campaign", "month"),
+        ("template: welcome", "template: welcom", "templates/welcom/email.txt", "none"),
+        ("lapsing_days: 91", "lapsing_days: 30", "more than active_days", "30"),
+        (
+            "source: complete_journey",
+            "source: my_shop",
+            "a folder include/sql/extract/my_shop",
+            "none",
+        ),
+        (
+            "clock: 2017-10-02T10:00:00",
+            "clock: 2016-10-02T10:00:00",
+            "after shop.opened_on",
+            "2016-10-02",
+        ),
+        ("value: 0.10", "value: 10", "a share between 0 and 1", "found 10"),
+        ("share: 0.05", "share: 5%", "a valid number", "5%"),
+        ("minimum_spend: 25.00", "minimum_spend: 1.00", "at least the offer's value", "found 1"),
+    ],
+)
+def test_a_fault_is_one_sentence_with_its_line(
+    old: str, new: str, expected: str, found: str
+) -> None:
+    text, _ = changed(old, new)
+    problems = faults(text)
+    told = [problem for problem in problems if expected in problem and found in problem]
+    assert told, problems
+    where = re.match(r"policy\.yml:(\d+): (?:[\w.\[\]]*?)(\w+)(?:\[\d+\])?: expected", told[0])
+    assert where, told[0]
+    assert where[2] in text.splitlines()[int(where[1]) - 1], "the line holds the key it speaks of"
+    assert told[0].endswith(".")
+    assert "\n" not in told[0]
+
+
+def test_exact_lines() -> None:
+    text, line = changed("currency: USD", "curency: USD")
+    problems = faults(text)
+    assert problems[0].startswith("policy.yml:5: shop: expected the key 'currency', found none")
+    assert problems[1].startswith(f"policy.yml:{line}: shop.curency: expected one of the keys")
+
+
+def test_a_date_that_does_not_exist() -> None:
+    text, line = changed("opened_on: 2017-01-01", "opened_on: 2017-02-30")
+    assert faults(text)[0].startswith(
+        f"policy.yml:{line}: expected a date that exists, found 2017-02-30"
+    )
+
+
+def test_every_fault_is_told_at_once() -> None:
+    text = TEXT.replace("currency: USD", "currency: usd").replace("seed: 20170101", "seed: -1")
+    assert len(faults(text)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "found nothing"),
+        ("- 1", "expected sections"),
+        ("shop: [1", "expected YAML"),
+        ("shop:\n  source: a\n bad: 1", "expected YAML"),
+        ("\tshop: 1", "expected YAML"),
+    ],
+)
+def test_what_is_no_policy(text: str, expected: str) -> None:
+    assert expected in faults(text)[0]
+
+
+@pytest.mark.parametrize("section", sorted(policy.Policy.model_fields))
+def test_a_missing_section_is_named(section: str) -> None:
+    document = yaml.safe_load(TEXT)
+    del document[section]
+    problems = faults(yaml.safe_dump(document))
+    assert any(f"expected the key '{section}', found none" in problem for problem in problems)
+
+
+def test_a_missing_file() -> None:
+    with pytest.raises(PolicyError, match="expected a readable policy file, found: No such file"):
+        policy.load("/nowhere/policy.yml")
+
+
+def test_segments_must_cover_everybody_and_be_reachable() -> None:
+    text, _ = changed(
+        "lifecycle: [lost]\n      value_tier: high", "lifecycle: [new]\n      value_tier: high"
+    )
+    problems = faults(text)
+    assert any("found none for lost/high" in problem for problem in problems)
+    assert any("'lost_vip' wholly covered" in problem for problem in problems)
+
+
+def test_no_campaigns_need_no_caps_or_budgets() -> None:
+    text = TEXT.replace("enabled: true", "enabled: false")
+    text = text.replace("messages: 2", "messages: 0").replace("per_day: 1000.00", "per_day: 0")
+    assert policy.parse(text).caps.marketing.messages == 0
+
+
+def test_the_hash_follows_content_and_not_form() -> None:
+    shipped = policy.parse(TEXT)
+    document = yaml.safe_load(TEXT)
+    sections = list(document)
+    random.Random(7).shuffle(sections)
+    reordered = yaml.safe_dump({name: document[name] for name in sections}, sort_keys=False)
+    assert policy.parse(reordered).hash == shipped.hash
+    assert policy.parse(TEXT.replace("messages: 2", "messages: 3")).hash != shipped.hash
+    assert re.fullmatch(r"[0-9a-f]{16}", shipped.hash)
+
+
+def test_the_clock_is_deliverys_alone_and_moves_no_hash() -> None:
+    text = TEXT.replace("clock: 2017-10-02T10:00:00", "clock: null")
+    assert policy.parse(text).shop.fixed_clock() is None
+    assert policy.parse(text).hash == policy.parse(TEXT).hash
+
+
+def test_an_unquoted_time_is_the_time_meant() -> None:
+    """YAML 1.1 reads 21:00 as a number in base 60."""
+    rules = policy.parse(TEXT.replace('start: "21:00"', "start: 21:00"))
+    assert rules.activation.quiet_hours.start == time(21)
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yml"
+    file.write_text(TEXT)
+    first = policy.load(file)
+    assert policy.load(file) is first
+    file.write_text(TEXT.replace("lookback_days: 3", "lookback_days: 14"))
+    assert policy.load(file).ingest.lookback_days == 14
+
+
+def test_the_environment_names_the_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "other.yml"
+    file.write_text(TEXT.replace("lookback_days: 3", "lookback_days: 5"))
+    monkeypatch.setenv("REGULARS_POLICY", str(file))
+    assert policy.load().ingest.lookback_days == 5
+
+
+def test_check_says_what_is_valid_and_what_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert policy.main(["check"]) == 0
+    assert "config/policy.yml: valid. 8 segments, 4 offers, 4 of 4 campaigns on" in (
+        capsys.readouterr().out
+    )
+    file = tmp_path / "policy.yml"
+    file.write_text(TEXT.replace("messages: 2", "mesages: 2"))
+    assert policy.main(["check", str(file)]) == 1
+    assert "caps.marketing.mesages: expected one of the keys messages" in capsys.readouterr().err
+    assert policy.main([]) == 2
+    assert policy.main(["forget"]) == 2
+
+
+def test_offers_cost_what_they_say() -> None:
+    rules = policy.load(policy.DEFAULT_PATH)
+    percent = rules.offer("vip_10_percent")
+    assert percent.cost(60) == pytest.approx(6)
+    assert percent.cost(1000) == pytest.approx(10)
+    assert percent.cost(1) == pytest.approx(3)
+    assert rules.offer("come_back_5").cost(1000) == 5
+
+
+def test_a_campaign_may_begin_and_end() -> None:
+    text, _ = changed(
+        "    repeat: year\n",
+        textwrap.indent("repeat: year\nstarts_on: 2017-10-01\nends_on: 2017-10-03\n", "    "),
+    )
+    campaign = policy.parse(text).campaign("birthday")
+    days = [date(2017, 9, 30), date(2017, 10, 1), date(2017, 10, 3), date(2017, 10, 4)]
+    assert [campaign.runs_on(day) for day in days] == [False, True, True, False]
+    assert (
+        "expected a day on or after starts_on"
+        in faults(text.replace("ends_on: 2017-10-03", "ends_on: 2017-09-03"))[0]
+    )
