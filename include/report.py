@@ -9,6 +9,7 @@ which they may not see, with the pipeline's. Columns that say who a customer is 
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,22 @@ from include.warehouse import Connection
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Rows and columns of each table that are shown.
-SAMPLE_ROWS, SAMPLE_COLUMNS = 5, 7
+#: Rows of each table that are shown.
+SAMPLE_ROWS = 5
 
-#: Columns that tell a reader of a few rows nothing.
-PLUMBING = frozenset(
-    {"as_of", "customer_id", "policy_hash", "model_version", "currency", "strategy"}
-)
+#: Columns that are shown; none of them says who a customer is.
+SHOWN = {
+    "customer_segments": "segment lifecycle predicted_value p_high_value churn_probability "
+    "expected_next_order_date reason_1",
+    "product_recommendations": "list rank product_id source reason",
+    "decisions": "campaign offer channel decision decision_reason cost_expected "
+    "expected_incremental_value",
+    "coupon_triggers": "campaign offer_title channel valid_until send_not_before status",
+    "messages": "campaign channel copy_source send_not_before send_not_after status",
+    "segment_summary": "segment customers customer_share value_total value_share entered "
+    "left_for_others",
+    "segment_changes": "segment_from segment_to",
+}
 
 #: Coefficients that are shown, the largest first.
 COEFFICIENTS = 12
@@ -52,12 +62,13 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Sample:
-    """The first rows of a table, without the columns that say who a customer is."""
+    """A few rows of a table: those of its first keys, which are pseudonyms, so nearly any."""
 
     name: str
     description: str
     row_count: int
     columns: list[str]
+    numeric: list[bool]
     rows: list[list[str]]
 
 
@@ -135,21 +146,20 @@ def render() -> str:
         samples = [
             sample(conn, contract)
             for contract in contracts.all_contracts()
-            if contract.schema_name == "marketing" and not contract.view
+            if contract.schema_name == "marketing" and contract.table in SHOWN
         ]
     with warehouse.connect() as conn:
         tests = backtests(conn, today.segments_day)
         weights = coefficients(conn, today.segments_day)
         truth = look_ahead(conn, today.segments_day, today.horizon_days or 0)
+    rivals = [
+        (test.setting, test.ours, test.baseline, test.chosen)
+        for test in tests
+        if test.kind == "value" and test.metric == "roc_auc"
+    ]
     figures = view.figures(today) | {
         "boxes": charts.values_by_segment(boxes, today.currency),
-        "backtests": charts.against_baseline(
-            [
-                (test.setting, test.ours, test.baseline, test.chosen)
-                for test in tests
-                if test.kind == "value" and test.metric == "roc_auc"
-            ]
-        ),
+        "backtests": charts.against_baseline(rivals) if rivals else None,
         "coefficients": charts.coefficients(weights),
         "gains": charts.gains(truth.gains) if truth else None,
         "calibration": charts.calibration(truth.calibration) if truth else None,
@@ -185,26 +195,24 @@ def _inline(path: Path) -> Markup:
 
 
 def sample(conn: Connection, contract: Contract) -> Sample:
-    """The first rows of a marketing table's newest day."""
+    """A few rows of a marketing table's newest day."""
     source = f"marketing.current_{contract.table}" if contract.current else contract.name
-    chosen = [
-        column.name
-        for column in contract.columns
-        if not column.run
-        and not column.pii
-        and column.type not in ("jsonb", "bytea", "uuid")
-        and column.name not in PLUMBING
-    ][:SAMPLE_COLUMNS]
-    names = ", ".join(f'"{name}"' for name in chosen)
+    chosen = [contract.column(name) for name in SHOWN[contract.table].split()]
+    names = ", ".join(f'"{column.name}"' for column in chosen)
+    keys = ", ".join(f'"{name}"' for name in contract.keys)
     return Sample(
         name=contract.name,
         description=contract.description,
         row_count=int(warehouse.value(conn, f"SELECT count(*) FROM {source}")),
-        columns=chosen,
+        columns=[column.name for column in chosen],
+        numeric=[
+            column.type.startswith(("numeric", "integer", "bigint", "smallint", "double"))
+            for column in chosen
+        ],
         rows=[
             [plain(cell) for cell in row]
             for row in warehouse.rows(
-                conn, f"SELECT {names} FROM {source} ORDER BY {names} LIMIT {SAMPLE_ROWS}"
+                conn, f"SELECT {names} FROM {source} ORDER BY {keys} LIMIT {SAMPLE_ROWS}"
             )
         ],
     )
@@ -218,8 +226,12 @@ def plain(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, int):
+        return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.3f}"
+    if isinstance(value, Decimal):
+        return f"{value:,.2f}"
     return str(value)
 
 

@@ -288,8 +288,11 @@ def gains(found: Sequence[tuple[float, float, float]]) -> Figure:
         ],
         height=340,
         showlegend=True,
+        margin={"l": 8, "r": 28, "t": 8, "b": 36, "pad": 4},
         xaxis={
             "tickformat": ".0%",
+            "dtick": 0.2,
+            "range": [0, 1],
             "title": {"text": "customers, the best first", "font": {"size": 12}},
         },
         yaxis={"tickformat": ".0%", "range": [0, 1.02]},
