@@ -210,6 +210,8 @@ class Airflow:
             if len(recent) >= REVIVALS:
                 self.check()
             self._revived[name] = [*recent, now]
+            # Its tasks would otherwise run on beside their second try.
+            end_processes([self.state.read("processes.json")[name]], self.state.home)
             self._launch(name)
         return ended
 

@@ -28,7 +28,7 @@ def show(console: Console, day: str) -> None:
             if contract.schema_name == "marketing" and not contract.view:
                 _show_table(console, conn, contract)
     with warehouse.connect() as conn:
-        _show_models(console, conn)
+        _show_models(console, conn, day)
 
 
 def show_times(console: Console, runs: Sequence[Run], seconds: float, peak: int) -> None:
@@ -83,7 +83,7 @@ def _fitting(columns: list[str], cells: list[list[str]], room: int) -> range:
     return range(len(columns))
 
 
-def _show_models(console: Console, conn: warehouse.Connection) -> None:
+def _show_models(console: Console, conn: warehouse.Connection, day: str) -> None:
     """One table a champion: a row for each setting, a cell for each metric beside its baseline."""
     found = warehouse.rows(
         conn,
@@ -91,30 +91,44 @@ def _show_models(console: Console, conn: warehouse.Connection) -> None:
         SELECT m.kind, b.baseline_name, b.cut, b.n, b.setting, b.metric, b.ours, b.baseline
         FROM ml.backtests AS b
         JOIN ml.models AS m USING (model_version)
-        WHERE m.is_champion
+        WHERE m.model_version IN (
+            SELECT DISTINCT ON (kind) model_version
+            FROM ml.models
+            WHERE is_champion AND anchor <= %(day)s
+            ORDER BY kind, anchor DESC
+        )
         ORDER BY m.kind, b.cut, b.setting, b.metric
         """,
+        {"day": day},
     )
     console.print("\nHow good the models are, on a later period whose truth was known by the day:")
     if not found:
         console.print("  none were trained")
     for kind in dict.fromkeys(row[0] for row in found):
-        rows = [row[1:] for row in found if row[0] == kind]
-        metrics = sorted({row[4] for row in rows})
-        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-        for title in (f"{kind} (ours / baseline)", *metrics, "baseline", "cut", "n"):
-            table.add_column(title, no_wrap=True)
-        for key in dict.fromkeys((row[3], row[0], row[1], row[2]) for row in rows):
-            cells = {
-                metric: f"{plain(ours)} / {plain(baseline)}"
-                for name, cut, n, setting, metric, ours, baseline in rows
-                if (setting, name, cut, n) == key
-            }
-            setting, *about = map(plain, key)
-            line = [setting, *(cells.get(metric, "") for metric in metrics), *about]
-            table.add_row(*map(Text, line))
-        console.print()
-        console.print(table)
+        _show_champion(console, kind, [row[1:] for row in found if row[0] == kind])
+
+
+def _show_champion(console: Console, kind: str, rows: list[tuple[Any, ...]]) -> None:
+    """Rows of (baseline's name, cut, n, setting, metric, ours, baseline)."""
+    about = {
+        title: [plain(row[at]) for row in rows] for at, title in enumerate(("baseline", "cut", "n"))
+    }
+    # What is the same for all stands above the table, which has to fit a line.
+    same = [f"{title} {texts[0]}" for title, texts in about.items() if len(set(texts)) == 1]
+    differing = [at for at, texts in enumerate(about.values()) if len(set(texts)) > 1]
+    metrics = sorted({row[4] for row in rows})
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for title in ("ours / baseline", *metrics, *(list(about)[at] for at in differing)):
+        table.add_column(title, no_wrap=True)
+    cells: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in rows:
+        key = (row[3], *(plain(row[at]) for at in differing))
+        beside = f" / {plain(row[6])}" if row[6] is not None else ""
+        cells.setdefault(key, {})[row[4]] = plain(row[5]) + beside
+    for (setting, *others), values in cells.items():
+        table.add_row(*map(Text, [setting, *(values.get(name, "") for name in metrics), *others]))
+    console.print(f"\n{', '.join([kind, *same])}", markup=False)
+    console.print(table)
 
 
 def plain(value: Any) -> str:
