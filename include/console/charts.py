@@ -267,7 +267,7 @@ def gains(found: Sequence[tuple[float, float, float]]) -> Figure:
     lines = (
         ("the model", [ours for _, ours, _ in found], {"color": "--accent", "width": 2.5}),
         (
-            "spend in the last 13 weeks",
+            "naive",
             [theirs for _, _, theirs in found],
             {"color": "--second", "width": 1.5, "dash": "dash"},
         ),

@@ -21,7 +21,9 @@ def dag_tasks() -> dict[str, list[str]]:
     """DAG id -> the tasks that its file defines, by reading the file."""
     found: dict[str, list[str]] = {}
     for path in sorted((ROOT / "dags").glob("*.py")):
-        functions = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
+        functions = [
+            node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)
+        ]
         tasks = [node.name for node in functions if not node.name.startswith("regulars_")]
         found[f"regulars_{path.stem}"] = [name for name in tasks if not name.startswith("_")]
     return found
@@ -30,9 +32,7 @@ def dag_tasks() -> dict[str, list[str]]:
 def commands() -> dict[str, argparse.ArgumentParser]:
     """Every command of bin/regulars."""
     (action,) = (
-        action
-        for action in cli.parser()._actions
-        if isinstance(action, argparse._SubParsersAction)
+        action for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction)
     )
     return dict(action.choices)
 
