@@ -168,7 +168,7 @@ def end_processes(rows: Collection[dict[str, Any]], home: Path, grace: float = 6
     """End recorded processes and all that they started: asked first, forced after `grace` seconds.
 
     Every recorded process leads a session of its own, so what it started is found by that session
-    even when the process itself is gone; the state folder in their environment says they are ours.
+    even when the process itself is gone; that they work in the state folder says they are ours.
 
     Returns
     -------
@@ -183,8 +183,8 @@ def end_processes(rows: Collection[dict[str, Any]], home: Path, grace: float = 6
     sessions = {row["pid"] for row in rows}
     for process in psutil.process_iter():
         if _quietly(lambda: os.getsid(process.pid), 0) in sessions:  # noqa: B023
-            environment = _quietly(process.environ, {})
-            if environment.get("REGULARS_HOME") == str(home):
+            # Not its environment, which a process that changes its title writes over.
+            if _quietly(process.cwd, "") == str(home):
                 family[process.pid] = process
     family.update(leaders)
     family.pop(os.getpid(), None)

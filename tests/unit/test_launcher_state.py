@@ -31,6 +31,7 @@ def python(code: str, home: Path, *arguments: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code), *arguments],
         env={**os.environ, "REGULARS_HOME": str(home), "PYTHONPATH": str(ROOT)},
+        cwd=home,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -1,0 +1,168 @@
+"""The servers as a person starts, loses and stops them, with the real components of Airflow."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from include.launcher.airflow import COMPONENTS
+from include.launcher.api import Api
+from include.launcher.server import postmaster
+from include.launcher.state import State, wait_until
+from include.warehouse import ROOT
+
+
+class Folder:
+    """A state folder and the commands over it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        kept = {
+            name: text
+            for name, text in os.environ.items()
+            if not name.startswith(("AIRFLOW", "REGULARS"))
+        }
+        self.environment = {**kept, "REGULARS_HOME": str(home)}
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(ROOT / "bin" / "regulars"), *arguments],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+
+    def read(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.home / name).read_text())
+        return found
+
+    def ours(self) -> list[psutil.Process]:
+        """Every process that works in the folder."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.cwd() == str(self.home):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Folder]:
+    home = Path(tempfile.gettempdir()) / f"regulars-tests-{os.getpid()}-up"
+    found = Folder(home)
+    yield found
+    found("down", "--purge")
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def up(folder: Folder) -> Folder:
+    done = folder("up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def client(folder: Folder) -> Api:
+    known = folder.read("up.json")["where"]
+    where = re.fullmatch(r"Airflow: (\S+)  login: (\S+)  password: (\S+)", known)
+    assert where
+    return Api(*where.groups())
+
+
+def test_every_component_is_healthy_and_the_dags_are_read(up: Folder):
+    api = client(up)
+    assert set(api.health().values()) == {"healthy"}
+    assert wait_until(lambda: "regulars_ingest" in api.dags(), 60)
+    assert api.import_errors() == {}
+
+
+def test_no_component_serves_beyond_the_loopback(up: Folder):
+    listening = {
+        connection.laddr.ip
+        for process in up.ours()
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+
+
+def test_a_second_launcher_is_refused_and_told_by_whom(up: Folder):
+    pid = up.read("holder.json")["pid"]
+    again = up("up")
+    assert again.returncode == 0
+    assert f"It is up already (pid {pid})." in again.stdout
+    demo = up("demo", "--exit")
+    assert demo.returncode == 1
+    assert f"found `bin/regulars up` working on it (pid {pid})" in demo.stderr
+    assert demo.stderr.count("\n") == 1
+
+
+def test_other_commands_work_beside_it_and_leave_it_up(up: Folder):
+    assert up("psql", "-At", "-c", "SELECT current_user").stdout == "regulars_etl\n"
+    reading = ["-U", "regulars_marketing", "-At", "-c", "SELECT count(*) FROM marketing.decisions"]
+    assert up("psql", *reading).stdout == "0\n"
+    assert up("psql", "-c", "SELECT * FROM nothing").returncode == 1
+    code = "from include import warehouse as w\nwith w.connect() as c: print(w.value(c, 'SELECT 40+2'))"
+    assert up("run", "-c", code).stdout == "42\n"
+    assert up("pause-sends", "--note", "test").returncode == 0
+    switch = ["-At", "-c", "SELECT value, note FROM ops.switches WHERE key = 'pause_sends'"]
+    assert up("psql", *switch).stdout == "t|test\n"
+    assert up("pause-sends", "--off").returncode == 0
+    assert up("psql", *switch).stdout == "f|\n"
+    assert set(client(up).health().values()) == {"healthy"}
+
+
+def test_what_ends_by_itself_is_started_again(up: Folder):
+    data = up.home / up.read("server.json")["data"]
+    before = up.read("processes.json")
+    killed = postmaster(data)
+    assert killed is not None
+    for pid in (killed, before["triggerer"]["pid"]):
+        os.kill(pid, signal.SIGKILL)
+    api = client(up)
+
+    def back() -> bool:
+        fresh = up.read("processes.json")["triggerer"] != before["triggerer"]
+        return fresh and postmaster(data) not in (None, killed)
+
+    assert wait_until(back, 60)
+    assert wait_until(lambda: set(api.health().values()) == {"healthy"}, 120)
+    said = (up.home / "logs" / "up.log").read_text()
+    assert "PostgreSQL had ended; starting it again." in said
+    assert "Airflow's triggerer had ended; started it again." in said
+
+
+def test_after_kill_9_of_the_launcher_the_next_one_ends_what_it_left(up: Folder):
+    left = up.read("processes.json")
+    os.kill(up.read("holder.json")["pid"], signal.SIGKILL)
+    assert wait_until(lambda: State(up.home).holder() is None, 10)
+    assert set(State(up.home).leftovers()) == set(COMPONENTS)
+    done = up("up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "An earlier command was killed; ended what it had left: api-server" in done.stdout
+    fresh = up.read("processes.json")
+    assert all(fresh[name]["pid"] != left[name]["pid"] for name in COMPONENTS)
+    assert set(client(up).health().values()) == {"healthy"}
+
+
+def test_down_ends_everything_and_purge_removes_it(up: Folder):
+    assert up("down").stdout == "Stopped: up.\n"
+    assert [process.cmdline() for process in up.ours()] == []
+    assert postmaster(up.home / up.read("server.json")["data"]) is None
+    assert up("down").stdout == "Nothing was running.\n"
+    assert up("down", "--purge").returncode == 0
+    assert not up.home.exists()
