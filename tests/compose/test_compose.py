@@ -11,6 +11,8 @@ import jsonschema
 import pytest
 
 from include.launcher import databases, health, preflight, provision
+from include.launcher.airflow import Airflow
+from include.launcher.state import State
 from tests.compose.composefile import (
     ROOT,
     compose,
@@ -103,7 +105,7 @@ def test_every_named_volume_is_declared(resolved: dict[str, Any]) -> None:
     assert {name for name in used if not name.startswith(".")} == set(resolved["volumes"])
 
 
-def test_only_the_scheduler_holds_the_warehouse_and_only_init_the_administrator() -> None:
+def test_each_service_holds_the_secrets_of_its_work_and_no_other() -> None:
     env = fresh_env()
     resolved = interpolate(compose(), env)
 
@@ -114,7 +116,11 @@ def test_only_the_scheduler_holds_the_warehouse_and_only_init_the_administrator(
             if any(word in str(value) for value in (service.get("environment") or {}).values())
         }
 
-    assert holders(env["REGULARS_ETL_PASSWORD"]) == {"init", "airflow-scheduler"}
+    assert holders(env["REGULARS_ETL_PASSWORD"]) == {
+        "init",
+        "airflow-scheduler",
+        "airflow-dag-processor",
+    }
     assert holders(env["REGULARS_PSEUDONYM_KEY"]) == {"init", "airflow-scheduler"}
     assert holders(env["REGULARS_CONSOLE_PASSWORD"]) == {"init", "airflow-apiserver"}
     assert holders(env["POSTGRES_PASSWORD"]) == {"init", "postgres"}
@@ -128,6 +134,41 @@ def test_every_variable_is_in_the_example() -> None:
     # The image's tag is for whoever builds it, and no part of a running system.
     assert named - documented <= {"REGULARS_TAG"}
     assert documented <= named
+
+
+def test_every_variable_that_the_code_reads_reaches_a_service(resolved: dict[str, Any]) -> None:
+    read: set[str] = set()
+    for path in (ROOT / "include").rglob("*.py"):
+        if path.parent.name != "launcher":
+            read |= set(re.findall(r'environ(?:\.get\(|\[)"(REGULARS_\w+)"', path.read_text()))
+    given = {
+        name
+        for service in resolved["services"].values()
+        for name in (service.get("environment") or {})
+    }
+    # The policy stands where the image has it.
+    assert read - given - set(image_environment()) <= {"REGULARS_POLICY"}
+    assert "REGULARS_PSEUDONYM_KEY" in read
+
+
+def test_components_are_set_as_the_launcher_sets_them(
+    resolved: dict[str, Any], tmp_path: Path
+) -> None:
+    natively = Airflow(State(tmp_path / "state"), "postgresql://a:b@c/d").environment()
+    scheduler = resolved["services"]["airflow-scheduler"]["environment"]
+    in_container = image_environment() | scheduler
+    # Said by the services' arguments, by the metadata database's other address, or by default.
+    elsewhere = {"API__HOST", "API__PORT", "API__WORKERS", "DATABASE__SQL_ALCHEMY_CONN_ASYNC"}
+    elsewhere |= {"CORE__UNIT_TEST_MODE", "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"}
+    for name, value in natively.items():
+        setting = name.removeprefix("AIRFLOW__")
+        if setting == name or setting in elsewhere:
+            continue
+        assert name in in_container, f"{name} is set by the launcher alone"
+        if setting in {"CORE__EXECUTOR", "CORE__PARALLELISM", "CORE__LOAD_EXAMPLES"}:
+            assert in_container[name] == value
+    for name in ("OPENBLAS_NUM_THREADS", "GX_ANALYTICS_ENABLED"):
+        assert in_container[name] == natively[name]
 
 
 def test_missing_secret_is_named() -> None:
