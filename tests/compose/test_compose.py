@@ -204,6 +204,10 @@ def test_image_holds_what_the_services_run() -> None:
     for folder in ("dags", "plugins", "config", "include"):
         assert f"COPY {folder} {folder}" in text
         assert (ROOT / folder).is_dir()
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    copied = set(re.findall(r"^COPY (\S+) ", text, flags=re.MULTILINE))
+    assert "*" in ignored
+    assert {line.removeprefix("!") for line in ignored if line.startswith("!")} == copied
     environment = image_environment()
     assert environment["PYTHONPATH"] == "/opt/regulars"
     assert environment["AIRFLOW__CORE__DAGS_FOLDER"] == "/opt/regulars/dags"
