@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import psycopg2
 import pytest
 
@@ -99,9 +100,11 @@ def fill_templates(urls: dict[str, str]) -> None:
 
 
 def remove_abandoned() -> None:
-    """End and remove the servers of test runs that were killed."""
+    """End and remove the servers of test runs that were killed: their names begin with their pid."""
     for home in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        if home.stat().st_uid == os.geteuid():
+        pid = home.name.removeprefix(PREFIX).partition("-")[0]
+        gone = pid.isdecimal() and not psutil.pid_exists(int(pid))
+        if gone and home.stat().st_uid == os.geteuid():
             with suppress(OSError):
                 Server(State(home)).remove()
 

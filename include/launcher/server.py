@@ -64,6 +64,8 @@ OWN_USER = "regulars"
 SYSTEM_FOLDER = Path("/var/lib/regulars")
 START_SECONDS = 60
 TRIES = 5
+#: The log is put aside at a start when it is larger.
+LOG_BYTES = 20 * 2**20
 
 
 class Server:
@@ -149,6 +151,8 @@ class Server:
             return
         # After a kill -9 the old server and its children are there for a moment, and somebody else may
         # take the port just now: both pass, so both are worth another try.
+        if self._log.exists() and self._log.stat().st_size > LOG_BYTES:
+            self._log.replace(self._log.with_suffix(".log.1"))
         self._log.touch(mode=0o600)
         self._own(self._log)
         for _ in range(TRIES):
@@ -265,6 +269,17 @@ class Server:
         if self._user and not self._reachable(base):
             base = self._system_folder()
         data, fresh, secret = base / "postgres", base / "postgres.new", base / "postgres.password"
+        inside = data.is_relative_to(self.state.home)
+        kept: dict[str, Any] = {
+            "data": str(data.relative_to(self.state.home) if inside else data),
+            "port": None,
+        }
+        if (data / "PG_VERSION").exists() and "postgres" in self.state.read("secrets.json"):
+            # Only the note of where it stands was lost; a running server tells its port.
+            with suppress(OSError, ValueError, IndexError):
+                kept["port"] = int((data / "postmaster.pid").read_text().splitlines()[3])
+            self.state.write("server.json", kept)
+            return
         self._end(fresh)
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -290,9 +305,7 @@ class Server:
         shutil.rmtree(data, ignore_errors=True)
         fresh.rename(data)
         (self.state.home / "connections.json").unlink(missing_ok=True)
-        inside = data.is_relative_to(self.state.home)
-        kept = data.relative_to(self.state.home) if inside else data
-        self.state.write("server.json", {"data": str(kept), "port": None})
+        self.state.write("server.json", kept)
 
     def _own(self, path: Path) -> None:
         if self._user:
@@ -305,8 +318,8 @@ class Server:
         name = hashlib.sha256(str(self.state.home).encode()).hexdigest()[:12]
         folder = SYSTEM_FOLDER / name
         try:
-            for path in (SYSTEM_FOLDER, folder):
-                path.mkdir(mode=0o755, exist_ok=True)
+            passable(SYSTEM_FOLDER)
+            passable(folder)
         except OSError as error:
             raise RegularsError(
                 f"Expected a folder for the embedded PostgreSQL that its user '{OWN_USER}' can "
@@ -322,6 +335,7 @@ class Server:
         target = SYSTEM_FOLDER / f"programs-{version}"
         found = target / binaries.parent.parent.name / binaries.parent.name / "bin"
         if not found.exists():
+            passable(SYSTEM_FOLDER)
             fresh = SYSTEM_FOLDER / f".programs-{os.getpid()}"
             package = binaries.parent
             copies = {
@@ -334,9 +348,14 @@ class Server:
             for path in [fresh, *fresh.rglob("*")]:
                 if not path.is_symlink():
                     path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
-            SYSTEM_FOLDER.mkdir(mode=0o755, exist_ok=True)
             fresh.rename(target)
         return found
+
+
+def passable(folder: Path) -> None:
+    """Make a folder of our own that every user may pass through, whatever the umask."""
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
 
 
 def postmaster(data: Path) -> int | None:

@@ -182,10 +182,10 @@ def end_processes(rows: Collection[dict[str, Any]], home: Path, grace: float = 6
     }
     sessions = {row["pid"] for row in rows}
     for process in psutil.process_iter():
-        if _quietly(lambda: os.getsid(process.pid), 0) in sessions:  # noqa: B023
-            # Not its environment, which a process that changes its title writes over.
-            if _quietly(process.cwd, "") == str(home):
-                family[process.pid] = process
+        session = _quietly(lambda: os.getsid(process.pid), 0)  # noqa: B023
+        # Not its environment, which a process that changes its title writes over.
+        if session in sessions and _quietly(process.cwd, "") == str(home):
+            family[process.pid] = process
     family.update(leaders)
     family.pop(os.getpid(), None)
     for process in leaders.values():

@@ -171,6 +171,15 @@ def test_a_state_folder_that_was_removed_leaves_no_old_cluster_in_the_way(tmp_pa
     second.remove()
 
 
+def test_a_cluster_whose_place_was_forgotten_is_found_again(running: Server):
+    ask(running.admin_url(), "CREATE TABLE found AS SELECT 1 AS n")
+    (running.state.home / "server.json").unlink()
+    running.stop_unused()
+    running.start()
+    assert ask(running.admin_url(), "SELECT n FROM found") == 1
+    ask(running.admin_url(), "DROP TABLE found")
+
+
 def test_a_server_that_cannot_start_says_why(tmp_path: Path):
     folder = Path(tempfile.mkdtemp(prefix="regulars-tests-", dir=tempfile.gettempdir()))
     folder.chmod(0o711)
