@@ -389,7 +389,7 @@ def _health(conn: Connection, stage: Stage, day: date, now: datetime) -> Health:
     if last_day is not None and last_day >= day:
         standing = "published"
     elif last_day is not None:
-        note = f"Nothing tried yet for {day:%Y-%m-%d}."
+        note = f"Nothing tried yet for {_said(day)}."
     if opened:
         open_day, opened_at, dataset, token = opened[0]
         stop = warehouse.rows(
@@ -406,18 +406,22 @@ def _health(conn: Connection, stage: Stage, day: date, now: datetime) -> Health:
         )
         if stop:
             standing = "stopped"
-            note = f"{stop[0][0]} failed the check {stop[0][1]} for {open_day:%Y-%m-%d}."
+            note = f"{stop[0][0]} failed the check {stop[0][1]} for {_said(open_day)}."
         elif now - opened_at > STALE_AFTER:
             standing = "stopped"
-            note = f"A batch of {dataset} for {open_day:%Y-%m-%d} was opened and never published."
+            note = f"A batch of {dataset} for {_said(open_day)} was opened and never published."
         else:
             standing = "running"
-            note = f"Working on {dataset} for {open_day:%Y-%m-%d}."
+            note = f"Working on {dataset} for {_said(open_day)}."
     if failure and standing != "published":
         failed_day, task, error = failure[0]
         standing = "stopped"
         note = f"{task or 'A run'} failed for {failed_day or 'no day'}: {error or 'see its log.'}"
     return Health(stage, standing, last_day, published_at, took, row_count, note)
+
+
+def _said(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
 
 
 def messages(conn: Connection) -> dict[str, int]:
