@@ -1,7 +1,10 @@
 """The console asks for a login, reads only, and says what is wrong in one sentence."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -249,3 +252,29 @@ def test_spans_and_ages_are_told_in_words() -> None:
     now = sample.NOW
     ages = [view.ago(now - timedelta(seconds=number), now) for number in (5, 61, 7300, 200_000)]
     assert ages == ["just now", "1 minute ago", "2 hours ago", "2 days ago"]
+
+
+def test_plugin_registers_the_page_without_loading_it() -> None:
+    """Every process of Airflow imports the plugin; below a path of its own, the links follow it."""
+    script = """
+import json, runpy, sys
+plugin = runpy.run_path("plugins/regulars_console.py")["RegularsConsolePlugin"]
+heavy = [name for name in ("include.console.app", "jinja2.environment", "plotly") if name in sys.modules]
+(app,), (view,) = plugin.fastapi_apps, plugin.external_views
+print(json.dumps([heavy, app["url_prefix"], view["href"], view["url_route"]]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=warehouse.ROOT,
+        env=os.environ
+        | {
+            "PYTHONPATH": str(warehouse.ROOT),
+            "AIRFLOW__API__BASE_URL": "https://shop.example/air/",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    heavy, prefix, href, route = json.loads(done.stdout.splitlines()[-1])
+    assert "include.console.app" not in heavy
+    assert (prefix, href, route) == ("/regulars", "/air/regulars/", "today")
