@@ -371,7 +371,7 @@ def _health(conn: Connection, stage: Stage, day: date, now: datetime) -> Health:
     failure = warehouse.rows(
         conn,
         """
-        SELECT business_day, task_id, error
+        SELECT business_day, task_id
         FROM ops.notices
         WHERE dag_id = %(dag_id)s AND (business_day IS NULL OR business_day >= %(last_day)s)
             AND recorded_at > coalesce(%(published_at)s, '-infinity'::timestamptz)
@@ -414,9 +414,10 @@ def _health(conn: Connection, stage: Stage, day: date, now: datetime) -> Health:
             standing = "running"
             note = f"Working on {dataset} for {_said(open_day)}."
     if failure and standing != "published":
-        failed_day, task, error = failure[0]
+        failed_day, task = failure[0]
         standing = "stopped"
-        note = f"{task or 'A run'} failed for {failed_day or 'no day'}: {error or 'see its log.'}"
+        told = _said(date.fromisoformat(failed_day)) if failed_day else "a run without a day"
+        note = f"{task or 'A task'} failed for {told}; its sentence stands below."
     return Health(stage, standing, last_day, published_at, took, row_count, note)
 
 

@@ -21,9 +21,9 @@ STATIC = FOLDER / "static"
 
 STANDING_WORDS = {
     "published": "✓ published",
-    "running": "… working, last",
-    "waiting": "– waiting, last",
-    "stopped": "✕ stopped, last",
+    "running": "… working",
+    "waiting": "– waiting",
+    "stopped": "✕ stopped",
     "never": "– nothing yet",
 }
 

@@ -217,7 +217,8 @@ def test_failed_run_is_told_until_its_day_is_published(
         conn.rollback()
     assert failed.chain[0].standing == "stopped"
     page = view.today_page(failed)
-    assert "build_core failed for 2017-10-02: Expected the column quantity" in page
+    assert "regulars_ingest has stopped. build_core failed for 2 October 2017;" in page
+    assert page.count("Expected the column quantity, found none") == 1
     assert "<restore>" not in page, "an error's text is escaped"
     assert 'href="../dags/regulars_ingest/runs/scheduled__2017-10-02"' in page
     assert "Sending is paused</span>: wrong prices." in page
