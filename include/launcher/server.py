@@ -226,7 +226,7 @@ class Server:
     @cached_property
     def _binaries(self) -> Path:
         installed = installed_binaries()
-        if self._user and self._run(str(installed / "postgres"), "--version").returncode != 0:
+        if self._user and not self._can('"$0" --version', installed / "postgres"):
             return self._copied_binaries(installed)
         return installed
 
@@ -266,7 +266,7 @@ class Server:
     def _create(self) -> None:
         """Make the cluster: whole, or not at all."""
         base = self.state.home
-        if self._user and not self._reachable(base):
+        if self._user and not self._can('cd -- "$0"', base):
             base = self._system_folder()
         data, fresh, secret = base / "postgres", base / "postgres.new", base / "postgres.password"
         inside = data.is_relative_to(self.state.home)
@@ -311,8 +311,9 @@ class Server:
         if self._user:
             os.chown(path, self._user.pw_uid, self._user.pw_gid)
 
-    def _reachable(self, folder: Path) -> bool:
-        return self._run("/bin/sh", "-c", 'cd -- "$0"', str(folder)).returncode == 0
+    def _can(self, command: str, path: Path) -> bool:
+        """Whether the server's user can do something with a path: asked by doing it."""
+        return self._run("/bin/sh", "-c", command, str(path)).returncode == 0
 
     def _system_folder(self) -> Path:
         name = hashlib.sha256(str(self.state.home).encode()).hexdigest()[:12]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -15,6 +16,7 @@ import pytest
 
 from include.errors import BadInput, Unreachable
 from include.launcher import databases
+from include.launcher import server as server_module
 from include.launcher.connections import embedded
 from include.launcher.server import SYSTEM_FOLDER, Server, postmaster
 from include.launcher.state import State
@@ -152,6 +154,33 @@ def test_the_data_stand_elsewhere_where_the_servers_user_cannot_pass(tmp_path: P
     finally:
         server.remove()
     assert not data.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server under another user")
+def test_the_programs_are_copied_where_the_servers_user_cannot_run_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    closed = tmp_path / "closed" / "site-packages"
+    package = server_module.installed_binaries().parents[1]
+    shutil.copytree(package / "pginstall18", closed / package.name / "pginstall18")
+    libraries = f"{package.name}.libs"
+    shutil.copytree(package.parent / libraries, closed / libraries)
+    closed.parent.chmod(0o700)
+    theirs = Path(f"/var/lib/regulars-tests-{os.getpid()}")
+    monkeypatch.setattr(server_module, "SYSTEM_FOLDER", theirs)
+    binaries = closed / package.name / "pginstall18" / "bin"
+    monkeypatch.setattr(server_module, "installed_binaries", lambda: binaries)
+    before = os.umask(0o077)
+    try:
+        with Server(State(closed.parent / "state")).use() as server:
+            assert server.binary("postgres").startswith(str(theirs))
+            assert server.data.is_relative_to(theirs)
+            assert ask(server.admin_url(), "SELECT 1") == 1
+        server.remove()
+    finally:
+        os.umask(before)
+        shutil.rmtree(theirs, ignore_errors=True)
+    assert stat.S_IMODE(closed.parent.stat().st_mode) == 0o700
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server under another user")
