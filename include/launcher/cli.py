@@ -95,8 +95,12 @@ def parser() -> argparse.ArgumentParser:
         "Run Python inside the environment, with the connections: run PATH ARGS, run -m MODULE.",
         passes_on=True,
     )
-    bench = add("bench", run_bench, "Measure one claim, or all: one JSON object a line.")
-    bench.set_defaults(passes_on=True)
+    add(
+        "bench",
+        run_bench,
+        "Measure one claim, or all, beside a peer: one JSON object a line.",
+        passes_on=True,
+    )
     add(
         "psql",
         open_psql,

@@ -76,13 +76,17 @@ def platform(command: str, say: Callable[[str], None]) -> Iterator[Platform]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the command in order, as Ctrl-C does."""
+    """Let SIGTERM end the command in order, as Ctrl-C does, also where a shell has it ignored."""
 
     def leave(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, leave),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
