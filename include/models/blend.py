@@ -6,7 +6,8 @@ once more on everybody. Folds are of whole customers, since one customer stands 
 for each cut-off day.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -33,46 +34,72 @@ def logit(probability: Array) -> Array:
     return np.log(kept / (1 - kept))
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """Models fitted on every row, and what each says of rows that it has not seen.
+
+    Attributes
+    ----------
+    models : dict of name to the model fitted on every row
+    unseen : dict of name to an array of shape (n_rows,), predictions by models of the other folds
+    """
+
+    models: dict[str, Any]
+    unseen: dict[str, Array]
+
+
+def cross_fit(
+    members: Mapping[str, Any],
+    rows: pd.DataFrame,
+    truth: Array,
+    customers: pd.Series,
+    fold_count: int = 3,
+) -> Fitted:
+    """Fit every member once on all rows and once without each fold of customers.
+
+    Parameters
+    ----------
+    members
+        Unfitted scikit-learn classifiers or regressors by name.
+    rows : DataFrame of shape (n_rows, n_features)
+    truth : array of shape (n_rows,)
+    customers : Series of shape (n_rows,), whose row each one is
+    """
+    fold = folds(customers, fold_count)
+    unseen = {name: np.zeros(len(rows)) for name in members}
+    for part in np.unique(fold):
+        out = fold == part
+        for name, member in members.items():
+            model = _fitted(member, rows[~out], truth[~out])
+            unseen[name][out] = _predicted(model, rows[out])
+    return Fitted({name: _fitted(member, rows, truth) for name, member in members.items()}, unseen)
+
+
 class ProbabilityBlend:
     """P(y = 1) from several classifiers: 1 / (1 + exp(-(c + sum of w_k logit p_k))).
 
     With one member this is Platt's calibration (1999) on rows the member has not seen.
 
-    Parameters
-    ----------
-    members
-        Unfitted scikit-learn classifiers by name.
-    fold_count
-        Folds of customers that the weights are learnt from.
-
     Attributes
     ----------
+    members_ : dict of member to its classifier
     weights_ : dict of member to weight, each at least 0
     intercept_ : float
-    members_ : dict of member to the classifier fitted on every row
     unseen_ : array of shape (n_rows,), predictions of the training rows by models without them
     """
 
-    def __init__(self, members: Mapping[str, Any], fold_count: int = 3) -> None:
-        self.members = members
-        self.fold_count = fold_count
+    members_: dict[str, Any]
+    weights_: dict[str, float]
+    intercept_: float
+    unseen_: Array
 
-    def fit(self, rows: pd.DataFrame, truth: Array, customers: pd.Series) -> Self:
-        """Fit members and weights.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_rows, n_features)
-        truth : array of 0 and 1, shape (n_rows,)
-        customers : Series of shape (n_rows,), whose row each one is
-        """
-        seen = _unseen_predictions(self.members, rows, truth, folds(customers, self.fold_count))
-        names = list(self.members)
-        logits = np.column_stack([logit(seen[name]) for name in names])
+    def fit(self, fitted: Fitted, truth: Array, names: Sequence[str]) -> Self:
+        """Weigh the named members; `truth` holds 0 and 1, shape (n_rows,)."""
+        logits = np.column_stack([logit(fitted.unseen[name]) for name in names])
         self.intercept_, weights = _log_loss_weights(logits, truth)
         self.weights_ = dict(zip(names, (float(w) for w in weights), strict=True))
         self.unseen_ = _sigmoid(self.intercept_ + logits @ weights)
-        self.members_ = {name: _fitted(self.members[name], rows, truth) for name in names}
+        self.members_ = {name: fitted.models[name] for name in names}
         return self
 
     def predict(self, rows: pd.DataFrame) -> Array:
@@ -80,7 +107,7 @@ class ProbabilityBlend:
         total = np.full(len(rows), self.intercept_)
         for name, weight in self.weights_.items():
             if weight > 0:
-                total += weight * logit(self.members_[name].predict_proba(rows)[:, 1])
+                total += weight * logit(_predicted(self.members_[name], rows))
         return _sigmoid(total)
 
     def state(self) -> dict[str, Any]:
@@ -94,7 +121,7 @@ class ProbabilityBlend:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """The fitted blend that `state` described."""
-        blend = cls({})
+        blend = cls()
         blend.intercept_ = float(state["intercept"])
         blend.weights_ = dict(state["weights"])
         blend.members_ = dict(state["members"])
@@ -104,25 +131,24 @@ class ProbabilityBlend:
 class AmountBlend:
     """An amount from several regressors: sum of w_k m_k, then scaled to the total seen in training.
 
-    Parameters and attributes as in `ProbabilityBlend`; the weights minimise the absolute error, which is
-    what a spend forecast is judged by, and `scale_` takes the bias out again.
+    Attributes as in `ProbabilityBlend`; the weights minimise the absolute error, which is what a spend
+    forecast is judged by, and `scale_` takes the bias out again.
     """
 
-    def __init__(self, members: Mapping[str, Any], fold_count: int = 3) -> None:
-        self.members = members
-        self.fold_count = fold_count
+    members_: dict[str, Any]
+    weights_: dict[str, float]
+    scale_: float
+    unseen_: Array
 
-    def fit(self, rows: pd.DataFrame, truth: Array, customers: pd.Series) -> Self:
-        """Fit members and weights; `truth` is an amount of 0 or more."""
-        seen = _unseen_predictions(self.members, rows, truth, folds(customers, self.fold_count))
-        names = list(self.members)
-        stacked = np.column_stack([np.maximum(seen[name], 0) for name in names])
+    def fit(self, fitted: Fitted, truth: Array) -> Self:
+        """Weigh every member; `truth` is an amount of 0 or more, shape (n_rows,)."""
+        stacked = np.column_stack([np.maximum(seen, 0) for seen in fitted.unseen.values()])
         weights = _absolute_error_weights(stacked, truth)
-        self.weights_ = dict(zip(names, (float(w) for w in weights), strict=True))
+        self.weights_ = dict(zip(fitted.unseen, (float(w) for w in weights), strict=True))
         mixed = stacked @ weights
         self.scale_ = float(truth.sum() / mixed.sum()) if mixed.sum() > 0 else 1.0
         self.unseen_ = self.scale_ * mixed
-        self.members_ = {name: _fitted(self.members[name], rows, truth) for name in names}
+        self.members_ = dict(fitted.models)
         return self
 
     def predict(self, rows: pd.DataFrame) -> Array:
@@ -130,7 +156,7 @@ class AmountBlend:
         total = np.zeros(len(rows))
         for name, weight in self.weights_.items():
             if weight > 0:
-                total += weight * np.maximum(self.members_[name].predict(rows), 0)
+                total += weight * np.maximum(_predicted(self.members_[name], rows), 0)
         return self.scale_ * total
 
     def state(self) -> dict[str, Any]:
@@ -144,7 +170,7 @@ class AmountBlend:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """The fitted blend that `state` described."""
-        blend = cls({})
+        blend = cls()
         blend.scale_ = float(state["scale"])
         blend.weights_ = dict(state["weights"])
         blend.members_ = dict(state["members"])
@@ -152,25 +178,13 @@ class AmountBlend:
 
 
 def _fitted(member: Any, rows: pd.DataFrame, truth: Array) -> Any:
-    model = clone(member).fit(rows, truth)
-    for part in [model, *[step for _, step in getattr(model, "steps", [])]]:
-        if hasattr(part, "n_jobs"):
-            # Threads would add up a forest's votes in whatever order they finish.
-            part.n_jobs = 1
-    return model
+    return clone(member).fit(rows, truth)
 
 
-def _unseen_predictions(
-    members: Mapping[str, Any], rows: pd.DataFrame, truth: Array, fold: npt.NDArray[np.int64]
-) -> dict[str, Array]:
-    seen = {name: np.zeros(len(rows)) for name in members}
-    for part in np.unique(fold):
-        out = fold == part
-        for name, member in members.items():
-            model = _fitted(member, rows[~out], truth[~out])
-            proba = getattr(model, "predict_proba", None)
-            seen[name][out] = proba(rows[out])[:, 1] if proba else model.predict(rows[out])
-    return seen
+def _predicted(model: Any, rows: pd.DataFrame) -> Array:
+    if hasattr(model, "predict_proba"):
+        return np.asarray(model.predict_proba(rows)[:, 1])
+    return np.asarray(model.predict(rows))
 
 
 def _sigmoid(value: Array) -> Array:

@@ -21,12 +21,13 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.tree import DecisionTreeClassifier, export_text
+from sklearn.tree import DecisionTreeClassifier
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.errors import BadInput
 from include.features import customers as features
 from include.models import evaluate
-from include.models.blend import AmountBlend, ProbabilityBlend, folds
+from include.models.blend import AmountBlend, ProbabilityBlend, cross_fit, folds
 from include.models.lifetime import BetaGeo, GammaGamma
 
 Array = npt.NDArray[np.float64]
@@ -72,10 +73,10 @@ def classifiers(seed: int) -> dict[str, Any]:
         "random_forest": make_pipeline(
             SimpleImputer(strategy="median", keep_empty_features=True),
             RandomForestClassifier(
-                n_estimators=120,
-                min_samples_leaf=20,
-                max_features=0.3,
-                n_jobs=2,
+                n_estimators=60,
+                min_samples_leaf=10,
+                max_features=0.2,
+                max_samples=0.25,
                 random_state=seed,
             ),
         ),
@@ -94,6 +95,11 @@ def classifiers(seed: int) -> dict[str, Any]:
 
 #: What the blend weighs together; the single tree is kept for its readable rules.
 BLENDED = ("logistic_regression", "random_forest", "gradient_boosting")
+
+
+def members_of(algorithm: str) -> list[str]:
+    """The classifiers that an algorithm of "high value" weighs together."""
+    return list(BLENDED) if algorithm == "blend" else [algorithm]
 
 
 def logistic_regression(strength: float = 0.01) -> Any:
@@ -165,6 +171,9 @@ class ValueModel:
         self.settings = settings
         self.algorithm = algorithm
 
+    # One thread: sums then do not depend on how many cores a machine has, and threads that wait by
+    # spinning would slow the other tasks that share few cores.
+    @threadpool_limits.wrap(limits=1)
     def fit(self, matured: pd.DataFrame, recent: pd.DataFrame) -> Self:
         """Learn from the past.
 
@@ -181,35 +190,31 @@ class ValueModel:
             When the rows are too few, of one class, or without any spend.
         """
         check(matured, self.settings)
-        self.fit_high_value(matured)
-        self.logistic_: Any = self.high_.members_.get("logistic_regression")
-        if self.logistic_ is None:
-            labels = high_value(matured, self.settings.high_value_share)
-            self.logistic_ = logistic_regression().fit(self._matrix(matured), labels)
         rows, customers = self._matrix(matured), matured["customer_id"]
+        labels = high_value(matured, self.settings.high_value_share)
+        names = members_of(self.algorithm)
+        every = classifiers(self.settings.seed)
+        # The logistic regression gives the reasons, whichever algorithm gives the probability.
+        wanted = {name: every[name] for name in dict.fromkeys([*names, "logistic_regression"])}
+        fitted = cross_fit(wanted, rows, labels, customers)
+        self.high_ = ProbabilityBlend().fit(fitted, labels, names)
+        self.logistic_ = fitted.models["logistic_regression"]
         spend = matured["spend"].to_numpy(np.float64)
-        self.spend_ = AmountBlend(_spend_members(self.settings.seed)).fit(rows, spend, customers)
+        self.spend_ = AmountBlend().fit(
+            cross_fit(_spend_members(self.settings.seed), rows, spend, customers), spend
+        )
         self._fit_interval(rows, spend, customers)
         self._fit_recent(recent)
         self._fit_lifetime(recent)
         self._fit_newcomers(matured)
         return self
 
-    def fit_high_value(self, matured: pd.DataFrame) -> Self:
-        """Learn P(high value) alone, as for a comparison of algorithms."""
-        every = classifiers(self.settings.seed)
-        chosen = BLENDED if self.algorithm == "blend" else (self.algorithm,)
-        self.high_ = ProbabilityBlend({name: every[name] for name in chosen}).fit(
-            self._matrix(matured),
-            high_value(matured, self.settings.high_value_share),
-            matured["customer_id"],
-        )
-        return self
-
+    @threadpool_limits.wrap(limits=1)
     def predict_high_value(self, known: pd.DataFrame) -> Array:
         """P(high value in the horizon) of customers with at least one order."""
         return self.high_.predict(self._matrix(known))
 
+    @threadpool_limits.wrap(limits=1)
     def predict(self, known: pd.DataFrame) -> pd.DataFrame:
         """Every prediction for each row of `features.customer_features`.
 
@@ -249,18 +254,30 @@ class ValueModel:
         return [name for name in features.NAMES if name not in self.settings.leave_out]
 
     def explained(self) -> dict[str, Any]:
-        """The weights of the blend and the named coefficients of the logistic regression."""
-        return {
-            "weights": {name: round(w, 4) for name, w in self.high_.weights_.items()},
-            "coefficients": {
-                name: round(value, 5)
-                for name, value in coefficients(self.logistic_, self.names).items()
-            },
-        }
+        """How P(high value) comes about, as JSON can hold it.
 
-    def tree_rules(self) -> str:
-        """The rules of the decision tree, where that is the algorithm."""
-        return rules(self.high_.members_["decision_tree"], self.names)
+        Returns
+        -------
+        dict with `weights` of the members, and, where the model holds such a member, the
+        `coefficients` of the logistic regression, the `rules` of the tree and the `importances` of the
+        forest
+        """
+        members = self.high_.members_
+        found: dict[str, Any] = {
+            "weights": {name: round(w, 4) for name, w in self.high_.weights_.items()}
+        }
+        logistic = getattr(self, "logistic_", None) or members.get("logistic_regression")
+        if logistic is not None:
+            named = coefficients(logistic, self.names)
+            found["coefficients"] = {name: round(value, 5) for name, value in named.items()}
+        if "decision_tree" in members:
+            found["rules"] = rules(members["decision_tree"], self.names)
+        if "random_forest" in members:
+            shares = members["random_forest"][-1].feature_importances_
+            found["importances"] = {
+                name: round(float(share), 5) for name, share in zip(self.names, shares, strict=True)
+            }
+        return found
 
     def reasons(self, known: pd.DataFrame, currency: str, count: int = 3) -> pd.DataFrame:
         """Why customers stand where they stand, in words, the strongest reason first.
@@ -342,7 +359,9 @@ class ValueModel:
                 f"Expected customers who bought within {CHURN_DAYS} days and customers who did not, found "
                 "one kind only: check the orders after the cut-off days."
             )
-        self.churn_ = ProbabilityBlend(_churn_members(self.settings.seed)).fit(rows, gone, customers)
+        members = _churn_members(self.settings.seed)
+        fitted = cross_fit(members, rows, gone, customers)
+        self.churn_ = ProbabilityBlend().fit(fitted, gone, list(members))
         capped = np.where(days <= CHURN_DAYS, days, CHURN_DAYS)
         active = (recent["recency_days"] < CHURN_DAYS).to_numpy()
         self.next_order_ = HistGradientBoostingRegressor(
@@ -528,9 +547,26 @@ def coefficients(model: Any, names: Sequence[str]) -> dict[str, float]:
     }
 
 
-def rules(model: Any, names: Sequence[str]) -> str:
-    """A fitted decision tree as text that people can read."""
-    return str(export_text(model[-1], feature_names=list(names)))
+def rules(model: Any, names: Sequence[str]) -> list[str]:
+    """A fitted decision tree as one sentence a leaf, in the units of the features, the best leaf first."""
+    tree = model[-1].tree_
+    logged = {feature.name for feature in features.FEATURES if feature.logged}
+    leaves: list[tuple[float, str]] = []
+
+    def walk(node: int, conditions: list[str]) -> None:
+        if tree.children_left[node] < 0:
+            share = float(tree.value[node][0][1])
+            text = " and ".join(conditions) or "always"
+            leaves.append((share, f"{text}: {share:.0%} of {tree.n_node_samples[node]:,} rows"))
+            return
+        name = names[tree.feature[node]]
+        line = float(tree.threshold[node])
+        shown = f"{np.expm1(line) if name in logged else line:,.4g}"
+        walk(tree.children_left[node], [*conditions, f"{name} <= {shown}"])
+        walk(tree.children_right[node], [*conditions, f"{name} > {shown}"])
+
+    walk(0, [])
+    return [text for _, text in sorted(leaves, key=lambda leaf: -leaf[0])]
 
 
 def judge(model: ValueModel, later: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -553,14 +589,31 @@ def judge(model: ValueModel, later: pd.DataFrame) -> dict[str, dict[str, float]]
     }
 
 
-def winner(rivals: Mapping[str, ValueModel], later: pd.DataFrame, standing: str = "blend") -> str:
+@threadpool_limits.wrap(limits=1)
+def rivals(settings: Settings, past: pd.DataFrame) -> dict[str, ValueModel]:
+    """Every algorithm of "high value", fitted on the same rows for a comparison; `blend` comes first.
+
+    They can say P(high value) and nothing else.
+    """
+    check(past, settings)
+    every = classifiers(settings.seed)
+    labels = high_value(past, settings.high_value_share)
+    found = {name: ValueModel(settings, name) for name in ("blend", *every)}
+    rows = features.matrix(past, settings.leave_out)
+    fitted = cross_fit(every, rows, labels, past["customer_id"])
+    for name, model in found.items():
+        model.high_ = ProbabilityBlend().fit(fitted, labels, members_of(name))
+    return found
+
+
+def winner(compared: Mapping[str, ValueModel], later: pd.DataFrame, standing: str = "blend") -> str:
     """The algorithm to go on with: the standing one, unless a rival is better by more than chance.
 
     Rivals are compared by ROC AUC on the same later customers; a rival wins where the lower end of the
     paired bootstrap interval of the difference lies above 0, the largest such difference first.
     """
-    truth = high_value(later, rivals[standing].settings.high_value_share)
-    scores = {name: model.predict_high_value(later) for name, model in rivals.items()}
+    truth = high_value(later, compared[standing].settings.high_value_share)
+    scores = {name: model.predict_high_value(later) for name, model in compared.items()}
     best, margin = standing, 0.0
     for name, score in scores.items():
         if name == standing:
@@ -571,7 +624,7 @@ def winner(rivals: Mapping[str, ValueModel], later: pd.DataFrame, standing: str 
             ours = evaluate.roc_auc(sample, score[drawn])
             return ours - evaluate.roc_auc(sample, scores[standing][drawn])
 
-        low, _ = evaluate.bootstrap(gained, len(truth), seed=rivals[standing].settings.seed)
+        low, _ = evaluate.bootstrap(gained, len(truth), seed=compared[standing].settings.seed)
         if low > margin:
             best, margin = name, low
     return best

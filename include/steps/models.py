@@ -88,22 +88,22 @@ def train_value(batch: Mapping[str, Any]) -> dict[str, Any]:
             log.info("The value model of %s stands: %s", anchor, found)
             return {"model_version": found, "trained": False, "metrics": {}}
         panels = Panels(conn, anchor, chosen.horizon_days)
-        row, backtests = fit(panels, anchor, chosen, made_of)
+        rows, backtests = fit(panels, anchor, chosen, made_of)
     with warehouse.connect() as conn:
         table = opened.table(contracts.load("ml", "models"))
         warehouse.execute(conn, f"DELETE FROM {table} WHERE kind = %(kind)s", {"kind": KIND})
-        warehouse.copy_frame(conn, row, table)
+        warehouse.copy_frame(conn, rows, table)
         table = opened.table(contracts.load("ml", "backtests"))
         warehouse.execute(
             conn, f"DELETE FROM {table} WHERE model_version LIKE %(kind)s", {"kind": f"{KIND}-%"}
         )
         warehouse.copy_frame(conn, backtests, table)
-    found = str(row["model_version"].iloc[0])
-    log.info("Trained %s: %s", found, row["metrics"].iloc[0])
+    champion_row = rows[rows["is_champion"]].iloc[0]
+    log.info("Trained %s: %s", champion_row["model_version"], champion_row["metrics"])
     return {
-        "model_version": found,
+        "model_version": champion_row["model_version"],
         "trained": True,
-        "metrics": row["metrics"].iloc[0][row["algorithm"].iloc[0]],
+        "metrics": champion_row["metrics"],
     }
 
 
@@ -173,7 +173,7 @@ class Panels:
 def fit(
     panels: Panels, anchor: str, chosen: "Settings", made_of: Mapping[str, Any]
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """The champion of an anchor day as a row of ml.models, and its backtest as rows of ml.backtests.
+    """The models of an anchor day as rows of ml.models, and their backtests as rows of ml.backtests.
 
     Every algorithm is fitted on the cuts that had matured by the judge's day and judged on that day,
     whose own outcomes have matured by now. The blend is the standing recipe; another algorithm takes its
@@ -197,11 +197,7 @@ def fit(
             "champion stays; run a later day."
         )
     past, later = panels.matured(judge_cut), panels.judged(judge_cut)
-    value.check(past, chosen)
-    rivals: dict[str, ValueModel] = {
-        name: value.ValueModel(chosen, name).fit_high_value(past)
-        for name in ("blend", *value.classifiers(chosen.seed))
-    }
+    rivals = value.rivals(chosen, past)
     judged = {name: value.judge(model, later) for name, model in rivals.items()}
     algorithm = value.winner(rivals, later)
     matured, recent = panels.matured(anchor), panels.recent(anchor)
@@ -214,31 +210,27 @@ def fit(
         "rows": len(matured),
         "features": list(model.names),
     }
-    version = registry.version(KIND, anchor, manifest)
-    manifest["explained"] = model.explained()
-    manifest["rules"] = rivals["decision_tree"].tree_rules()
-    metrics = {
-        name: {m: _rounded(figure["ours"]) for m, figure in lines.items()}
-        for name, lines in judged.items()
-    } | {
-        "naive": {
-            m: _rounded(figure["baseline"]) for m, figure in judged[algorithm].items()
-        }
-    }
-    row = pd.DataFrame(
-        {
-            "model_version": [version],
-            "kind": [KIND],
-            "anchor": [anchor],
-            "algorithm": [algorithm],
-            "is_champion": [True],
-            "manifest": [manifest],
-            "metrics": [metrics],
-            "artefact": ["\\x" + registry.dumps(model.state()).hex()],
-        }
-    )
-    backtests = pd.DataFrame(
-        [
+    rows, backtests = [], []
+    for name, rival in rivals.items():
+        about = manifest | {"algorithm": name}
+        version = registry.version(KIND, anchor, about)
+        serving = model if name == algorithm else rival
+        rows.append(
+            {
+                "model_version": version,
+                "kind": KIND,
+                "anchor": anchor,
+                "algorithm": name,
+                "is_champion": name == algorithm,
+                "manifest": about | {"explained": serving.explained()},
+                "metrics": {m: _rounded(figure["ours"]) for m, figure in judged[name].items()},
+                # Rivals are kept for what they showed; only the champion can be asked to predict.
+                "artefact": (
+                    "\\x" + registry.dumps(model.state()).hex() if name == algorithm else None
+                ),
+            }
+        )
+        backtests += [
             {
                 "model_version": version,
                 "anchor": anchor,
@@ -250,11 +242,9 @@ def fit(
                 "baseline_name": "spend in the last 13 weeks",
                 "n": len(later),
             }
-            for name, lines in judged.items()
-            for metric, figure in lines.items()
+            for metric, figure in judged[name].items()
         ]
-    )
-    return row, backtests
+    return pd.DataFrame(rows), pd.DataFrame(backtests)
 
 
 def _earlier(panels: Panels, judge_cut: str) -> list[str]:
