@@ -1,5 +1,6 @@
 """E-mail through a mail server, by SMTP."""
 
+import email.policy
 import os
 import smtplib
 import ssl
@@ -82,7 +83,7 @@ class Mail:
             self._broken()
             raise Unavailable(f"The mail server went away: {type(error).__name__}.") from error
         try:
-            code, _ = server.data(mail.as_bytes())
+            code, _ = server.data(mail.as_bytes(policy=email.policy.SMTP))
         except smtplib.SMTPDataError as error:
             self._reset()
             raise _refusal(error.smtp_code) from error

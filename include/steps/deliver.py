@@ -187,11 +187,12 @@ class _Sender:
         """Claim, check and mark whole batches, each in one transaction."""
         while True:
             claimed = self._claim("outbox", through, self.rules.delivery.batch_size)
+            if not claimed:
+                self.conn.commit()
+                return
             allowed = self._checked(claimed)
             self._record_sent([message.message_id for message, _ in allowed], None)
             self.conn.commit()
-            if not claimed:
-                return
 
     # --- mail and webhooks: message by message ------------------------------------------------------
 

@@ -1,0 +1,154 @@
+"""A small warehouse with people in it, for the tests of deciding and delivering."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from include import contracts, gates, warehouse
+from include.steps import activate
+
+DAY = "2017-10-01"
+
+TABLES = (
+    "core.identities",
+    "core.customers",
+    "core.consents",
+    "core.contact_points",
+    "core.products",
+    "marketing.customer_segments",
+    "marketing.product_recommendations",
+    "marketing.decisions",
+    "marketing.coupon_triggers",
+    "marketing.messages",
+    "ops.publications",
+    "ops.switches",
+    "ops.suppressions",
+    "ops.fences",
+)
+
+
+def person(number: int) -> str:
+    """The pseudonym of a number."""
+    return str(uuid.UUID(int=number))
+
+
+def clear(conn: Any) -> None:
+    """An empty warehouse."""
+    warehouse.execute(conn, f"TRUNCATE {', '.join(TABLES)}")
+
+
+def fill(conn: Any, table: str, records: Iterable[Mapping[str, Any]]) -> None:
+    """Rows into a table; what must be there and is not given gets an empty value of its type."""
+    schema, name = table.split(".")
+    found = pd.DataFrame(list(records))
+    empty = {
+        "text": "x",
+        "boolean": False,
+        "date": "2017-01-01",
+        "timestamptz": "2017-01-01T00:00Z",
+    }
+    for column in contracts.load(schema, name).columns:
+        if column.name not in found and not column.nullable:
+            value: Any = "{}" if column.type.endswith("[]") else empty.get(column.type, 0)
+            found[column.name] = value
+    warehouse.copy_frame(conn, found, table)
+
+
+def people(
+    conn: Any, numbers: Iterable[int], day: str = DAY, segment: str = "vip", **identity: Any
+) -> None:
+    """Customers of a segment on a day who may be sent everything."""
+    ids = list(numbers)
+    known = warehouse.rows(conn, "SELECT customer_id::text FROM core.identities")
+    new = [n for n in ids if (person(n),) not in known]
+    start = "2017-01-05T12:00Z"
+    if new:
+        fill(
+            conn,
+            "core.identities",
+            [
+                {
+                    "customer_id": person(n),
+                    "external_id": str(n),
+                    "first_name": f"Name{n}",
+                    "known_at": start,
+                }
+                | identity
+                for n in new
+            ],
+        )
+        fill(
+            conn,
+            "core.customers",
+            [
+                {
+                    "customer_id": person(n),
+                    "valid_from": start,
+                    "known_at": start,
+                    "registered_at": start,
+                }
+                for n in new
+            ],
+        )
+        for channel in ("email", "sms"):
+            consent(conn, new, channel, granted=True, at=start)
+            fill(
+                conn,
+                "core.contact_points",
+                [
+                    {
+                        "customer_id": person(n),
+                        "channel": channel,
+                        "address": f"c{n}@example.com" if channel == "email" else f"+1555{n:07d}",
+                        "verified": True,
+                        "valid_from": start,
+                        "known_at": start,
+                    }
+                    for n in new
+                ],
+            )
+    fill(
+        conn,
+        "marketing.customer_segments",
+        [
+            {
+                "as_of": day,
+                "customer_id": person(n),
+                "external_id": str(n),
+                "segment": segment,
+                "priority_service": segment.startswith("vip"),
+                "predicted_value": 600 + n % 7,
+                "predicted_orders": 10,
+                "model_version": "value-1",
+                "expected_next_order_date": day,
+            }
+            for n in ids
+        ],
+    )
+
+
+def consent(conn: Any, numbers: Iterable[int], channel: str, *, granted: bool, at: str) -> None:
+    """An answer that customers gave at a moment."""
+    fill(
+        conn,
+        "core.consents",
+        [
+            {
+                "customer_id": person(n),
+                "channel": channel,
+                "purpose": "marketing",
+                "granted": granted,
+                "valid_from": at,
+                "known_at": at,
+            }
+            for n in numbers
+        ],
+    )
+
+
+def decide(day: str = DAY, run_id: str = "run-1") -> dict[str, int]:
+    """A day through the build and the gate, as the DAG does it."""
+    batch = activate.build({"as_of": day, "since": None, "run_id": run_id})
+    return gates.gate(batch, rebuild=activate.build)

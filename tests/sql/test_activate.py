@@ -1,0 +1,380 @@
+"""Deciding a day on a real warehouse, through the engine: promises kept, twice the same, any order."""
+
+import threading
+from datetime import date, timedelta
+
+import psycopg2
+import pytest
+
+from include import contracts, policy, publication, warehouse
+from include.errors import BadInput
+from include.offers import coupons
+from include.steps import activate
+from tests.sql import planted
+from tests.sql.planted import DAY, person
+
+pytestmark = pytest.mark.usefixtures("warehouse")
+
+PUBLISHED = ("decisions", "coupon_triggers", "messages")
+
+
+@pytest.fixture(autouse=True)
+def conn(warehouse, monkeypatch):
+    from include.warehouse import connect
+
+    monkeypatch.setenv("REGULARS_POLICY", str(policy.DEFAULT_PATH))
+    with connect() as opened:
+        planted.clear(opened)
+        opened.commit()
+        yield opened
+
+
+def hashes(conn):
+    return {
+        name: publication.content_hash(conn, contracts.load("marketing", name))
+        for name in PUBLISHED
+    }
+
+
+def reason(conn, number, day=DAY):
+    return warehouse.rows(
+        conn,
+        "SELECT decision, decision_reason FROM marketing.decisions "
+        "WHERE customer_id = %(who)s AND as_of = %(day)s ORDER BY campaign",
+        {"who": person(number), "day": day},
+    )
+
+
+def test_a_day_is_decided_and_decided_again_without_a_change(conn):
+    planted.people(conn, range(1, 61))
+    conn.commit()
+    counts = planted.decide()
+    assert counts["marketing.decisions"] == 60
+    sent = warehouse.value(conn, "SELECT count(*) FROM marketing.decisions WHERE decision = 'send'")
+    assert 40 < sent < 60, "some are held back as control"
+    assert counts["marketing.coupon_triggers"] == counts["marketing.messages"] == sent
+    first = hashes(conn)
+    codes = warehouse.rows(
+        conn, "SELECT trigger_id, coupon_code FROM marketing.coupon_triggers ORDER BY 1"
+    )
+    stamps = warehouse.rows(
+        conn, "SELECT message_id, updated_at, run_id FROM marketing.messages ORDER BY 1"
+    )
+    # Meanwhile the world moves: what was decided stands all the same.
+    planted.consent(conn, range(1, 61), "email", granted=False, at="2017-09-30T12:00Z")
+    conn.commit()
+    assert planted.decide(run_id="run-2") == counts
+    assert hashes(conn) == first
+    assert codes == warehouse.rows(
+        conn, "SELECT trigger_id, coupon_code FROM marketing.coupon_triggers ORDER BY 1"
+    )
+    assert stamps == warehouse.rows(
+        conn, "SELECT message_id, updated_at, run_id FROM marketing.messages ORDER BY 1"
+    )
+
+
+def test_every_row_says_what_marketing_needs_to_know(conn):
+    planted.people(conn, range(1, 11))
+    conn.commit()
+    planted.decide()
+    rules = policy.load()
+    rows = warehouse.rows(
+        conn,
+        "SELECT DISTINCT d.policy_hash, d.model_version, d.basis, d.currency, d.run_id "
+        "FROM marketing.decisions AS d",
+    )
+    assert rows == [(rules.hash, "value-1", "observational", "USD", "run-1")]
+    trigger = warehouse.rows(
+        conn,
+        "SELECT t.external_id, t.valid_from, t.valid_until, t.send_not_before, t.status, m.status, "
+        "m.body LIKE '%%' || t.coupon_code || '%%', length(t.coupon_code), t.policy_hash "
+        "FROM marketing.coupon_triggers AS t JOIN marketing.messages AS m USING (trigger_id) "
+        "ORDER BY t.external_id LIMIT 1",
+    )[0]
+    assert trigger[1:3] == (date(2017, 10, 2), date(2017, 10, 15))
+    assert trigger[3].isoformat() == "2017-10-02T13:00:00+00:00"
+    assert trigger[4:] == ("approved", "pending", True, 17, rules.hash)
+    marketing = warehouse.value(
+        conn, "SELECT count(*) FROM marketing.current_decisions WHERE as_of = %(d)s", {"d": DAY}
+    )
+    assert marketing == 10
+
+
+def test_marketing_may_read_and_nothing_else(conn):
+    planted.people(conn, [1])
+    conn.commit()
+    planted.decide()
+    with warehouse.connect("warehouse_marketing") as reader:
+        assert warehouse.value(reader, "SELECT count(*) FROM marketing.current_decisions") == 1
+        reader.rollback()
+        warehouse.execute(reader, "SET TRANSACTION READ WRITE")
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            warehouse.execute(reader, "UPDATE marketing.coupon_triggers SET status = 'sent'")
+        reader.rollback()
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            warehouse.rows(reader, "SELECT address FROM core.contact_points")
+        reader.rollback()
+
+
+def test_who_must_not_be_sent_anything_gets_nothing_and_a_reason(conn):
+    planted.people(conn, range(1, 8))
+    late = "2017-10-02T05:00Z"  # after the end of 1 October in New York
+    for channel in ("email", "sms"):
+        planted.consent(conn, [1], channel, granted=False, at="2017-09-01T12:00Z")
+        planted.consent(conn, [2], channel, granted=False, at="2017-09-01T12:00Z")
+        planted.consent(conn, [2], channel, granted=True, at="2017-09-02T12:00Z")
+        planted.consent(conn, [3], channel, granted=False, at=late)
+    warehouse.execute(
+        conn, "DELETE FROM core.contact_points WHERE customer_id = %(who)s", {"who": person(4)}
+    )
+    warehouse.execute(
+        conn,
+        "UPDATE core.contact_points SET verified = false WHERE customer_id = %(who)s",
+        {"who": person(5)},
+    )
+    warehouse.execute(
+        conn,
+        "UPDATE core.identities SET birth_date = '2005-01-01' WHERE customer_id = %(who)s",
+        {"who": person(6)},
+    )
+    planted.fill(
+        conn,
+        "ops.suppressions",
+        [{"customer_id": person(7), "channel": "all", "reason": "complained", "recorded_at": late}],
+    )
+    conn.commit()
+    planted.decide()
+    assert reason(conn, 1) == [("suppress", "no_consent")]
+    assert reason(conn, 2)[0][0] in ("send", "control"), "the newest answer counts"
+    assert reason(conn, 3)[0][0] in ("send", "control"), "what is recorded later is not known yet"
+    assert reason(conn, 4) == [("suppress", "no_contact_point")]
+    assert reason(conn, 5) == [("suppress", "contact_not_verified")]
+    assert reason(conn, 6) == [("suppress", "minor")]
+    assert reason(conn, 7) == [("suppress", "on_suppression_list")]
+    refused = warehouse.value(
+        conn,
+        "SELECT count(*) FROM marketing.coupon_triggers WHERE customer_id = ANY(%(who)s::uuid[])",
+        {"who": [person(n) for n in (1, 4, 5, 6, 7)]},
+    )
+    assert refused == 0
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_days_in_any_order_keep_periods_gaps_and_caps(conn, order):
+    """Three days over the end of a quarter, decided as they come: one VIP message each, no more."""
+    first = date(2017, 9, 29)
+    for offset in range(3):
+        planted.people(conn, range(1, 31), day=(first + timedelta(days=offset)).isoformat())
+    conn.commit()
+    for offset in order:
+        day = (first + timedelta(days=offset)).isoformat()
+        planted.decide(day, run_id=f"run-{day}")
+    most = warehouse.value(
+        conn,
+        "SELECT max(n) FROM (SELECT count(*) AS n FROM marketing.decisions "
+        "WHERE decision IN ('send', 'control') GROUP BY customer_id) AS x",
+    )
+    assert most == 1
+    assert warehouse.value(conn, "SELECT count(*) FROM marketing.decisions") == 90
+    assert {
+        name
+        for (name,) in warehouse.rows(
+            conn, "SELECT DISTINCT decision_reason FROM marketing.decisions"
+        )
+    } <= {"best_offer", "control_group", "already_in_period", "too_soon"}
+
+
+def test_an_old_day_is_written_as_history_and_nobody_is_messaged(conn):
+    planted.people(conn, range(1, 6))
+    planted.fill(
+        conn,
+        "ops.publications",
+        [
+            {
+                "table_name": "core.orders",
+                "partition": "2017-10-31",
+                "dataset": "core",
+                "run_id": "later",
+                "token": 1,
+            }
+        ],
+    )
+    conn.commit()
+    counts = planted.decide()
+    assert counts["marketing.coupon_triggers"] == counts["marketing.messages"] == 0
+    assert warehouse.rows(
+        conn, "SELECT DISTINCT decision, decision_reason FROM marketing.decisions"
+    ) == [("hold", "stale")]
+
+
+def test_a_day_without_segments_is_a_clear_sentence_and_leaves_nothing(conn):
+    with pytest.raises(BadInput, match="Expected segments for 2017-10-01 .* found none: run"):
+        activate.build({"as_of": DAY, "since": None, "run_id": "run-1"})
+    assert warehouse.value(conn, "SELECT count(*) FROM marketing.decisions") == 0
+
+
+def test_a_day_with_nobody_to_reach_is_published_empty(conn):
+    planted.people(conn, [1, 2], segment="regular")
+    conn.commit()
+    assert planted.decide() == {f"marketing.{name}": 0 for name in PUBLISHED}
+    assert planted.decide() == {f"marketing.{name}": 0 for name in PUBLISHED}
+
+
+def test_recommended_products_stand_in_the_words(conn):
+    planted.people(conn, [1, 2, 3])
+    planted.fill(
+        conn,
+        "core.products",
+        [
+            {
+                "product_id": "p1",
+                "name": "Aged Gouda",
+                "valid_from": "2017-01-01T05:00Z",
+                "known_at": "2017-01-01T05:00Z",
+            }
+        ],
+    )
+    planted.fill(
+        conn,
+        "marketing.product_recommendations",
+        [
+            {
+                "as_of": DAY,
+                "customer_id": person(n),
+                "list": "discover",
+                "rank": 1,
+                "product_id": "p1",
+            }
+            for n in (1, 2, 3)
+        ],
+    )
+    conn.commit()
+    planted.decide()
+    bodies = warehouse.rows(conn, "SELECT body FROM marketing.messages")
+    assert bodies
+    assert all("- Aged Gouda" in body for (body,) in bodies)
+
+
+def test_a_name_that_is_template_text_stays_a_name(conn):
+    names = ["{{ 7 * 7 }}", "<script>alert(1)</script>", "Ann\nBcc: x@example.com", "=1+1"]
+    for number, name in enumerate(names, start=1):
+        planted.people(conn, [number], first_name=name)
+    conn.commit()
+    planted.decide()
+    for subject, body in warehouse.rows(conn, "SELECT subject, body FROM marketing.messages"):
+        assert "49" not in body
+        assert "\n" not in subject
+        assert "\nBcc" not in body
+
+
+def test_sixteen_writers_at_once_make_no_code_twice(conn):
+    """Codes of many processes at once, into one unique column: none is refused."""
+    codes_each = 200
+    failures: list[Exception] = []
+    columns = ["trigger_id", "customer_id", "campaign", "period", "coupon_code", "status"]
+    empty = {"text": "x", "boolean": False, "date": DAY, "timestamptz": f"{DAY}T00:00Z"}
+    others = [
+        column
+        for column in contracts.load("marketing", "coupon_triggers").columns
+        if not column.nullable and column.name not in columns
+    ]
+
+    def work(writer: int) -> None:
+        records = (
+            (
+                coupons.trigger_id(person(1), "welcome", f"{writer}-{number}"),
+                person(1),
+                "welcome",
+                f"{writer}-{number}",
+                coupons.new_code(),
+                "sent",
+                *(empty.get(column.type, 0) for column in others),
+            )
+            for number in range(codes_each)
+        )
+        try:
+            with warehouse.connect() as mine:
+                names = columns + [column.name for column in others]
+                warehouse.copy_rows(mine, records, "marketing.coupon_triggers", names)
+        except Exception as error:
+            failures.append(error)
+
+    writers = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert failures == []
+    found = warehouse.rows(
+        conn, "SELECT count(*), count(DISTINCT coupon_code) FROM marketing.coupon_triggers"
+    )
+    assert found == [(16 * codes_each, 16 * codes_each)]
+
+
+def test_the_same_day_decided_by_two_runs_at_once_is_published_once(conn):
+    planted.people(conn, range(1, 31))
+    conn.commit()
+    outcomes: list[object] = []
+
+    def work(run_id: str) -> None:
+        try:
+            outcomes.append(planted.decide(run_id=run_id))
+        except Exception as error:
+            outcomes.append(type(error).__name__)
+
+    runs = [threading.Thread(target=work, args=(f"run-{n}",)) for n in range(3)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert all(isinstance(o, dict) or o == "Superseded" for o in outcomes), outcomes
+    assert warehouse.value(conn, "SELECT count(*) FROM marketing.decisions") == 30
+    assert warehouse.rows(conn, "SELECT count(DISTINCT run_id) FROM marketing.decisions") == [(1,)]
+    orphans = warehouse.value(
+        conn,
+        "SELECT count(*) FROM marketing.coupon_triggers AS t FULL JOIN marketing.messages AS m "
+        "USING (trigger_id) WHERE t.trigger_id IS NULL OR m.trigger_id IS NULL "
+        "OR m.body NOT LIKE '%%' || t.coupon_code || '%%'",
+    )
+    assert orphans == 0
+
+
+def test_preview_says_who_would_gain_and_lose(conn, tmp_path, capsys):
+    planted.people(conn, range(1, 31))
+    planted.people(conn, range(31, 41), segment="drifting")
+    planted.fill(
+        conn,
+        "features.customer_features",
+        [
+            {
+                "as_of": DAY,
+                "customer_id": person(n),
+                "recency_days": 5 if n <= 30 else 60,
+                "tenure_days": 200,
+                "registered_days": 200,
+            }
+            for n in range(1, 41)
+        ],
+    )
+    conn.commit()
+    assert policy.main(["preview"]) == 1
+    assert "Expected decisions of some day" in capsys.readouterr().err
+    planted.decide()
+    before = hashes(conn)
+    off = tmp_path / "policy.yml"
+    text = policy.DEFAULT_PATH.read_text()
+    start = text.index("- name: win_back")
+    off.write_text(text[:start] + text[start:].replace("enabled: true", "enabled: false", 1))
+    assert policy.main(["preview", str(off)]) == 0
+    told = {
+        line.split()[0]: line.split()[1:]
+        for line in capsys.readouterr().out.splitlines()
+        if line and line.split()[0] in ("win_back", "vip_exclusive")
+    }
+    now = warehouse.value(
+        conn,
+        "SELECT count(*) FROM marketing.decisions WHERE decision = 'send' "
+        "AND campaign = 'win_back'",
+    )
+    assert told["win_back"] == [str(now), "0", "0", str(now)]
+    assert hashes(conn) == before, "a preview writes nothing"

@@ -1,0 +1,665 @@
+"""Delivery on a real warehouse, to a real mail server and a real gateway: once, or not at all."""
+
+import hashlib
+import hmac
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from include import policy, warehouse
+from include.policy import PolicyError
+from include.steps import deliver
+from tests.sql import planted
+from tests.sql.planted import person
+
+pytestmark = pytest.mark.usefixtures("warehouse")
+
+#: 10:00 in New York on the day after the planted business day.
+MORNING = datetime(2017, 10, 2, 14, tzinfo=UTC)
+
+TEXT = policy.DEFAULT_PATH.read_text(encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def conn(warehouse, monkeypatch):
+    from include.warehouse import connect
+
+    monkeypatch.setenv("REGULARS_POLICY", str(policy.DEFAULT_PATH))
+    with connect() as opened:
+        planted.clear(opened)
+        opened.commit()
+        yield opened
+
+
+@pytest.fixture
+def use(tmp_path, monkeypatch):
+    """Use the shipped policy with other delivery settings."""
+
+    def change(**replacements: str) -> None:
+        text = TEXT
+        channels = replacements.pop("channels", None)
+        if channels:
+            text = text.replace("channels: {email: outbox, sms: outbox}", f"channels: {channels}")
+        for name, value in replacements.items():
+            start = text.index(f"  {name}: ")
+            end = text.index("\n", start)
+            text = f"{text[:start]}  {name}: {value}{text[end:]}"
+        file = tmp_path / "policy.yml"
+        file.write_text(text)
+        monkeypatch.setenv("REGULARS_POLICY", str(file))
+        policy.load()
+
+    return change
+
+
+def plant(conn, count, **message):
+    """Messages by e-mail that are due, to customers 1 to `count`, with their triggers."""
+    planted.people(conn, range(1, count + 1))
+    window = {"send_not_before": "2017-10-02T13:00Z", "send_not_after": "2017-10-05T00:00Z"}
+    identity = [
+        {
+            "trigger_id": person(1000 + n),
+            "customer_id": person(n),
+            "external_id": str(n),
+            "as_of": planted.DAY,
+            "campaign": "vip_exclusive",
+            "period": "2017-Q4",
+            "channel": "email",
+        }
+        | window
+        for n in range(1, count + 1)
+    ]
+    planted.fill(
+        conn,
+        "marketing.coupon_triggers",
+        [
+            row | {"status": "approved", "coupon_code": f"CODE-{i}"}
+            for i, row in enumerate(identity)
+        ],
+    )
+    planted.fill(
+        conn,
+        "marketing.messages",
+        [
+            row
+            | {
+                "message_id": person(2000 + n),
+                "subject": "For you: ä",
+                "body": f"Hello {n}\n.\nend",
+                "body_html": "<p>Hello</p>",
+                "cap_class": "marketing",
+                "status": "pending",
+            }
+            | message
+            for n, row in enumerate(identity, start=1)
+        ],
+    )
+    conn.commit()
+
+
+def states(conn):
+    conn.commit()
+    return dict(
+        warehouse.rows(
+            conn,
+            "SELECT m.status || '/' || t.status, count(*) FROM marketing.messages AS m "
+            "JOIN marketing.coupon_triggers AS t USING (trigger_id) GROUP BY 1",
+        )
+    )
+
+
+def errors(conn):
+    conn.commit()
+    return [
+        error
+        for (error,) in warehouse.rows(
+            conn, "SELECT error FROM marketing.messages ORDER BY message_id"
+        )
+    ]
+
+
+# --- a mail server and a gateway that misbehave on request ----------------------------------------
+
+
+class Mailbox:
+    """A handler of aiosmtpd; `refuse` maps a recipient to the answer to give at RCPT."""
+
+    def __init__(self) -> None:
+        self.mails: list[bytes] = []
+        self.refuse: dict[str, str] = {}
+        self.answer = "250 OK"
+        self.hang_up = False
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address in self.refuse:
+            return self.refuse[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        if self.answer.startswith("250"):
+            self.mails.append(envelope.content)
+        if self.hang_up:
+            server.transport.abort()
+        return self.answer
+
+
+@pytest.fixture
+def mailbox(monkeypatch) -> Iterator[Mailbox]:
+    box = Mailbox()
+    with socket.create_server(("127.0.0.1", 0)) as probe:  # aiosmtpd takes no port 0
+        port = probe.getsockname()[1]
+    server = Controller(box, hostname="127.0.0.1", port=port)
+    server.start()
+    monkeypatch.setenv("REGULARS_SMTP_URL", f"smtp://127.0.0.1:{port}")
+    yield box
+    server.stop()
+
+
+class Gateway:
+    """An HTTP server that keeps what it is sent and answers as `script` says, last answer repeated."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[dict[str, str], bytes]] = []
+        self.script: list[int | str] = [200]
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}/send"
+
+    def _handler(gateway):
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                gateway.requests.append((dict(self.headers), body))
+                script = gateway.script
+                answer = script.pop(0) if len(script) > 1 else script[0]
+                if answer == "drop":
+                    self.connection.close()
+                    return
+                content = json.dumps({"id": f"gw-{len(gateway.requests)}"}).encode()
+                self.send_response(int(answer))
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+    def keys(self) -> Counter[str]:
+        return Counter(headers["Idempotency-Key"] for headers, _ in self.requests)
+
+
+@pytest.fixture
+def gateway(monkeypatch) -> Iterator[Gateway]:
+    found = Gateway()
+    monkeypatch.setenv("REGULARS_WEBHOOK_URL", found.url)
+    monkeypatch.setenv("REGULARS_WEBHOOK_SECRET", "a shared secret")
+    yield found
+    found.server.shutdown()
+    found.server.server_close()
+
+
+# --- the outbox --------------------------------------------------------------------------------------
+
+
+def test_what_was_decided_is_delivered_by_the_policys_clock(conn):
+    planted.people(conn, range(1, 21))
+    conn.commit()
+    planted.decide()
+    decided = warehouse.value(conn, "SELECT count(*) FROM marketing.messages")
+    assert decided > 10
+    assert deliver.send() == {"sent": decided}
+    assert states(conn) == {"sent/sent": decided}
+    assert warehouse.rows(
+        conn, "SELECT DISTINCT sent_at, provider, attempts FROM marketing.messages"
+    ) == [(MORNING, "outbox", 1)]
+    assert deliver.send() == {}
+    # Deciding the day again changes nothing of what became of it.
+    planted.decide(run_id="run-2")
+    assert states(conn) == {"sent/sent": decided}
+
+
+def test_nothing_leaves_before_its_time_in_quiet_hours_or_after_its_window(conn):
+    plant(conn, 3)
+    assert deliver.send(MORNING - timedelta(hours=2)) == {"closed": 1}  # 08:00
+    assert deliver.send(MORNING + timedelta(hours=11)) == {"closed": 1}  # 21:00
+    assert deliver.send(MORNING - timedelta(days=1)) == {}
+    assert states(conn) == {"pending/approved": 3}
+    assert deliver.send(MORNING + timedelta(days=3)) == {"expired": 3}
+    assert states(conn) == {"cancelled/expired": 3}
+    assert errors(conn) == ["expired"] * 3
+
+
+def test_what_was_decided_for_too_old_a_day_is_never_sent(conn):
+    plant(conn, 2, as_of="2017-09-20")
+    assert deliver.send(MORNING) == {"expired": 2}
+    assert errors(conn) == ["stale"] * 2
+
+
+def test_what_waits_for_approval_or_was_rejected_stays(conn):
+    plant(conn, 3)
+    for number, status in ((1, "awaiting_approval"), (2, "rejected")):
+        warehouse.execute(
+            conn,
+            "UPDATE marketing.coupon_triggers SET status = %(s)s WHERE trigger_id = %(t)s",
+            {"s": status, "t": person(1000 + number)},
+        )
+    conn.commit()
+    assert deliver.send(MORNING) == {"sent": 1}
+    assert states(conn) == {
+        "pending/awaiting_approval": 1,
+        "pending/rejected": 1,
+        "sent/sent": 1,
+    }
+
+
+def test_a_consent_withdrawn_after_deciding_is_obeyed(conn):
+    planted.people(conn, range(1, 21))
+    conn.commit()
+    planted.decide()
+    before = warehouse.value(conn, "SELECT count(*) FROM marketing.messages")
+    sent_to = warehouse.value(conn, "SELECT external_id FROM marketing.messages ORDER BY 1 LIMIT 1")
+    # Recorded later than the demo's clock: what is known counts, whatever the clock believes.
+    planted.consent(conn, [int(sent_to)], "email", granted=False, at="2017-10-03T12:00Z")
+    conn.commit()
+    assert deliver.send() == {"cancelled": 1, "sent": before - 1}
+    assert warehouse.rows(
+        conn,
+        "SELECT status, error FROM marketing.messages WHERE external_id = %(x)s",
+        {"x": sent_to},
+    ) == [("cancelled", "no_consent")]
+
+
+def test_suppression_age_and_caps_are_checked_once_more(conn):
+    plant(conn, 5)
+    planted.fill(
+        conn,
+        "ops.suppressions",
+        [
+            {
+                "customer_id": person(1),
+                "channel": "email",
+                "reason": "unsubscribed",
+                "recorded_at": "2030-01-01T00:00Z",
+            }
+        ],
+    )
+    warehouse.execute(
+        conn,
+        "UPDATE core.identities SET birth_date = '2001-01-01' WHERE customer_id = %(who)s",
+        {"who": person(2)},
+    )
+    warehouse.execute(
+        conn, "DELETE FROM core.contact_points WHERE customer_id = %(who)s", {"who": person(3)}
+    )
+    planted.fill(
+        conn,
+        "marketing.messages",
+        [
+            {
+                "message_id": person(3000 + n),
+                "trigger_id": person(4000 + n),
+                "customer_id": person(4),
+                "as_of": f"2017-09-{28 + n}",
+                "campaign": f"other{n}",
+                "channel": "email",
+                "cap_class": "marketing",
+                "status": "sent",
+            }
+            for n in (1, 2)
+        ],
+    )
+    conn.commit()
+    assert deliver.send(MORNING) == {"cancelled": 4, "sent": 1}
+    assert errors(conn)[:5] == [
+        "on_suppression_list",
+        "minor",
+        "no_contact_point",
+        "frequency_cap",
+        None,
+    ]
+
+
+def test_paused_sends_stop_every_claim(conn):
+    plant(conn, 3)
+    planted.fill(
+        conn,
+        "ops.switches",
+        [{"key": "pause_sends", "value": True, "changed_at": "2017-10-02T00:00Z"}],
+    )
+    conn.commit()
+    assert deliver.send(MORNING) == {"paused": 1}
+    assert states(conn) == {"pending/approved": 3}
+    warehouse.execute(conn, "UPDATE ops.switches SET value = false")
+    conn.commit()
+    assert deliver.send(MORNING) == {"sent": 3}
+
+
+def test_a_warehouse_without_messages_yet_is_no_failure(conn):
+    warehouse.execute(conn, "ALTER TABLE marketing.messages RENAME TO elsewhere")
+    conn.commit()
+    try:
+        assert deliver.send(MORNING) == {}
+    finally:
+        warehouse.execute(conn, "ALTER TABLE marketing.elsewhere RENAME TO messages")
+        conn.commit()
+
+
+# --- mail --------------------------------------------------------------------------------------------
+
+
+def test_mail_arrives_as_it_was_written(conn, use, mailbox):
+    use(channels="{email: smtp, sms: outbox}")
+    plant(conn, 2)
+    assert deliver.send(MORNING) == {"sent": 2}
+    mails = [message_from_bytes(raw) for raw in mailbox.mails]
+    assert sorted(mail["To"] for mail in mails) == ["c1@example.com", "c2@example.com"]
+    mail = next(mail for mail in mails if mail["To"] == "c1@example.com")
+    assert mail["From"] == "Regulars Demo Shop <hello@shop.example>"
+    assert mail["Message-ID"] == f"<{person(2001)}@shop.example>"
+    assert (
+        mail["List-Unsubscribe"].strip() == f"<https://shop.example/unsubscribe?m={person(2001)}>"
+    )
+    parts = {
+        part.get_content_type(): bytes(part.get_payload(decode=True) or b"") for part in mail.walk()
+    }
+    assert parts["text/plain"].replace(b"\r", b"").strip() == b"Hello 1\n.\nend"
+    assert parts["text/html"].strip() == b"<p>Hello</p>"
+    assert warehouse.rows(conn, "SELECT DISTINCT provider, attempts FROM marketing.messages") == [
+        ("smtp", 1)
+    ]
+
+
+def test_a_refused_address_is_given_up_and_the_others_are_sent(conn, use, mailbox):
+    use(channels="{email: smtp, sms: outbox}")
+    plant(conn, 4)
+    mailbox.refuse = {"c1@example.com": "550 no such user", "c2@example.com": "450 later"}
+    assert deliver.send(MORNING) == {"dead": 1, "failed": 1, "sent": 2}
+    assert states(conn) == {"dead/cancelled": 1, "failed/approved": 1, "sent/sent": 2}
+    assert errors(conn)[:2] == [
+        "The mail server refused it (550).",
+        "The mail server did not take it now (450).",
+    ]
+    assert deliver.send(MORNING + timedelta(minutes=5)) == {}, "its time has not come"
+    mailbox.refuse = {}
+    assert deliver.send(MORNING + timedelta(minutes=11)) == {"sent": 1}
+    assert len(mailbox.mails) == 3
+
+
+def test_a_server_that_is_down_costs_nobody_a_message(conn, use, mailbox, monkeypatch):
+    use(channels="{email: smtp, sms: outbox}", max_attempts="3", backoff_minutes="1")
+    plant(conn, 8)
+    up = os.environ["REGULARS_SMTP_URL"]
+    monkeypatch.setenv("REGULARS_SMTP_URL", "smtp://127.0.0.1:1")
+    assert deliver.send(MORNING) == {"failed": deliver.FAILURES_IN_A_ROW}
+    assert states(conn) == {"failed/approved": 3, "pending/approved": 5}
+    monkeypatch.setenv("REGULARS_SMTP_URL", up)
+    assert deliver.send(MORNING + timedelta(minutes=2)) == {"sent": 8}
+    assert len(mailbox.mails) == 8
+
+
+def test_the_last_attempt_is_the_last(conn, use, mailbox):
+    use(channels="{email: smtp, sms: outbox}", max_attempts="2", backoff_minutes="1")
+    plant(conn, 1)
+    mailbox.answer = "451 later"
+    assert deliver.send(MORNING) == {"failed": 1}
+    assert deliver.send(MORNING + timedelta(minutes=1)) == {"dead": 1}
+    assert states(conn) == {"dead/cancelled": 1}
+    assert deliver.send(MORNING + timedelta(hours=1)) == {}
+
+
+def test_mail_whose_answer_got_lost_is_not_sent_again(conn, use, mailbox):
+    use(channels="{email: smtp, sms: outbox}")
+    plant(conn, 1)
+    mailbox.hang_up = True
+    assert deliver.send(MORNING) == {"dead": 1}
+    assert len(mailbox.mails) == 1
+    mailbox.hang_up = False
+    assert deliver.send(MORNING + timedelta(hours=1)) == {}
+    assert len(mailbox.mails) == 1
+    assert states(conn) == {"dead/sent": 1}
+    assert "outcome unknown" in errors(conn)[0]
+
+
+def test_a_name_cannot_add_headers(conn, use, mailbox):
+    use(channels="{email: smtp, sms: outbox}")
+    planted.people(conn, range(1, 6), first_name="Ann\r\nBcc: all@example.com")
+    conn.commit()
+    planted.decide()
+    deliver.send()
+    assert mailbox.mails
+    for raw in mailbox.mails:
+        mail = message_from_bytes(raw)
+        assert mail["Bcc"] is None
+        assert len(mail.get_all("To", [])) == 1
+
+
+def test_missing_settings_are_one_sentence(conn, use, monkeypatch):
+    use(channels="{email: smtp, sms: outbox}")
+    plant(conn, 1)
+    monkeypatch.delenv("REGULARS_SMTP_URL", raising=False)
+    with pytest.raises(Exception, match="Expected the mail server's address in REGULARS_SMTP_URL"):
+        deliver.send(MORNING)
+    assert states(conn) == {"pending/approved": 1}
+    with pytest.raises(PolicyError, match="expected 'outbox' or 'webhook', found 'smtp'"):
+        use(channels="{email: smtp, sms: smtp}")
+
+
+# --- a gateway ---------------------------------------------------------------------------------------
+
+
+def test_a_webhook_carries_key_and_signature(conn, use, gateway):
+    use(channels="{email: webhook, sms: webhook}")
+    plant(conn, 1)
+    assert deliver.send(MORNING) == {"sent": 1}
+    headers, body = gateway.requests[0]
+    assert headers["Idempotency-Key"] == person(2001)
+    digest = hmac.new(b"a shared secret", body, hashlib.sha256).hexdigest()
+    assert headers["X-Regulars-Signature"] == f"sha256={digest}"
+    assert json.loads(body) == {
+        "message_id": person(2001),
+        "channel": "email",
+        "campaign": "vip_exclusive",
+        "to": "c1@example.com",
+        "subject": "For you: ä",
+        "text": "Hello 1\n.\nend",
+        "html": "<p>Hello</p>",
+    }
+    assert warehouse.rows(conn, "SELECT provider_id FROM marketing.messages") == [("gw-1",)]
+
+
+@pytest.mark.parametrize("first", ["drop", 500, 429])
+def test_a_webhook_is_tried_again_with_the_same_key(conn, use, gateway, first):
+    use(channels="{email: webhook, sms: webhook}", backoff_minutes="1")
+    plant(conn, 1)
+    gateway.script = [first, 200]
+    assert deliver.send(MORNING) == {"failed": 1}
+    assert deliver.send(MORNING + timedelta(minutes=1)) == {"sent": 1}
+    assert gateway.keys() == {person(2001): 2}
+
+
+def test_a_webhook_that_refuses_is_not_asked_again(conn, use, gateway):
+    use(channels="{email: webhook, sms: webhook}")
+    plant(conn, 1)
+    gateway.script = [400]
+    assert deliver.send(MORNING) == {"dead": 1}
+    assert deliver.send(MORNING + timedelta(hours=1)) == {}
+    assert len(gateway.requests) == 1
+
+
+def test_a_pause_stops_a_sender_in_the_middle(conn, use, gateway, monkeypatch):
+    use(channels="{email: webhook, sms: webhook}")
+    plant(conn, 10)
+    from include.channels.webhook import Webhook
+
+    plain = Webhook.send
+
+    def send_and_pause(self, message):
+        done = plain(self, message)
+        if len(gateway.requests) == 3:
+            planted.fill(
+                conn,
+                "ops.switches",
+                [{"key": "pause_sends", "value": True, "changed_at": "2017-10-02T00:00Z"}],
+            )
+            conn.commit()
+        return done
+
+    monkeypatch.setattr(Webhook, "send", send_and_pause)
+    assert deliver.send(MORNING) == {"sent": 3}
+    assert len(gateway.requests) == 3
+    assert states(conn) == {"pending/approved": 7, "sent/sent": 3}
+
+
+# --- several senders, and senders that die --------------------------------------------------------
+
+
+def test_senders_at_once_send_each_message_once(conn, use, gateway):
+    use(channels="{email: webhook, sms: webhook}")
+    plant(conn, 120)
+    counts: list[dict[str, int]] = []
+    senders = [
+        threading.Thread(target=lambda: counts.append(deliver.send(MORNING))) for _ in range(4)
+    ]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    assert sum(count.get("sent", 0) for count in counts) == 120
+    assert sum(1 for count in counts if count.get("sent")) > 1, "they shared the work"
+    assert len(gateway.requests) == 120
+    assert max(gateway.keys().values()) == 1
+    assert states(conn) == {"sent/sent": 120}
+
+
+KILLED = """
+import os, signal, sys
+from datetime import datetime
+from include.steps import deliver
+where, moment = sys.argv[1], datetime.fromisoformat(sys.argv[2])
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+if where == "after the claim":
+    deliver._Sender._begin = die
+elif where == "before the hand-over":
+    deliver._Sender._hand_over = die
+elif where == "before the record":
+    deliver._Sender._record_sent = die
+elif where == "after the record":
+    plain = deliver._Sender._record_sent
+    def record(self, *args):
+        plain(self, *args)
+        self.conn.commit()
+        die()
+    deliver._Sender._record_sent = record
+deliver.send(moment)
+"""
+
+
+def kill_a_sender(where: str) -> None:
+    """Run a sender in a process of its own that is killed (SIGKILL) at a place."""
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, where, MORNING.isoformat()],
+        env=os.environ | {"PYTHONPATH": str(warehouse.ROOT)},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("where", "first", "again"),
+    [
+        ("after the claim", {"recovered": 3, "sent": 3}, 1),
+        ("before the hand-over", {"recovered": 3, "sent": 3}, 1),
+        ("before the record", {"recovered": 3, "sent": 3}, 2),
+        ("after the record", {"recovered": 2, "sent": 2}, 1),
+    ],
+)
+def test_a_killed_sender_loses_nothing_and_repeats_only_the_key(
+    conn, use, gateway, where, first, again
+):
+    """By webhook all arrives; what was handed over without a record is repeated with its key."""
+    use(channels="{email: webhook, sms: webhook}")
+    plant(conn, 3)
+    kill_a_sender(where)
+    wait_for_the_server_to_notice(conn)
+    assert deliver.send(MORNING) == first
+    assert states(conn) == {"sent/sent": 3}
+    keys = gateway.keys()
+    assert len(keys) == 3
+    assert max(keys.values()) == again
+
+
+@pytest.mark.parametrize(
+    ("where", "expected", "mails"),
+    [
+        ("after the claim", {"recovered": 3, "sent": 3}, 3),
+        ("before the hand-over", {"dead": 1, "recovered": 2, "sent": 2}, 2),
+        ("before the record", {"dead": 1, "recovered": 2, "sent": 2}, 3),
+        ("after the record", {"recovered": 2, "sent": 2}, 3),
+    ],
+)
+def test_a_killed_sender_mails_nobody_twice(conn, use, mailbox, where, expected, mails):
+    """By mail the one message in the air is given up as unknown; no customer gets it twice."""
+    use(channels="{email: smtp, sms: outbox}")
+    plant(conn, 3)
+    kill_a_sender(where)
+    wait_for_the_server_to_notice(conn)
+    assert deliver.send(MORNING) == expected
+    assert deliver.send(MORNING) == {}
+    received = Counter(message_from_bytes(raw)["Message-ID"] for raw in mailbox.mails)
+    assert sum(received.values()) == mails
+    assert max(received.values()) == 1
+    if "dead" in expected:
+        assert "outcome unknown" in next(filter(None, errors(conn)))
+
+
+def test_a_sender_that_lives_is_left_alone(conn, use, gateway):
+    use(channels="{email: webhook, sms: webhook}")
+    plant(conn, 3)
+    with warehouse.connect() as other:
+        holder = deliver._Sender(other, policy.load(), MORNING)
+        warehouse.value(other, f"SELECT pg_advisory_lock({deliver._LOCK})", {"claim": holder.claim})
+        assert len(holder._claim("webhook", ["email"], 2)) == 2
+        other.commit()
+        assert deliver.send(MORNING) == {"sent": 1}
+        assert states(conn) == {"claimed/approved": 2, "sent/sent": 1}
+    assert deliver.send(MORNING) == {"recovered": 2, "sent": 2}
+    assert max(gateway.keys().values()) == 1
+
+
+def wait_for_the_server_to_notice(conn) -> None:
+    """A killed client's locks go when its backend reads the closed socket: at once, but not before."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        conn.commit()
+        held = warehouse.value(
+            conn,
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid() "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        )
+        if not held:
+            return
+        time.sleep(0.05)
+    pytest.fail("the killed sender's lock did not go")
