@@ -30,7 +30,7 @@ class AlsSettings:
     """How to fit: sizes and weights, all with the values that won on earlier periods."""
 
     factors: int = 64
-    regularization: float = 30.0
+    regularization: float = 15.0
     alpha: float = 1.0
     iterations: int = 12
     half_life_days: float = 112.0

@@ -46,12 +46,17 @@ REPEAT, ALS, SIMILAR, POPULAR = "repeat", "als", "similar", "popular"
 
 @dataclass(frozen=True)
 class Settings:
-    """How lists are made; sizes are per customer."""
+    """How lists are made; depths are candidates a customer.
+
+    `trend_weight` is the power to which an item's buyers of the last four weeks, relative to those of
+    the last thirteen, count in the discover list beside its ALS score: what is in season comes first.
+    """
 
     als: AlsSettings = field(default_factory=AlsSettings)
     repeat_depth: int = 200
     als_depth: int = 100
-    popular_depth: int = 100
+    popular_depth: int = 30
+    trend_weight: float = 0.2
     ridge: float = 1.0
     list_length: int = 10
 
@@ -210,7 +215,7 @@ class Snapshot:
         )
         keys = keys[self.pairs.find(keys) < 0]
         customer, item = keys // self.n_items, keys % self.n_items
-        return Candidates(customer, item, self._new(customer, item))
+        return Candidates(customer, item, self._new(customer, item, settings.trend_weight))
 
     def _common(self, customer: Ints, item: Ints) -> dict[str, NDArray[np.float32]]:
         """Numbers of a pair that need no purchase of the item itself; logarithms of counts."""
@@ -228,7 +233,7 @@ class Snapshot:
             "buyers_91": np.log1p(self.buyers[91][item]),
             "buyers_ever": np.log1p(self.buyers_ever[item]),
             "trend_7": np.log((4 * self.buyers[7][item] + 2) / (self.buyers[28][item] + 2)),
-            "trend_28": np.log((3.25 * self.buyers[28][item] + 5) / (self.buyers[91][item] + 5)),
+            "trend_28": self._trend(item),
             "days_per_buyer": np.log(self.days_per_buyer[item] + 0.3),
             "share_off": lately,
             "share_off_change": lately - usually,
@@ -291,16 +296,24 @@ class Snapshot:
         } | {f"{name}_squared": values**2 for name, values in logs.items()}
         return {name: np.asarray(values, dtype=np.float32) for name, values in out.items()}
 
-    def _new(self, customer: Ints, item: Ints) -> dict[str, NDArray[np.float32]]:
-        """Few and steady numbers: rich ones learn last month's season and lose to ALS alone."""
+    def _new(
+        self, customer: Ints, item: Ints, trend_weight: float
+    ) -> dict[str, NDArray[np.float32]]:
+        """One score to order by, and what turns it into a chance.
+
+        Richer models of new purchases learn the season of the weeks they are fitted on and lose to
+        ALS alone in the next ones, so the order is not learnt.
+        """
         score = self.als.scores(self.factors, customer, item)
         return {
-            "als": np.log(np.maximum(score, 0) + 0.005),
-            "buyers_ever": np.log1p(self.buyers_ever[item]),
-            "buyers_28": np.log1p(self.buyers[28][item]),
+            "score": np.log(np.maximum(score, 0) + 1e-4) + trend_weight * self._trend(item),
             "visits": _log(self.visits_lately[customer]),
             "items_tried": _log(self.items_tried[customer]),
         }
+
+    def _trend(self, item: Ints) -> NDArray[np.float32]:
+        """Logarithm of an item's buyers of the last four weeks over those of thirteen, a month's."""
+        return np.log((3.25 * self.buyers[28][item] + 5) / (self.buyers[91][item] + 5))
 
 
 def _at(values: Any, at: Ints, default: float) -> NDArray[np.float32]:
@@ -462,7 +475,7 @@ class Recommender:
             rows = np.unique(now.pair_customer)
         found = now.new_candidates(self.settings, now.catalogue.eligible, rows)
         if self.new_ is None:
-            score = 1 - np.exp(-np.exp(found.features["als"].astype(np.float64)))
+            score = 1 - np.exp(-np.exp(found.features["score"].astype(np.float64)))
         else:
             score = self.new_.probability(found)
         return _ranked(found.customer, found.item, score, n)
