@@ -277,7 +277,8 @@ class _Sender:
             self.conn,
             warehouse.sql("marketing/deliver_claim"),
             {
-                "now": self.now,
+                "moment": self.now,
+                "touched": datetime.now(UTC),
                 "channels": through,
                 "claim": self.claim,
                 "provider": provider,

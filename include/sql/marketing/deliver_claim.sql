@@ -8,9 +8,9 @@ WITH due AS (
         m.status IN ('pending', 'failed')
         AND t.status = 'approved'
         AND m.channel = ANY(%(channels)s)
-        AND m.send_not_before <= %(now)s
-        AND m.send_not_after >= %(now)s
-        AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(now)s)
+        AND m.send_not_before <= %(moment)s
+        AND m.send_not_after >= %(moment)s
+        AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(moment)s)
         AND NOT EXISTS (SELECT 1 FROM ops.switches AS s WHERE s.key = 'pause_sends' AND s.value)
     ORDER BY m.send_not_after, m.message_id
     LIMIT %(batch_size)s
@@ -23,7 +23,7 @@ SET
     claimed_by = %(claim)s,
     provider = %(provider)s,
     handed_over_at = NULL,
-    updated_at = now()
+    updated_at = %(touched)s
 FROM due
 WHERE m.message_id = due.message_id
 RETURNING

@@ -1,22 +1,24 @@
 -- One row per customer: birth date, and the newest address of each channel.
+WITH wanted AS (
+    SELECT unnest(%(customers)s::uuid[]) AS customer_id
+),
+
+newest AS (
+    SELECT DISTINCT ON (p.customer_id, p.channel)
+        p.customer_id,
+        p.channel,
+        p.address
+    FROM core.contact_points AS p
+    INNER JOIN wanted AS w ON p.customer_id = w.customer_id
+    ORDER BY p.customer_id ASC, p.channel ASC, p.valid_from DESC, p.known_at DESC
+)
+
 SELECT
-    c.customer_id,
+    w.customer_id,
     i.birth_date,
     email.address AS email,
     sms.address AS sms
-FROM unnest(%(customers)s::uuid[]) AS c (customer_id)
-LEFT JOIN core.identities AS i ON c.customer_id = i.customer_id
-LEFT JOIN LATERAL (
-    SELECT p.address
-    FROM core.contact_points AS p
-    WHERE p.customer_id = c.customer_id AND p.channel = 'email'
-    ORDER BY p.valid_from DESC, p.known_at DESC
-    LIMIT 1
-) AS email ON TRUE
-LEFT JOIN LATERAL (
-    SELECT p.address
-    FROM core.contact_points AS p
-    WHERE p.customer_id = c.customer_id AND p.channel = 'sms'
-    ORDER BY p.valid_from DESC, p.known_at DESC
-    LIMIT 1
-) AS sms ON TRUE
+FROM wanted AS w
+LEFT JOIN core.identities AS i ON w.customer_id = i.customer_id
+LEFT JOIN newest AS email ON w.customer_id = email.customer_id AND email.channel = 'email'
+LEFT JOIN newest AS sms ON w.customer_id = sms.customer_id AND sms.channel = 'sms'
