@@ -129,21 +129,12 @@ class Als(_Section):
     iterations: Annotated[int, Field(ge=1, le=200)]
 
 
-class BlendWeights(_Section):
-    """How much each source of recommendations counts in the blended list."""
-
-    repeat: Annotated[float, Field(ge=0)]
-    als: Annotated[float, Field(ge=0)]
-    popular: Annotated[float, Field(ge=0)]
-
-
 class Recommendations(_Section):
     """How product lists are made."""
 
     half_life_days: Annotated[float, Field(gt=0)]
     list_length: Annotated[int, Field(ge=1, le=100)]
     als: Als
-    weights: BlendWeights
 
 
 class LifecycleDays(_Section):
@@ -726,11 +717,6 @@ def _shop_contradictions(policy: Policy) -> Iterator[tuple[Path_, str]]:
                 f"expected at most one anchor step after shop.opened_on ({shop.opened_on}), found "
                 f"{policy.models.anchor_start}; start them earlier, so that early days have a champion."
             ),
-        )
-    if not any((w := policy.recommendations.weights).model_dump().values()):
-        yield (
-            ("recommendations", "weights"),
-            (f"expected at least one weight above 0, found {_quoted(w.model_dump())}; raise one."),
         )
 
 

@@ -79,6 +79,9 @@ class Mail:
             if code // 100 != 2:
                 self._reset()
                 raise _refusal(code)
+        except UnicodeError as error:
+            self._reset()
+            raise Refused("The address holds letters that this mail server cannot take.") from error
         except (smtplib.SMTPServerDisconnected, OSError) as error:
             self._broken()
             raise Unavailable(f"The mail server went away: {type(error).__name__}.") from error

@@ -453,6 +453,21 @@ def test_a_name_cannot_add_headers(conn, use, mailbox):
         assert len(mail.get_all("To", [])) == 1
 
 
+def test_an_address_that_is_none_stops_only_its_message(conn, use, mailbox):
+    use(channels="{email: smtp, sms: outbox}")
+    plant(conn, 3)
+    for number, address in ((1, "jürgen@example.com"), (2, "a b@example.com")):
+        warehouse.execute(
+            conn,
+            "UPDATE core.contact_points SET address = %(a)s "
+            "WHERE customer_id = %(c)s AND channel = 'email'",
+            {"a": address, "c": person(number)},
+        )
+    conn.commit()
+    assert deliver.send(MORNING) == {"dead": 2, "sent": 1}
+    assert len(mailbox.mails) == 1
+
+
 def test_missing_settings_are_one_sentence(conn, use, monkeypatch):
     use(channels="{email: smtp, sms: outbox}")
     plant(conn, 1)

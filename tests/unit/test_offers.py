@@ -133,6 +133,7 @@ def test_a_time_in_the_autumn_overlap_opens_first_and_closes_last() -> None:
     )
 
 
+@settings(deadline=None)
 @given(
     at=st.times(),
     day=st.dates(date(2015, 1, 1), date(2027, 1, 1)),
