@@ -176,7 +176,10 @@ def _channel_refusals(
 ) -> NDArray[np.object_]:
     of_channel = permissions[permissions["channel"] == channel].set_index("customer_id")
     flags = {
-        name: customer_ids.map(of_channel[name]).astype("boolean").fillna(False).to_numpy(dtype=bool)
+        name: customer_ids.map(of_channel[name])
+        .astype("boolean")
+        .fillna(False)
+        .to_numpy(dtype=bool)
         for name in ("granted", "has_contact", "verified", "suppressed")
     }
     closed = np.full(len(customer_ids), None, dtype=object)
