@@ -206,9 +206,11 @@ def _is_number(code: int) -> bool:
 
 def copy_frame(conn: Connection, data: "pd.DataFrame", table: str) -> int:
     """COPY a frame into an existing table, columns matched by name; the number of rows."""
+    from pandas.api.types import is_object_dtype
+
     shaped = data.copy(deep=False)
-    for name in shaped.select_dtypes(include="object").columns:
-        if shaped[name].map(lambda cell: isinstance(cell, list | tuple | dict)).any():
+    for name in shaped.columns:
+        if is_object_dtype(shaped[name]) and shaped[name].map(_is_nested).any():
             shaped[name] = shaped[name].map(_nested)
     with tempfile.SpooledTemporaryFile(
         max_size=SPOOL_BYTES, mode="w+", newline="", encoding="utf-8"
@@ -216,6 +218,10 @@ def copy_frame(conn: Connection, data: "pd.DataFrame", table: str) -> int:
         shaped.to_csv(spool, index=False, header=False, na_rep="\\N", quoting=csv.QUOTE_MINIMAL)
         spool.seek(0)
         return _copy_in(conn, spool, table, list(shaped.columns), "FORMAT csv, NULL '\\N'")
+
+
+def _is_nested(cell: Any) -> bool:
+    return isinstance(cell, list | tuple | dict)
 
 
 def _nested(cell: Any) -> Any:
