@@ -7,6 +7,7 @@ network. What marketing reads is read with marketing's and the console's own rol
 which they may not see, with the pipeline's. Columns that say who a customer is are left out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -52,6 +53,7 @@ METRICS = {
     "lift_top_decile": "lift of the best tenth",
     "ece": "calibration error",
     "brier": "Brier score",
+    "misjudged": "misjudged",
     "ndcg_at_10": "NDCG@10",
     "recall_at_10": "recall@10",
     "mae": "mean absolute error of spend",
@@ -90,6 +92,43 @@ class Backtest:
     @property
     def metric_words(self) -> str:
         return METRICS.get(self.metric, charts.words(self.metric))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Algorithms side by side: a column a metric, the baseline in the last row."""
+
+    cut: date
+    customers: int
+    baseline_name: str
+    metrics: list[str]
+    algorithms: list[tuple[str, bool, list[float | None]]]
+    baseline: list[float | None]
+
+    @classmethod
+    def of(cls, tests: Sequence[Backtest]) -> "Comparison | None":
+        """The comparison of backtests on one cut; None of none."""
+        if not tests:
+            return None
+        metrics = list(dict.fromkeys(test.metric for test in tests))
+        found = {(test.setting, test.metric): test for test in tests}
+        names = dict.fromkeys((test.setting, test.chosen) for test in tests)
+
+        def line(setting: str) -> list[Backtest | None]:
+            return [found.get((setting, metric)) for metric in metrics]
+
+        first = tests[0]
+        return cls(
+            cut=first.cut,
+            customers=first.customers,
+            baseline_name=first.baseline_name,
+            metrics=[METRICS.get(metric, charts.words(metric)) for metric in metrics],
+            algorithms=[
+                (name, chosen, [test.ours if test else None for test in line(name)])
+                for name, chosen in names
+            ],
+            baseline=[test.baseline if test else None for test in line(first.setting)],
+        )
 
 
 @dataclass(frozen=True)
@@ -172,7 +211,8 @@ def render() -> str:
         decided=view.decided(today.decisions, today.currency),
         charts=figures,
         samples=samples,
-        tests=tests,
+        rivals=Comparison.of([test for test in tests if test.kind == "value"]),
+        lists=[test for test in tests if test.kind != "value"],
         weights=weights,
         truth=truth,
         is_demo=policy.load().shop.source == "complete_journey",
@@ -256,7 +296,7 @@ def values_by_segment(conn: Connection, day: date | None) -> list[tuple[str, lis
 
 
 def backtests(conn: Connection, day: date) -> list[Backtest]:
-    """How the day's champions did on a later cut, each metric beside its baseline."""
+    """How the day's champions and their rivals did on a later cut, beside the baseline."""
     order = {metric: place for place, metric in enumerate(METRICS)}
     found = [
         Backtest(kind, algorithm, algorithm == setting, cut, metric, setting, *figures)
@@ -264,14 +304,23 @@ def backtests(conn: Connection, day: date) -> list[Backtest]:
             conn,
             """
             WITH champion AS (
-                SELECT DISTINCT ON (kind) kind, model_version, algorithm
+                SELECT DISTINCT ON (kind) kind, model_version, algorithm, anchor
                 FROM ml.models
                 WHERE is_champion AND anchor <= %(day)s
                 ORDER BY kind, anchor DESC, updated_at DESC
+            ),
+            judged AS (
+                SELECT kind, model_version, algorithm FROM champion
+                UNION ALL
+                SELECT DISTINCT ON (m.kind, m.algorithm) m.kind, m.model_version, c.algorithm
+                FROM champion AS c
+                JOIN ml.models AS m USING (kind, anchor)
+                WHERE NOT m.is_champion AND m.algorithm <> c.algorithm
+                ORDER BY kind, algorithm, model_version
             )
-            SELECT c.kind, c.algorithm, b.setting, b.cut, b.metric, b.ours, b.baseline,
+            SELECT j.kind, j.algorithm, b.setting, b.cut, b.metric, b.ours, b.baseline,
                 b.baseline_name, b.n
-            FROM champion AS c
+            FROM judged AS j
             JOIN ml.backtests AS b USING (model_version)
             """,
             {"day": day},
@@ -303,7 +352,9 @@ def coefficients(conn: Connection, day: date) -> list[tuple[str, float]]:
         """,
         {"day": day},
     )
-    named = [(name, float(weight)) for name, weight in (explained or {}).items()]
+    named = [
+        (name, float(weight)) for name, weight in (explained or {}).items() if name != "intercept"
+    ]
     return sorted(named, key=lambda pair: -abs(pair[1]))[:COEFFICIENTS]
 
 

@@ -230,7 +230,7 @@ def against_baseline(
         ],
         height=_FRAME + _BAR * max(len(known), 1),
         shapes=shapes,
-        xaxis={"title": {"text": title, "font": {"size": 12}}, "tickformat": ".2f"},
+        xaxis={"title": {"text": title, "font": {"size": 12}}, "tickformat": ".3f", "nticks": 6},
         yaxis={"autorange": "reversed", "type": "category"},
     )
 

