@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from include import contracts, warehouse
+from include import contracts, policy, warehouse
 from include.contracts import Contract
+from include.launcher import truth
 from include.launcher.api import Run
 
 #: Rows of a table that are shown.
@@ -29,6 +30,26 @@ def show(console: Console, day: str) -> None:
                 _show_table(console, conn, contract)
     with warehouse.connect() as conn:
         _show_models(console, conn, day)
+    _show_truth(console, day)
+
+
+def _show_truth(console: Console, day: str) -> None:
+    """The day's published scores against what the shop's customers did after it."""
+    compared = truth.compare(day)
+    if compared is None:
+        return
+    figures, customers = compared
+    days = policy.load().models.horizon_days
+    console.print(
+        f"\nWhat came true in the {days} days after {day}, read from the shop by this comparison alone "
+        f"({customers:,} customers; baseline: {truth.BASELINE}):"
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("metric", "ours", "baseline"):
+        table.add_column(title, justify="left" if title == "metric" else "right")
+    for figure in figures:
+        table.add_row(figure.metric, plain(figure.ours), plain(figure.baseline))
+    console.print(table)
 
 
 def show_times(console: Console, runs: Sequence[Run], seconds: float, peak: int) -> None:
@@ -133,7 +154,7 @@ def _show_champion(console: Console, kind: str, rows: list[tuple[Any, ...]]) -> 
 
 def plain(value: Any) -> str:
     """A value as a reader wants it: short, and the same on every machine."""
-    if value is None:
+    if value is None or value != value:  # nothing, or not a number
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -151,6 +151,8 @@ def demo() -> Iterator[Demo]:
         yield Demo(home, first.stdout, seconds, mailbox, Api(*where.groups()), environment)
     finally:
         patch.undo()
-        subprocess.run([regulars, "down", "--purge"], env=environment, capture_output=True, check=False)
+        subprocess.run(
+            [regulars, "down", "--purge"], env=environment, capture_output=True, check=False
+        )
         server.stop()
         shutil.rmtree(home, ignore_errors=True)
