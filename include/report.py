@@ -7,6 +7,7 @@ network. What marketing reads is read with marketing's and the console's own rol
 which they may not see, with the pipeline's. Columns that say who a customer is are left out.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 from markupsafe import Markup
 
-from include import as_of, contracts, policy, warehouse
+from include import contracts, policy, warehouse
 from include.console import charts, data, view
 from include.contracts import Contract
 from include.errors import BadInput, RegularsError
+from include.launcher import truth
 from include.warehouse import Connection
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ METRICS = {
     "recall_at_10": "recall@10",
     "mae": "mean absolute error of spend",
     "gini": "Gini of spend",
+    "spearman": "Spearman correlation of spend",
     "coverage_80": "coverage of the 80% interval",
 }
 
@@ -190,7 +193,7 @@ def render() -> str:
     with warehouse.connect() as conn:
         tests = backtests(conn, today.segments_day)
         weights = coefficients(conn, today.segments_day)
-        truth = look_ahead(conn, today.segments_day, today.horizon_days or 0)
+    after = look_ahead(today.segments_day)
     rivals = [
         (test.setting, test.ours, test.baseline, test.chosen)
         for test in tests
@@ -200,9 +203,9 @@ def render() -> str:
         "boxes": charts.values_by_segment(boxes, today.currency),
         "backtests": charts.against_baseline(rivals) if rivals else None,
         "coefficients": charts.coefficients(weights),
-        "gains": charts.gains(truth.gains) if truth else None,
-        "calibration": charts.calibration(truth.calibration) if truth else None,
-        "outcome": charts.outcome(truth.deciles, today.currency) if truth else None,
+        "gains": charts.gains(after.gains) if after else None,
+        "calibration": charts.calibration(after.calibration) if after else None,
+        "outcome": charts.outcome(after.deciles, today.currency) if after else None,
     }
     return view.render(
         "report.html",
@@ -214,7 +217,7 @@ def render() -> str:
         rivals=Comparison.of([test for test in tests if test.kind == "value"]),
         lists=[test for test in tests if test.kind != "value"],
         weights=weights,
-        truth=truth,
+        truth=after,
         is_demo=policy.load().shop.source == "complete_journey",
         written_at=datetime.now(UTC),
         style=Markup((view.STATIC / "console.css").read_text(encoding="utf-8")),  # noqa: S704
@@ -358,70 +361,46 @@ def coefficients(conn: Connection, day: date) -> list[tuple[str, float]]:
     return sorted(named, key=lambda pair: -abs(pair[1]))[:COEFFICIENTS]
 
 
-def look_ahead(conn: Connection, day: date, horizon_days: int) -> Truth | None:
-    """Compare the day's predictions with what the shop's rows say happened after it.
-
-    Only where the shop holds the whole horizon, as the demo's does. The spend is read straight from the
-    shop by the extraction's own SELECTs: neither `core` nor any model knows it.
+def look_ahead(day: date) -> Truth | None:
+    """Compare the day's predictions with what happened after it.
 
     Returns
     -------
     Truth or None
         None where the horizon is not over, or the shop cannot be read.
     """
-    import pandas as pd
-
-    settings = policy.load()
-    until = day + timedelta(days=horizon_days)
+    asked = day.isoformat()
     try:
-        with warehouse.connect("shop") as shop:
-            covered = warehouse.rows(
-                shop, _extract("_covered_days"), {"timezone": settings.shop.timezone}
-            )[0]
-            if covered[1] is None or covered[1] < until or not horizon_days:
-                return None
-            start, end = as_of.window(
-                as_of.days_before(day.isoformat(), -1), until.isoformat(), settings.shop.timezone
-            )
-            spent = warehouse.frame(
-                shop,
-                f"""
-                SELECT o.customer_number AS external_id,
-                    sum(l.sales_value)::double precision AS spend
-                FROM ({_extract("orders")}) AS o
-                JOIN ({_extract("order_lines")}) AS l USING (order_number)
-                GROUP BY o.customer_number
-                """,
-                {"start": start, "end": end, "timezone": settings.shop.timezone},
-            )
+        compared = truth.compare(asked)
+        after = truth.spend_after(asked)
     except (RegularsError, psycopg2.Error):
         return None
-    predicted = warehouse.frame(
-        conn,
-        """
-        SELECT s.external_id, s.p_high_value, s.predicted_value::double precision AS predicted_value,
-            f.sales_13w::double precision AS naive
-        FROM marketing.customer_segments AS s
-        JOIN features.customer_features AS f USING (as_of, customer_id)
-        WHERE s.as_of = %(day)s AND f.orders_total > 0
-        ORDER BY s.external_id
-        """,
-        {"day": day},
-    )
-    if predicted.empty:
+    if compared is None or after is None:
         return None
-    joined = predicted.merge(spent, on="external_id", how="left")
-    joined["spend"] = pd.to_numeric(joined["spend"]).fillna(0.0)
-    return _truth(joined, until, settings.models.high_value_share)
+    joined = truth.predictions(asked).merge(after, on="external_id", how="left")
+    rules = policy.load().models
+    return _truth(
+        joined.fillna({"spend": 0.0}),
+        day + timedelta(days=rules.horizon_days),
+        rules.high_value_share,
+        [
+            (
+                METRICS.get(figure.metric, charts.words(figure.metric)),
+                figure.ours,
+                None if math.isnan(figure.baseline) else figure.baseline,
+            )
+            for figure in compared[0]
+        ],
+    )
 
 
-def _extract(table: str) -> str:
-    source = policy.load().shop.source
-    return warehouse.sql(f"extract/{source}/{table}").strip().rstrip(";")
-
-
-def _truth(joined: "pd.DataFrame", until: date, share: float) -> Truth:
-    """The comparison of predictions, the naive baseline and what was spent, customer by customer."""
+def _truth(
+    joined: "pd.DataFrame",
+    until: date,
+    share: float,
+    metrics: list[tuple[str, float, float | None]],
+) -> Truth:
+    """The curves of predictions, the naive baseline and what was spent, customer by customer."""
     import numpy as np
 
     from include.models import evaluate
@@ -431,18 +410,6 @@ def _truth(joined: "pd.DataFrame", until: date, share: float) -> Truth:
     value = joined["predicted_value"].to_numpy(float)
     naive = joined["naive"].to_numpy(float)
     high = evaluate.top_share(spend, share).astype(float)
-    metrics = [
-        ("ROC AUC", evaluate.roc_auc(high, chance), evaluate.roc_auc(high, naive)),
-        ("PR AUC", evaluate.pr_auc(high, chance), evaluate.pr_auc(high, naive)),
-        (
-            "lift of the best tenth",
-            evaluate.lift_top_decile(high, chance),
-            evaluate.lift_top_decile(high, naive),
-        ),
-        ("calibration error", evaluate.ece(high, chance), None),
-        ("mean absolute error of spend", evaluate.mae(spend, value), evaluate.mae(spend, naive)),
-        ("Spearman correlation of spend", evaluate.spearman(spend, value), evaluate.spearman(spend, naive)),
-    ]  # fmt: skip
 
     def bins(score: Any) -> list[Any]:
         return np.array_split(np.argsort(-score, kind="stable"), 10)
