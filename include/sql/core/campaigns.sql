@@ -1,7 +1,7 @@
 -- Grain: one row per campaign whose record changed in the window.
 SELECT
-    NULLIF(btrim(r.campaign_number), '') AS campaign_id,
-    NULLIF(btrim(r.campaign_type), '') AS campaign_type,
+    nullif(btrim(r.campaign_number), '') AS campaign_id,
+    nullif(btrim(r.campaign_type), '') AS campaign_type,
     r.starts_on,
     r.ends_on,
     r.updated_at AS known_at

@@ -8,5 +8,5 @@ SELECT
     NULL::timestamptz AS valid_to,
     r.recorded_at AS known_at
 FROM raw.consents AS r
-LEFT JOIN identities AS i ON i.external_id = r.customer_number
+LEFT JOIN identities AS i ON r.customer_number = i.external_id
 WHERE r._partition BETWEEN %(since)s AND %(until)s

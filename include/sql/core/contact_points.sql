@@ -3,17 +3,17 @@
 SELECT
     i.customer_id,
     lower(btrim(r.channel)) AS channel,
-    NULLIF(
+    nullif(
         CASE lower(btrim(r.channel))
             WHEN 'sms' THEN regexp_replace(r.address, '[\s().-]', '', 'g')
             ELSE lower(btrim(r.address))
         END,
         ''
     ) AS address,
-    COALESCE(r.verified, FALSE) AS verified,
+    coalesce(r.verified, FALSE) AS verified,
     r.updated_at AS valid_from,
     NULL::timestamptz AS valid_to,
     r.updated_at AS known_at
 FROM raw.contact_points AS r
-LEFT JOIN identities AS i ON i.external_id = r.customer_number
+LEFT JOIN identities AS i ON r.customer_number = i.external_id
 WHERE r._partition BETWEEN %(since)s AND %(until)s

@@ -1,8 +1,8 @@
 -- Grain: one row per coupon, campaign and product it is good for, as often as the shop holds it.
 SELECT
-    NULLIF(btrim(r.coupon_upc), '') AS coupon_upc,
-    NULLIF(btrim(r.product_number), '') AS product_id,
-    NULLIF(btrim(r.campaign_number), '') AS campaign_id,
+    nullif(btrim(r.coupon_upc), '') AS coupon_upc,
+    nullif(btrim(r.product_number), '') AS product_id,
+    nullif(btrim(r.campaign_number), '') AS campaign_id,
     r.updated_at AS known_at
 FROM raw.coupons AS r
 WHERE r._partition BETWEEN %(since)s AND %(until)s

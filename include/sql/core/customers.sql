@@ -5,11 +5,19 @@ WITH region_of AS (
         s.store_id,
         s.region
     FROM (
-        SELECT store_id, region, known_at FROM stores
+        SELECT
+            store_id,
+            region,
+            known_at
+        FROM stores
         UNION ALL
-        SELECT store_id, region, known_at FROM core.stores
+        SELECT
+            store_id,
+            region,
+            known_at
+        FROM core.stores
     ) AS s
-    ORDER BY s.store_id, s.known_at DESC
+    ORDER BY s.store_id ASC, s.known_at DESC
 )
 
 SELECT
@@ -17,17 +25,17 @@ SELECT
     r.updated_at AS valid_from,
     NULL::timestamptz AS valid_to,
     r.updated_at AS known_at,
-    COALESCE(r.registered_at, r.updated_at) AS registered_at,
-    NULLIF(btrim(r.age_band), '') AS age_band,
-    NULLIF(btrim(r.income_band), '') AS income_band,
-    NULLIF(btrim(r.home_ownership), '') AS home_ownership,
-    NULLIF(btrim(r.marital_status), '') AS marital_status,
-    NULLIF(btrim(r.household_size), '') AS household_size,
-    NULLIF(btrim(r.household_composition), '') AS household_composition,
-    NULLIF(btrim(r.kids_count), '') AS kids_count,
-    NULLIF(btrim(r.home_store_id), '') AS home_store_id,
+    coalesce(r.registered_at, r.updated_at) AS registered_at,
+    nullif(btrim(r.age_band), '') AS age_band,
+    nullif(btrim(r.income_band), '') AS income_band,
+    nullif(btrim(r.home_ownership), '') AS home_ownership,
+    nullif(btrim(r.marital_status), '') AS marital_status,
+    nullif(btrim(r.household_size), '') AS household_size,
+    nullif(btrim(r.household_composition), '') AS household_composition,
+    nullif(btrim(r.kids_count), '') AS kids_count,
+    nullif(btrim(r.home_store_id), '') AS home_store_id,
     s.region
 FROM raw.customers AS r
-LEFT JOIN identities AS i ON i.external_id = r.customer_number
+LEFT JOIN identities AS i ON r.customer_number = i.external_id
 LEFT JOIN region_of AS s ON s.store_id = btrim(r.home_store_id)
 WHERE r._partition BETWEEN %(since)s AND %(until)s

@@ -2,10 +2,10 @@
 SELECT
     r.event_id,
     i.customer_id,
-    NULLIF(btrim(r.product_number), '') AS product_id,
+    nullif(btrim(r.product_number), '') AS product_id,
     lower(btrim(r.event_type)) AS event_type,
     r.occurred_at,
     r._partition AS business_day
 FROM raw.events AS r
-LEFT JOIN identities AS i ON i.external_id = r.customer_number
+LEFT JOIN identities AS i ON r.customer_number = i.external_id
 WHERE r._partition BETWEEN %(since)s AND %(until)s

@@ -1,9 +1,9 @@
 -- Grain: one row per campaign sent to a customer in the window.
 SELECT
-    NULLIF(btrim(r.campaign_number), '') AS campaign_id,
+    nullif(btrim(r.campaign_number), '') AS campaign_id,
     i.customer_id,
     r.exposed_at,
     r._partition AS business_day
 FROM raw.exposures AS r
-LEFT JOIN identities AS i ON i.external_id = r.customer_number
+LEFT JOIN identities AS i ON r.customer_number = i.external_id
 WHERE r._partition BETWEEN %(since)s AND %(until)s

@@ -7,13 +7,13 @@ WITH typed AS (
         r.customer_number,
         regexp_replace(btrim(r.first_name), '\s+', ' ', 'g') AS first_name,
         regexp_replace(btrim(r.last_name), '\s+', ' ', 'g') AS last_name,
-        NULLIF(btrim(r.birthday), '') AS birthday,
+        nullif(btrim(r.birthday), '') AS birthday,
         CASE
             WHEN btrim(r.birthday) ~ '^\d{4}-\d{2}-\d{2}$' AND pg_input_is_valid(btrim(r.birthday), 'date')
                 THEN btrim(r.birthday)::date
         END AS birth_date,
-        COALESCE(r.registered_at, r.updated_at) AS registered_at,
-        COALESCE(r.updated_at, r.registered_at) AS known_at
+        coalesce(r.registered_at, r.updated_at) AS registered_at,
+        coalesce(r.updated_at, r.registered_at) AS known_at
     FROM raw.customers AS r
     WHERE r._partition BETWEEN %(since)s AND %(until)s
 ),
@@ -21,16 +21,17 @@ WITH typed AS (
 judged AS (
     SELECT
         t.*,
-        t.birth_date BETWEEN '1900-01-01' AND (t.registered_at AT TIME ZONE %(timezone)s)::date AS is_plausible
+        t.birth_date BETWEEN '1900-01-01' AND (t.registered_at AT TIME ZONE %(timezone)s)::date
+            AS is_plausible
     FROM typed AS t
 )
 
 SELECT
     p.customer_id,
     j.customer_number AS external_id,
-    NULLIF(CASE WHEN j.first_name = upper(j.first_name) THEN initcap(j.first_name) ELSE j.first_name END, '')
+    nullif(CASE WHEN j.first_name = upper(j.first_name) THEN initcap(j.first_name) ELSE j.first_name END, '')
         AS first_name,
-    NULLIF(CASE WHEN j.last_name = upper(j.last_name) THEN initcap(j.last_name) ELSE j.last_name END, '')
+    nullif(CASE WHEN j.last_name = upper(j.last_name) THEN initcap(j.last_name) ELSE j.last_name END, '')
         AS last_name,
     CASE WHEN j.is_plausible THEN j.birth_date END AS birth_date,
     array_remove(
@@ -42,4 +43,4 @@ SELECT
     ) AS flags,
     j.known_at
 FROM judged AS j
-LEFT JOIN pseudonyms AS p ON p.external_id = j.customer_number
+LEFT JOIN pseudonyms AS p ON j.customer_number = p.external_id

@@ -9,11 +9,19 @@ WITH catalogue AS (
             WHEN lag(p.valid_from) OVER w IS NULL THEN '-infinity'::timestamptz
             ELSE p.valid_from
         END AS holds_from,
-        COALESCE(lead(p.valid_from) OVER w, 'infinity'::timestamptz) AS holds_until
+        coalesce(lead(p.valid_from) OVER w, 'infinity'::timestamptz) AS holds_until
     FROM (
-        SELECT product_id, valid_from, is_unit FROM products
+        SELECT
+            product_id,
+            valid_from,
+            is_unit
+        FROM products
         UNION ALL
-        SELECT product_id, valid_from, is_unit FROM core.products AS known
+        SELECT
+            product_id,
+            valid_from,
+            is_unit
+        FROM core.products AS known
         WHERE NOT EXISTS (
             SELECT 1 FROM products AS s
             WHERE s.product_id = known.product_id AND s.valid_from = known.valid_from
@@ -24,16 +32,16 @@ WITH catalogue AS (
 
 lines AS (
     SELECT
-        NULLIF(btrim(r.order_number), '') AS order_id,
+        nullif(btrim(r.order_number), '') AS order_id,
         r.line_number,
-        NULLIF(btrim(r.product_number), '') AS product_id,
+        nullif(btrim(r.product_number), '') AS product_id,
         r._partition AS business_day,
         r.ordered_at,
         r.quantity,
         r.sales_value AS sales,
-        COALESCE(r.retail_discount, 0) AS retail_discount,
-        COALESCE(r.coupon_discount, 0) AS coupon_discount,
-        COALESCE(r.coupon_match_discount, 0) AS coupon_match_discount
+        coalesce(r.retail_discount, 0) AS retail_discount,
+        coalesce(r.coupon_discount, 0) AS coupon_discount,
+        coalesce(r.coupon_match_discount, 0) AS coupon_match_discount
     FROM raw.order_lines AS r
     WHERE r._partition BETWEEN %(since)s AND %(until)s
 )
@@ -45,13 +53,13 @@ SELECT
     l.product_id,
     o.store_id,
     l.business_day,
-    COALESCE(l.ordered_at, o.ordered_at) AS ordered_at,
+    coalesce(l.ordered_at, o.ordered_at) AS ordered_at,
     l.quantity,
     l.sales,
     l.retail_discount,
     l.coupon_discount,
     l.coupon_match_discount,
-    COALESCE(c.is_unit, FALSE) AS is_unit,
+    coalesce(c.is_unit, FALSE) AS is_unit,
     array_remove(
         ARRAY[
             CASE WHEN l.sales = 0 THEN 'zero_sales' END,
@@ -62,9 +70,9 @@ SELECT
         NULL
     ) AS flags
 FROM lines AS l
-LEFT JOIN orders AS o ON o.order_id = l.order_id
+LEFT JOIN orders AS o ON l.order_id = o.order_id
 LEFT JOIN catalogue AS c
     ON
-        c.product_id = l.product_id
-        AND c.holds_from <= COALESCE(l.ordered_at, o.ordered_at)
-        AND c.holds_until > COALESCE(l.ordered_at, o.ordered_at)
+        l.product_id = c.product_id
+        AND c.holds_from <= coalesce(l.ordered_at, o.ordered_at)
+        AND c.holds_until > coalesce(l.ordered_at, o.ordered_at)

@@ -3,22 +3,22 @@
 -- The one rule of what is sold by the piece (is_unit): not departments FUEL, COUPON and MISCELLANEOUS, and
 -- not category COUPON/MISC ITEMS of any other. In the demo shop's 1,469,307 order lines these are
 --   FUEL           12,997 lines (quantity counts thousandths of a gallon)
---   MISCELLANEOUS   4,871 lines (3,464 of them COUPON/MISC ITEMS: more fuel, gift cards; the rest undescribed)
+--   MISCELLANEOUS   4,871 lines (3,464 of them COUPON/MISC ITEMS: fuel, gift cards; the rest undescribed)
 --   COUPON            411 lines
 --   elsewhere         776 lines of COUPON/MISC ITEMS (tickets, donations, supplies)
 -- together 19,055 lines with 98.8 percent of all quantity and 9.0 percent of sales; the largest quantity left
 -- is 144 ears of corn. They count in sales, not in units, and are never recommended.
 WITH cleaned AS (
     SELECT
-        NULLIF(btrim(r.product_number), '') AS product_id,
-        NULLIF(btrim(r.manufacturer_number), '') AS manufacturer_id,
-        NULLIF(upper(regexp_replace(btrim(r.department), '\s+', ' ', 'g')), '') AS department,
-        NULLIF(regexp_replace(btrim(r.brand), '\s+', ' ', 'g'), '') AS brand,
-        NULLIF(upper(regexp_replace(btrim(r.category), '\s+', ' ', 'g')), '') AS category,
-        NULLIF(upper(regexp_replace(btrim(r.type), '\s+', ' ', 'g')), '') AS type,
-        NULLIF(regexp_replace(btrim(r.package_size), '\s+', ' ', 'g'), '') AS package_size,
-        NULLIF(regexp_replace(btrim(r.name), '\s+', ' ', 'g'), '') AS name,
-        COALESCE(r.active, TRUE) AS active,
+        nullif(btrim(r.product_number), '') AS product_id,
+        nullif(btrim(r.manufacturer_number), '') AS manufacturer_id,
+        nullif(upper(regexp_replace(btrim(r.department), '\s+', ' ', 'g')), '') AS department,
+        nullif(regexp_replace(btrim(r.brand), '\s+', ' ', 'g'), '') AS brand,
+        nullif(upper(regexp_replace(btrim(r.category), '\s+', ' ', 'g')), '') AS category,
+        nullif(upper(regexp_replace(btrim(r.type), '\s+', ' ', 'g')), '') AS type,
+        nullif(regexp_replace(btrim(r.package_size), '\s+', ' ', 'g'), '') AS package_size,
+        nullif(regexp_replace(btrim(r.name), '\s+', ' ', 'g'), '') AS name,
+        coalesce(r.active, TRUE) AS active,
         r.unit_margin,
         r.updated_at
     FROM raw.products AS r
@@ -36,9 +36,9 @@ SELECT
     c.category,
     c.type,
     c.package_size,
-    COALESCE(c.name, initcap(COALESCE(c.type, c.category, c.department)), 'Product ' || c.product_id) AS name,
+    coalesce(c.name, initcap(coalesce(c.type, c.category, c.department)), 'Product ' || c.product_id) AS name,
     c.active,
     c.unit_margin,
-    COALESCE(c.department, '') NOT IN ('FUEL', 'COUPON', 'MISCELLANEOUS')
-    AND COALESCE(c.category, '') <> 'COUPON/MISC ITEMS' AS is_unit
+    coalesce(c.department, '') NOT IN ('FUEL', 'COUPON', 'MISCELLANEOUS')
+    AND coalesce(c.category, '') <> 'COUPON/MISC ITEMS' AS is_unit
 FROM cleaned AS c

@@ -1,11 +1,11 @@
 -- Grain: one row per coupon redeemed in the window.
 SELECT
     r.redemption_id,
-    NULLIF(btrim(r.coupon_upc), '') AS coupon_upc,
-    NULLIF(btrim(r.campaign_number), '') AS campaign_id,
+    nullif(btrim(r.coupon_upc), '') AS coupon_upc,
+    nullif(btrim(r.campaign_number), '') AS campaign_id,
     i.customer_id,
     r.redeemed_at,
     r._partition AS business_day
 FROM raw.redemptions AS r
-LEFT JOIN identities AS i ON i.external_id = r.customer_number
+LEFT JOIN identities AS i ON r.customer_number = i.external_id
 WHERE r._partition BETWEEN %(since)s AND %(until)s

@@ -2,11 +2,11 @@
 SELECT
     r.review_id,
     i.customer_id,
-    NULLIF(btrim(r.product_number), '') AS product_id,
+    nullif(btrim(r.product_number), '') AS product_id,
     r.rating,
-    NULLIF(btrim(r.body), '') AS body,
+    nullif(btrim(r.body), '') AS body,
     r.written_at,
     r._partition AS business_day
 FROM raw.reviews AS r
-LEFT JOIN identities AS i ON i.external_id = r.customer_number
+LEFT JOIN identities AS i ON r.customer_number = i.external_id
 WHERE r._partition BETWEEN %(since)s AND %(until)s

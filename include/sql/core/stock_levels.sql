@@ -1,9 +1,9 @@
 -- Grain: one row per region, product and count of the window.
 SELECT
-    NULLIF(lower(btrim(r.region)), '') AS region,
-    NULLIF(btrim(r.product_number), '') AS product_id,
+    nullif(lower(btrim(r.region)), '') AS region,
+    nullif(btrim(r.product_number), '') AS product_id,
     r.on_hand,
-    COALESCE(r.on_order, 0) AS on_order,
+    coalesce(r.on_order, 0) AS on_order,
     r.counted_at,
     r._partition AS business_day
 FROM raw.stock_levels AS r

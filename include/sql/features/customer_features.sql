@@ -6,7 +6,7 @@
 WITH moment AS (
     SELECT
         %(as_of)s::date AS as_of,
-        COALESCE(%(as_of)s::date - MIN(o.business_day) + 1, 1) AS observed_days
+        coalesce(%(as_of)s::date - min(o.business_day) + 1, 1) AS observed_days
     FROM core.orders AS o
     WHERE o.business_day <= %(as_of)s::date AND o.known_at < %(end)s::timestamptz
 ),
@@ -24,7 +24,7 @@ customer_now AS (
         c.region
     FROM core.customers AS c
     WHERE c.valid_from < %(end)s::timestamptz AND c.known_at < %(end)s::timestamptz
-    ORDER BY c.customer_id, c.valid_from DESC, c.known_at DESC
+    ORDER BY c.customer_id ASC, c.valid_from DESC, c.known_at DESC
 ),
 
 product_now AS MATERIALIZED (
@@ -35,7 +35,7 @@ product_now AS MATERIALIZED (
         p.brand
     FROM core.products AS p
     WHERE p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz
-    ORDER BY p.product_id, p.valid_from DESC, p.known_at DESC
+    ORDER BY p.product_id ASC, p.valid_from DESC, p.known_at DESC
 ),
 
 known_orders AS MATERIALIZED (
@@ -45,8 +45,8 @@ known_orders AS MATERIALIZED (
         o.store_id,
         o.business_day,
         %(as_of)s::date - o.business_day AS age_days,
-        EXTRACT(ISODOW FROM o.business_day) >= 6 AS on_weekend,
-        EXTRACT(HOUR FROM o.ordered_at AT TIME ZONE %(timezone)s) >= 17 AS in_evening
+        extract(ISODOW FROM o.business_day) >= 6 AS on_weekend,
+        extract(HOUR FROM o.ordered_at AT TIME ZONE %(timezone)s) >= 17 AS in_evening
     FROM core.orders AS o
     WHERE o.business_day <= %(as_of)s::date AND o.known_at < %(end)s::timestamptz
 ),
@@ -71,12 +71,12 @@ known_lines AS MATERIALIZED (
 order_totals AS (
     SELECT
         l.order_id,
-        SUM(l.cents)::bigint AS cents,
-        SUM(l.retail_discount_cents)::bigint AS retail_discount_cents,
-        SUM(l.coupon_discount_cents)::bigint AS coupon_discount_cents,
-        COUNT(*) AS line_count,
-        SUM(l.quantity) FILTER (WHERE l.is_unit) AS units,
-        SUM(l.cents) FILTER (WHERE NOT l.is_unit) AS other_cents
+        sum(l.cents)::bigint AS cents,
+        sum(l.retail_discount_cents)::bigint AS retail_discount_cents,
+        sum(l.coupon_discount_cents)::bigint AS coupon_discount_cents,
+        count(*) AS line_count,
+        sum(l.quantity) FILTER (WHERE l.is_unit) AS units,
+        sum(l.cents) FILTER (WHERE NOT l.is_unit) AS other_cents
     FROM known_lines AS l
     GROUP BY l.order_id
 ),
@@ -91,14 +91,14 @@ baskets AS MATERIALIZED (
         o.age_days,
         o.on_weekend,
         o.in_evening,
-        COALESCE(t.cents, 0) AS cents,
-        1000 * COALESCE(t.cents, 0)::double precision AS millicents,
-        COALESCE(t.retail_discount_cents, 0) AS retail_discount_cents,
-        COALESCE(t.coupon_discount_cents, 0) AS coupon_discount_cents,
-        COALESCE(t.line_count, 0) AS line_count,
-        COALESCE(t.units, 0) AS units,
-        COALESCE(t.other_cents, 0)::bigint AS other_cents,
-        POWER(0.5::double precision, o.age_days / 14.0::double precision) AS half_2w
+        coalesce(t.cents, 0) AS cents,
+        1000 * coalesce(t.cents, 0)::double precision AS millicents,
+        coalesce(t.retail_discount_cents, 0) AS retail_discount_cents,
+        coalesce(t.coupon_discount_cents, 0) AS coupon_discount_cents,
+        coalesce(t.line_count, 0) AS line_count,
+        coalesce(t.units, 0) AS units,
+        coalesce(t.other_cents, 0)::bigint AS other_cents,
+        power(0.5::double precision, o.age_days / 14.0::double precision) AS half_2w
     FROM known_orders AS o
     LEFT JOIN order_totals AS t ON o.order_id = t.order_id
 ),
@@ -106,41 +106,41 @@ baskets AS MATERIALIZED (
 totals AS (
     SELECT
         b.customer_id,
-        MIN(b.business_day) AS first_order_day,
-        MAX(b.business_day) AS last_order_day,
-        COUNT(*) AS orders_total,
-        SUM(b.cents) AS cents_total,
-        COUNT(*) FILTER (WHERE b.age_days < 7) AS orders_1w,
-        COUNT(*) FILTER (WHERE b.age_days < 14) AS orders_2w,
-        COUNT(*) FILTER (WHERE b.age_days < 28) AS orders_4w,
-        COUNT(*) FILTER (WHERE b.age_days < 56) AS orders_8w,
-        COUNT(*) FILTER (WHERE b.age_days < 91) AS orders_13w,
-        COUNT(*) FILTER (WHERE b.age_days < 182) AS orders_26w,
-        SUM(b.cents) FILTER (WHERE b.age_days < 7) AS cents_1w,
-        SUM(b.cents) FILTER (WHERE b.age_days < 14) AS cents_2w,
-        SUM(b.cents) FILTER (WHERE b.age_days < 28) AS cents_4w,
-        SUM(b.cents) FILTER (WHERE b.age_days < 56) AS cents_8w,
-        SUM(b.cents) FILTER (WHERE b.age_days < 91) AS cents_13w,
-        SUM(b.cents) FILTER (WHERE b.age_days < 182) AS cents_26w,
-        SUM((b.millicents * b.half_2w)::bigint) AS decay_2w,
-        SUM((b.millicents * POWER(b.half_2w, 1 / 2.0::double precision))::bigint) AS decay_4w,
-        SUM((b.millicents * POWER(b.half_2w, 1 / 4.0::double precision))::bigint) AS decay_8w,
-        SUM((b.millicents * POWER(b.half_2w, 1 / 8.0::double precision))::bigint) AS decay_16w,
-        SUM((b.millicents * POWER(b.half_2w, 1 / 16.0::double precision))::bigint) AS decay_32w,
-        SUM((1e9 * POWER(b.half_2w, 1 / 2.0::double precision))::bigint) AS orders_decay_4w,
-        SUM((1e9 * POWER(b.half_2w, 1 / 8.0::double precision))::bigint) AS orders_decay_16w,
-        AVG(b.cents) FILTER (WHERE b.age_days < 182) AS basket_mean_cents_26w,
-        STDDEV_SAMP(b.cents) FILTER (WHERE b.age_days < 182) AS basket_sd_cents_26w,
-        MAX(b.cents) FILTER (WHERE b.age_days < 91) AS basket_max_cents_13w,
-        AVG(b.line_count) FILTER (WHERE b.age_days < 182) AS lines_per_basket_26w,
-        SUM(b.units) FILTER (WHERE b.age_days < 91) AS units_13w,
-        SUM(b.retail_discount_cents) FILTER (WHERE b.age_days < 91) AS retail_discount_cents_13w,
-        SUM(b.coupon_discount_cents) FILTER (WHERE b.age_days < 91) AS coupon_discount_cents_13w,
-        SUM(b.other_cents) FILTER (WHERE b.age_days < 91) AS other_cents_13w,
-        COUNT(*) FILTER (WHERE b.coupon_discount_cents > 0 AND b.age_days < 91)
+        min(b.business_day) AS first_order_day,
+        max(b.business_day) AS last_order_day,
+        count(*) AS orders_total,
+        sum(b.cents) AS cents_total,
+        count(*) FILTER (WHERE b.age_days < 7) AS orders_1w,
+        count(*) FILTER (WHERE b.age_days < 14) AS orders_2w,
+        count(*) FILTER (WHERE b.age_days < 28) AS orders_4w,
+        count(*) FILTER (WHERE b.age_days < 56) AS orders_8w,
+        count(*) FILTER (WHERE b.age_days < 91) AS orders_13w,
+        count(*) FILTER (WHERE b.age_days < 182) AS orders_26w,
+        sum(b.cents) FILTER (WHERE b.age_days < 7) AS cents_1w,
+        sum(b.cents) FILTER (WHERE b.age_days < 14) AS cents_2w,
+        sum(b.cents) FILTER (WHERE b.age_days < 28) AS cents_4w,
+        sum(b.cents) FILTER (WHERE b.age_days < 56) AS cents_8w,
+        sum(b.cents) FILTER (WHERE b.age_days < 91) AS cents_13w,
+        sum(b.cents) FILTER (WHERE b.age_days < 182) AS cents_26w,
+        sum((b.millicents * b.half_2w)::bigint) AS decay_2w,
+        sum((b.millicents * power(b.half_2w, 1 / 2.0::double precision))::bigint) AS decay_4w,
+        sum((b.millicents * power(b.half_2w, 1 / 4.0::double precision))::bigint) AS decay_8w,
+        sum((b.millicents * power(b.half_2w, 1 / 8.0::double precision))::bigint) AS decay_16w,
+        sum((b.millicents * power(b.half_2w, 1 / 16.0::double precision))::bigint) AS decay_32w,
+        sum((1e9 * power(b.half_2w, 1 / 2.0::double precision))::bigint) AS orders_decay_4w,
+        sum((1e9 * power(b.half_2w, 1 / 8.0::double precision))::bigint) AS orders_decay_16w,
+        avg(b.cents) FILTER (WHERE b.age_days < 182) AS basket_mean_cents_26w,
+        stddev_samp(b.cents) FILTER (WHERE b.age_days < 182) AS basket_sd_cents_26w,
+        max(b.cents) FILTER (WHERE b.age_days < 91) AS basket_max_cents_13w,
+        avg(b.line_count) FILTER (WHERE b.age_days < 182) AS lines_per_basket_26w,
+        sum(b.units) FILTER (WHERE b.age_days < 91) AS units_13w,
+        sum(b.retail_discount_cents) FILTER (WHERE b.age_days < 91) AS retail_discount_cents_13w,
+        sum(b.coupon_discount_cents) FILTER (WHERE b.age_days < 91) AS coupon_discount_cents_13w,
+        sum(b.other_cents) FILTER (WHERE b.age_days < 91) AS other_cents_13w,
+        count(*) FILTER (WHERE b.coupon_discount_cents > 0 AND b.age_days < 91)
             AS coupon_orders_13w,
-        AVG(b.on_weekend::integer) FILTER (WHERE b.age_days < 182) AS weekend_share_26w,
-        AVG(b.in_evening::integer) FILTER (WHERE b.age_days < 182) AS evening_share_26w
+        avg(b.on_weekend::integer) FILTER (WHERE b.age_days < 182) AS weekend_share_26w,
+        avg(b.in_evening::integer) FILTER (WHERE b.age_days < 182) AS evening_share_26w
     FROM baskets AS b
     GROUP BY b.customer_id
 ),
@@ -148,9 +148,13 @@ totals AS (
 stores_used AS (
     SELECT
         s.customer_id,
-        COUNT(*) AS stores_13w
+        count(*) AS stores_13w
     FROM (
-        SELECT DISTINCT b.customer_id, b.store_id FROM baskets AS b WHERE b.age_days < 91
+        SELECT DISTINCT
+            b.customer_id,
+            b.store_id
+        FROM baskets AS b
+        WHERE b.age_days < 91
     ) AS s
     GROUP BY s.customer_id
 ),
@@ -160,25 +164,28 @@ gaps AS (
     SELECT
         d.customer_id,
         d.business_day,
-        d.business_day - LAG(d.business_day) OVER (
+        d.business_day - lag(d.business_day) OVER (
             PARTITION BY d.customer_id ORDER BY d.business_day
         ) AS gap_days
-    FROM (SELECT DISTINCT b.customer_id, b.business_day FROM baskets AS b) AS d
+    FROM (SELECT DISTINCT
+        b.customer_id,
+        b.business_day
+    FROM baskets AS b) AS d
 ),
 
 cadence AS (
     SELECT
         g.customer_id,
-        COUNT(*) AS order_days_total,
-        COUNT(*) FILTER (WHERE %(as_of)s::date - g.business_day < 28) AS order_days_4w,
-        COUNT(*) FILTER (WHERE %(as_of)s::date - g.business_day < 91) AS order_days_13w,
-        AVG(g.gap_days) AS gap_mean_days,
-        STDDEV_SAMP(g.gap_days) AS gap_sd_days,
-        PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY g.gap_days) AS gap_median_days,
-        PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY g.gap_days) AS gap_p90_days,
-        PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY g.gap_days)
+        count(*) AS order_days_total,
+        count(*) FILTER (WHERE %(as_of)s::date - g.business_day < 28) AS order_days_4w,
+        count(*) FILTER (WHERE %(as_of)s::date - g.business_day < 91) AS order_days_13w,
+        avg(g.gap_days) AS gap_mean_days,
+        stddev_samp(g.gap_days) AS gap_sd_days,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY g.gap_days) AS gap_median_days,
+        percentile_cont(0.9) WITHIN GROUP (ORDER BY g.gap_days) AS gap_p90_days,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY g.gap_days)
         FILTER (WHERE %(as_of)s::date - g.business_day < 91) AS gap_median_13w_days,
-        (ARRAY_AGG(g.gap_days ORDER BY g.business_day DESC))[1] AS gap_last_days
+        (array_agg(g.gap_days ORDER BY g.business_day DESC))[1] AS gap_last_days
     FROM gaps AS g
     GROUP BY g.customer_id
 ),
@@ -188,7 +195,7 @@ weekly AS (
     SELECT
         b.customer_id,
         b.age_days / 7 AS weeks_ago,
-        SUM(b.cents)::bigint AS cents
+        sum(b.cents)::bigint AS cents
     FROM baskets AS b
     WHERE b.age_days < 182
     GROUP BY b.customer_id, b.age_days / 7
@@ -197,15 +204,15 @@ weekly AS (
 rhythm AS (
     SELECT
         w.customer_id,
-        COUNT(*) FILTER (WHERE w.weeks_ago < 4) AS active_weeks_4w,
-        COUNT(*) FILTER (WHERE w.weeks_ago < 13) AS active_weeks_13w,
-        COUNT(*) AS active_weeks_26w,
-        SUM((1e6 * SQRT(w.cents / 100.0::double precision))::bigint)
+        count(*) FILTER (WHERE w.weeks_ago < 4) AS active_weeks_4w,
+        count(*) FILTER (WHERE w.weeks_ago < 13) AS active_weeks_13w,
+        count(*) AS active_weeks_26w,
+        sum((1e6 * sqrt(w.cents / 100.0::double precision))::bigint)
         FILTER (WHERE w.weeks_ago < 13) AS root_sales_13w,
-        SUM((1e6 * SQRT(w.cents / 100.0::double precision))::bigint) AS root_sales_26w,
-        SUM(w.cents * w.cents) FILTER (WHERE w.weeks_ago < 13) AS square_cents_13w,
-        MAX(w.cents) FILTER (WHERE w.weeks_ago < 13) AS week_max_cents_13w,
-        SUM(w.cents * w.weeks_ago) FILTER (WHERE w.weeks_ago < 13) AS age_cents_13w
+        sum((1e6 * sqrt(w.cents / 100.0::double precision))::bigint) AS root_sales_26w,
+        sum(w.cents * w.cents) FILTER (WHERE w.weeks_ago < 13) AS square_cents_13w,
+        max(w.cents) FILTER (WHERE w.weeks_ago < 13) AS week_max_cents_13w,
+        sum(w.cents * w.weeks_ago) FILTER (WHERE w.weeks_ago < 13) AS age_cents_13w
     FROM weekly AS w
     GROUP BY w.customer_id
 ),
@@ -214,8 +221,8 @@ products_bought AS MATERIALIZED (
     SELECT
         l.customer_id,
         l.product_id,
-        SUM(l.cents)::bigint AS cents,
-        COUNT(DISTINCT l.order_id) AS orders
+        sum(l.cents)::bigint AS cents,
+        count(DISTINCT l.order_id) AS orders
     FROM known_lines AS l
     INNER JOIN known_orders AS o ON l.order_id = o.order_id
     WHERE o.age_days < 91 AND l.is_unit
@@ -225,12 +232,12 @@ products_bought AS MATERIALIZED (
 breadth AS (
     SELECT
         b.customer_id,
-        COUNT(*) AS products_13w,
-        COUNT(*) FILTER (WHERE b.orders > 1) AS repeat_products_13w,
-        COUNT(DISTINCT p.category) AS categories_13w,
-        COUNT(DISTINCT p.department) AS departments_13w,
-        SUM(b.cents) AS unit_cents_13w,
-        COALESCE(SUM(b.cents) FILTER (WHERE p.brand = 'Private'), 0) AS private_cents_13w
+        count(*) AS products_13w,
+        count(*) FILTER (WHERE b.orders > 1) AS repeat_products_13w,
+        count(DISTINCT p.category) AS categories_13w,
+        count(DISTINCT p.department) AS departments_13w,
+        sum(b.cents) AS unit_cents_13w,
+        coalesce(sum(b.cents) FILTER (WHERE p.brand = 'Private'), 0) AS private_cents_13w
     FROM products_bought AS b
     LEFT JOIN product_now AS p ON b.product_id = p.product_id
     GROUP BY b.customer_id
@@ -239,8 +246,8 @@ breadth AS (
 campaigns_met AS (
     SELECT
         e.customer_id,
-        COUNT(*) AS campaigns_total,
-        COUNT(*) FILTER (WHERE %(as_of)s::date - e.business_day < 91) AS campaigns_13w
+        count(*) AS campaigns_total,
+        count(*) FILTER (WHERE %(as_of)s::date - e.business_day < 91) AS campaigns_13w
     FROM core.exposures AS e
     WHERE e.business_day <= %(as_of)s::date AND e.exposed_at < %(end)s::timestamptz
     GROUP BY e.customer_id
@@ -249,8 +256,8 @@ campaigns_met AS (
 redeemed AS (
     SELECT
         r.customer_id,
-        COUNT(*) AS redemptions_total,
-        COUNT(*) FILTER (WHERE %(as_of)s::date - r.business_day < 91) AS redemptions_13w
+        count(*) AS redemptions_total,
+        count(*) FILTER (WHERE %(as_of)s::date - r.business_day < 91) AS redemptions_13w
     FROM core.redemptions AS r
     WHERE r.business_day <= %(as_of)s::date AND r.redeemed_at < %(end)s::timestamptz
     GROUP BY r.customer_id
@@ -260,11 +267,11 @@ redeemed AS (
 behaviour AS (
     SELECT
         e.customer_id,
-        COUNT(*) FILTER (WHERE %(as_of)s::date - e.business_day < 28) AS events_4w,
-        COUNT(*) FILTER (WHERE e.event_type = 'browse') AS browsed_13w,
-        COUNT(*) FILTER (WHERE e.event_type = 'cart') AS carted_13w,
-        COUNT(*) FILTER (WHERE e.event_type = 'follow') AS followed_13w,
-        COUNT(*) FILTER (WHERE e.event_type = 'wishlist') AS wished_13w
+        count(*) FILTER (WHERE %(as_of)s::date - e.business_day < 28) AS events_4w,
+        count(*) FILTER (WHERE e.event_type = 'browse') AS browsed_13w,
+        count(*) FILTER (WHERE e.event_type = 'cart') AS carted_13w,
+        count(*) FILTER (WHERE e.event_type = 'follow') AS followed_13w,
+        count(*) FILTER (WHERE e.event_type = 'wishlist') AS wished_13w
     FROM core.events AS e
     WHERE
         e.business_day <= %(as_of)s::date
@@ -276,8 +283,8 @@ behaviour AS (
 browsed_products AS (
     SELECT
         v.customer_id,
-        COUNT(*) AS browsed_products_13w,
-        COUNT(b.product_id) AS browsed_and_bought_13w
+        count(*) AS browsed_products_13w,
+        count(b.product_id) AS browsed_and_bought_13w
     FROM (
         SELECT DISTINCT
             e.customer_id,
@@ -297,8 +304,8 @@ browsed_products AS (
 reviewed AS (
     SELECT
         r.customer_id,
-        COUNT(*) AS reviews_total,
-        AVG(r.rating) AS rating_mean
+        count(*) AS reviews_total,
+        avg(r.rating) AS rating_mean
     FROM core.reviews AS r
     WHERE r.business_day <= %(as_of)s::date AND r.written_at < %(end)s::timestamptz
     GROUP BY r.customer_id
@@ -317,17 +324,17 @@ exposure AS (
         m.as_of,
         m.observed_days,
         7.0::double precision / m.observed_days AS per_week_total,
-        7.0::double precision / LEAST(m.observed_days, 91) AS per_week_13w,
-        7.0::double precision / LEAST(m.observed_days, 182) AS per_week_26w,
-        7 * (1 - POWER(h.half_day, 16)) / (1 - POWER(h.half_day, 16 * m.observed_days)) AS rate_2w,
-        7 * (1 - POWER(h.half_day, 8)) / (1 - POWER(h.half_day, 8 * m.observed_days)) AS rate_4w,
-        7 * (1 - POWER(h.half_day, 4)) / (1 - POWER(h.half_day, 4 * m.observed_days)) AS rate_8w,
-        7 * (1 - POWER(h.half_day, 2)) / (1 - POWER(h.half_day, 2 * m.observed_days)) AS rate_16w,
-        7 * (1 - h.half_day) / (1 - POWER(h.half_day, m.observed_days)) AS rate_32w
+        7.0::double precision / least(m.observed_days, 91) AS per_week_13w,
+        7.0::double precision / least(m.observed_days, 182) AS per_week_26w,
+        7 * (1 - power(h.half_day, 16)) / (1 - power(h.half_day, 16 * m.observed_days)) AS rate_2w,
+        7 * (1 - power(h.half_day, 8)) / (1 - power(h.half_day, 8 * m.observed_days)) AS rate_4w,
+        7 * (1 - power(h.half_day, 4)) / (1 - power(h.half_day, 4 * m.observed_days)) AS rate_8w,
+        7 * (1 - power(h.half_day, 2)) / (1 - power(h.half_day, 2 * m.observed_days)) AS rate_16w,
+        7 * (1 - h.half_day) / (1 - power(h.half_day, m.observed_days)) AS rate_32w
     FROM moment AS m
     -- What a purchase keeps of its weight from one day to the next, at a half-life of 32 weeks.
     CROSS JOIN (
-        SELECT POWER(0.5::double precision, 1 / 224.0::double precision) AS half_day
+        SELECT power(0.5::double precision, 1 / 224.0::double precision) AS half_day
     ) AS h
 )
 
@@ -339,79 +346,79 @@ SELECT
     t.last_order_day,
     m.as_of - t.last_order_day AS recency_days,
     m.as_of - t.first_order_day AS tenure_days,
-    COALESCE(t.orders_total, 0)::integer AS orders_total,
-    COALESCE(c.order_days_total, 0)::integer AS order_days_total,
-    COALESCE(t.orders_1w, 0)::integer AS orders_1w,
-    COALESCE(t.orders_2w, 0)::integer AS orders_2w,
-    COALESCE(t.orders_4w, 0)::integer AS orders_4w,
-    COALESCE(t.orders_8w, 0)::integer AS orders_8w,
-    COALESCE(t.orders_13w, 0)::integer AS orders_13w,
-    COALESCE(t.orders_26w, 0)::integer AS orders_26w,
-    COALESCE(c.order_days_4w, 0)::integer AS order_days_4w,
-    COALESCE(c.order_days_13w, 0)::integer AS order_days_13w,
-    COALESCE(t.cents_total, 0)::double precision / 100 AS sales_total,
-    COALESCE(t.cents_1w, 0)::double precision / 100 AS sales_1w,
-    COALESCE(t.cents_2w, 0)::double precision / 100 AS sales_2w,
-    COALESCE(t.cents_4w, 0)::double precision / 100 AS sales_4w,
-    COALESCE(t.cents_8w, 0)::double precision / 100 AS sales_8w,
-    COALESCE(t.cents_13w, 0)::double precision / 100 AS sales_13w,
-    COALESCE(t.cents_26w, 0)::double precision / 100 AS sales_26w,
-    COALESCE(t.cents_total, 0)::double precision / 100 * m.per_week_total AS sales_per_week_total,
-    COALESCE(t.cents_26w, 0)::double precision / 100 * m.per_week_26w AS sales_per_week_26w,
-    COALESCE(t.orders_26w, 0)::double precision * m.per_week_26w AS orders_per_week_26w,
-    COALESCE(t.decay_2w, 0)::double precision / 100000 * m.rate_2w AS sales_decay_2w,
-    COALESCE(t.decay_4w, 0)::double precision / 100000 * m.rate_4w AS sales_decay_4w,
-    COALESCE(t.decay_8w, 0)::double precision / 100000 * m.rate_8w AS sales_decay_8w,
-    COALESCE(t.decay_16w, 0)::double precision / 100000 * m.rate_16w AS sales_decay_16w,
-    COALESCE(t.decay_32w, 0)::double precision / 100000 * m.rate_32w AS sales_decay_32w,
-    COALESCE(t.orders_decay_4w, 0)::double precision / 1e9 * m.rate_4w AS orders_decay_4w,
-    COALESCE(t.orders_decay_16w, 0)::double precision / 1e9 * m.rate_16w AS orders_decay_16w,
-    COALESCE(t.basket_mean_cents_26w, 0)::double precision / 100 AS basket_mean_26w,
+    coalesce(t.orders_total, 0)::integer AS orders_total,
+    coalesce(c.order_days_total, 0)::integer AS order_days_total,
+    coalesce(t.orders_1w, 0)::integer AS orders_1w,
+    coalesce(t.orders_2w, 0)::integer AS orders_2w,
+    coalesce(t.orders_4w, 0)::integer AS orders_4w,
+    coalesce(t.orders_8w, 0)::integer AS orders_8w,
+    coalesce(t.orders_13w, 0)::integer AS orders_13w,
+    coalesce(t.orders_26w, 0)::integer AS orders_26w,
+    coalesce(c.order_days_4w, 0)::integer AS order_days_4w,
+    coalesce(c.order_days_13w, 0)::integer AS order_days_13w,
+    coalesce(t.cents_total, 0)::double precision / 100 AS sales_total,
+    coalesce(t.cents_1w, 0)::double precision / 100 AS sales_1w,
+    coalesce(t.cents_2w, 0)::double precision / 100 AS sales_2w,
+    coalesce(t.cents_4w, 0)::double precision / 100 AS sales_4w,
+    coalesce(t.cents_8w, 0)::double precision / 100 AS sales_8w,
+    coalesce(t.cents_13w, 0)::double precision / 100 AS sales_13w,
+    coalesce(t.cents_26w, 0)::double precision / 100 AS sales_26w,
+    coalesce(t.cents_total, 0)::double precision / 100 * m.per_week_total AS sales_per_week_total,
+    coalesce(t.cents_26w, 0)::double precision / 100 * m.per_week_26w AS sales_per_week_26w,
+    coalesce(t.orders_26w, 0)::double precision * m.per_week_26w AS orders_per_week_26w,
+    coalesce(t.decay_2w, 0)::double precision / 100000 * m.rate_2w AS sales_decay_2w,
+    coalesce(t.decay_4w, 0)::double precision / 100000 * m.rate_4w AS sales_decay_4w,
+    coalesce(t.decay_8w, 0)::double precision / 100000 * m.rate_8w AS sales_decay_8w,
+    coalesce(t.decay_16w, 0)::double precision / 100000 * m.rate_16w AS sales_decay_16w,
+    coalesce(t.decay_32w, 0)::double precision / 100000 * m.rate_32w AS sales_decay_32w,
+    coalesce(t.orders_decay_4w, 0)::double precision / 1e9 * m.rate_4w AS orders_decay_4w,
+    coalesce(t.orders_decay_16w, 0)::double precision / 1e9 * m.rate_16w AS orders_decay_16w,
+    coalesce(t.basket_mean_cents_26w, 0)::double precision / 100 AS basket_mean_26w,
     t.basket_sd_cents_26w::double precision / 100 AS basket_sd_26w,
-    COALESCE(t.basket_max_cents_13w, 0)::double precision / 100 AS basket_max_13w,
-    COALESCE(t.lines_per_basket_26w, 0)::double precision AS lines_per_basket_26w,
-    COALESCE(t.units_13w, 0)::double precision AS units_13w,
+    coalesce(t.basket_max_cents_13w, 0)::double precision / 100 AS basket_max_13w,
+    coalesce(t.lines_per_basket_26w, 0)::double precision AS lines_per_basket_26w,
+    coalesce(t.units_13w, 0)::double precision AS units_13w,
     c.gap_mean_days::double precision AS gap_mean_days,
     c.gap_sd_days::double precision AS gap_sd_days,
     c.gap_median_days,
     c.gap_median_13w_days,
     c.gap_p90_days,
     c.gap_last_days,
-    (m.as_of - t.last_order_day) / NULLIF(c.gap_mean_days, 0)::double precision AS gaps_since_last,
-    COALESCE(r.active_weeks_4w, 0)::integer AS active_weeks_4w,
-    COALESCE(r.active_weeks_13w, 0)::integer AS active_weeks_13w,
-    COALESCE(r.active_weeks_26w, 0)::double precision * m.per_week_26w AS active_week_share_26w,
-    COALESCE(r.root_sales_13w, 0)::double precision / 1e6 * m.per_week_13w
+    (m.as_of - t.last_order_day) / nullif(c.gap_mean_days, 0)::double precision AS gaps_since_last,
+    coalesce(r.active_weeks_4w, 0)::integer AS active_weeks_4w,
+    coalesce(r.active_weeks_13w, 0)::integer AS active_weeks_13w,
+    coalesce(r.active_weeks_26w, 0)::double precision * m.per_week_26w AS active_week_share_26w,
+    coalesce(r.root_sales_13w, 0)::double precision / 1e6 * m.per_week_13w
         AS root_sales_per_week_13w,
-    COALESCE(r.root_sales_26w, 0)::double precision / 1e6 * m.per_week_26w
+    coalesce(r.root_sales_26w, 0)::double precision / 1e6 * m.per_week_26w
         AS root_sales_per_week_26w,
-    COALESCE(r.week_max_cents_13w, 0)::double precision / 100 AS week_max_13w,
-    SQRT(GREATEST(13 * r.square_cents_13w - t.cents_13w * t.cents_13w, 0)::double precision)
-    / NULLIF(t.cents_13w, 0)::double precision AS week_variation_13w,
-    6 - r.age_cents_13w::double precision / NULLIF(t.cents_13w, 0)::double precision AS trend_13w,
-    (COALESCE(t.cents_4w, 0)::double precision / 400 + 1)
-    / (COALESCE(t.cents_13w, 0)::double precision / 1300 + 1) AS trend_4w_to_13w,
-    COALESCE(br.products_13w, 0)::integer AS products_13w,
-    COALESCE(br.repeat_products_13w, 0)::integer AS repeat_products_13w,
-    COALESCE(br.categories_13w, 0)::integer AS categories_13w,
-    COALESCE(br.departments_13w, 0)::integer AS departments_13w,
-    COALESCE(su.stores_13w, 0)::integer AS stores_13w,
-    br.private_cents_13w::double precision / NULLIF(br.unit_cents_13w, 0)::double precision
+    coalesce(r.week_max_cents_13w, 0)::double precision / 100 AS week_max_13w,
+    sqrt(greatest(13 * r.square_cents_13w - t.cents_13w * t.cents_13w, 0)::double precision)
+    / nullif(t.cents_13w, 0)::double precision AS week_variation_13w,
+    6 - r.age_cents_13w::double precision / nullif(t.cents_13w, 0)::double precision AS trend_13w,
+    (coalesce(t.cents_4w, 0)::double precision / 400 + 1)
+    / (coalesce(t.cents_13w, 0)::double precision / 1300 + 1) AS trend_4w_to_13w,
+    coalesce(br.products_13w, 0)::integer AS products_13w,
+    coalesce(br.repeat_products_13w, 0)::integer AS repeat_products_13w,
+    coalesce(br.categories_13w, 0)::integer AS categories_13w,
+    coalesce(br.departments_13w, 0)::integer AS departments_13w,
+    coalesce(su.stores_13w, 0)::integer AS stores_13w,
+    br.private_cents_13w::double precision / nullif(br.unit_cents_13w, 0)::double precision
         AS private_share_13w,
-    t.other_cents_13w::double precision / NULLIF(t.cents_13w, 0)::double precision
+    t.other_cents_13w::double precision / nullif(t.cents_13w, 0)::double precision
         AS other_share_13w,
     t.retail_discount_cents_13w::double precision
-    / NULLIF(t.cents_13w + t.retail_discount_cents_13w, 0)::double precision
+    / nullif(t.cents_13w + t.retail_discount_cents_13w, 0)::double precision
         AS retail_discount_share_13w,
-    t.coupon_discount_cents_13w::double precision / NULLIF(t.cents_13w, 0)::double precision
+    t.coupon_discount_cents_13w::double precision / nullif(t.cents_13w, 0)::double precision
         AS coupon_discount_share_13w,
-    t.coupon_orders_13w::double precision / NULLIF(t.orders_13w, 0) AS coupon_order_share_13w,
+    t.coupon_orders_13w::double precision / nullif(t.orders_13w, 0) AS coupon_order_share_13w,
     t.weekend_share_26w::double precision AS weekend_share_26w,
     t.evening_share_26w::double precision AS evening_share_26w,
-    COALESCE(cm.campaigns_total, 0)::integer AS campaigns_total,
-    COALESCE(cm.campaigns_13w, 0)::integer AS campaigns_13w,
-    COALESCE(rd.redemptions_total, 0)::integer AS redemptions_total,
-    COALESCE(rd.redemptions_13w, 0)::integer AS redemptions_13w,
+    coalesce(cm.campaigns_total, 0)::integer AS campaigns_total,
+    coalesce(cm.campaigns_13w, 0)::integer AS campaigns_13w,
+    coalesce(rd.redemptions_total, 0)::integer AS redemptions_total,
+    coalesce(rd.redemptions_13w, 0)::integer AS redemptions_13w,
     cn.age_band,
     cn.income_band,
     cn.household_size,
@@ -420,14 +427,14 @@ SELECT
     cn.marital_status,
     cn.region,
     m.as_of - (cn.registered_at AT TIME ZONE %(timezone)s)::date AS registered_days,
-    COALESCE(be.events_4w, 0)::integer AS events_4w,
-    COALESCE(be.browsed_13w, 0)::integer AS browsed_13w,
-    COALESCE(be.carted_13w, 0)::integer AS carted_13w,
-    COALESCE(be.followed_13w, 0)::integer AS followed_13w,
-    COALESCE(be.wished_13w, 0)::integer AS wished_13w,
-    bp.browsed_and_bought_13w::double precision / NULLIF(bp.browsed_products_13w, 0)
+    coalesce(be.events_4w, 0)::integer AS events_4w,
+    coalesce(be.browsed_13w, 0)::integer AS browsed_13w,
+    coalesce(be.carted_13w, 0)::integer AS carted_13w,
+    coalesce(be.followed_13w, 0)::integer AS followed_13w,
+    coalesce(be.wished_13w, 0)::integer AS wished_13w,
+    bp.browsed_and_bought_13w::double precision / nullif(bp.browsed_products_13w, 0)
         AS browse_to_buy_13w,
-    COALESCE(rv.reviews_total, 0)::integer AS reviews_total,
+    coalesce(rv.reviews_total, 0)::integer AS reviews_total,
     rv.rating_mean::double precision AS rating_mean
 FROM population AS p
 CROSS JOIN exposure AS m

@@ -7,10 +7,10 @@ SELECT
     l.customer_id,
     l.product_id,
     l.business_day,
-    COUNT(DISTINCT l.order_id)::integer AS orders,
-    SUM(l.quantity)::double precision AS quantity,
-    SUM((l.sales * 100)::bigint)::double precision / 100 AS sales,
-    SUM((l.retail_discount * 100)::bigint)::double precision / 100 AS discount
+    count(DISTINCT l.order_id)::integer AS orders,
+    sum(l.quantity)::double precision AS quantity,
+    sum((l.sales * 100)::bigint)::double precision / 100 AS sales,
+    sum((l.retail_discount * 100)::bigint)::double precision / 100 AS discount
 FROM core.order_lines AS l
 INNER JOIN core.orders AS o ON l.order_id = o.order_id
 WHERE

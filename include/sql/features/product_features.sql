@@ -13,7 +13,7 @@ WITH product_now AS (
         p.active
     FROM core.products AS p
     WHERE p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz
-    ORDER BY p.product_id, p.valid_from DESC, p.known_at DESC
+    ORDER BY p.product_id ASC, p.valid_from DESC, p.known_at DESC
 ),
 
 known_lines AS MATERIALIZED (
@@ -37,13 +37,13 @@ known_lines AS MATERIALIZED (
 sold AS (
     SELECT
         l.product_id,
-        MIN(l.business_day) AS first_sold_day,
-        MAX(l.business_day) AS last_sold_day,
-        SUM(l.units) FILTER (WHERE l.age_days < 28) AS units_4w,
-        SUM(l.units) FILTER (WHERE l.age_days < 91) AS units_13w,
-        SUM(l.cents) FILTER (WHERE l.age_days < 28) AS cents_4w,
-        SUM(l.cents) FILTER (WHERE l.age_days < 91) AS cents_13w,
-        SUM(l.discount_cents) FILTER (WHERE l.age_days < 91) AS discount_cents_13w
+        min(l.business_day) AS first_sold_day,
+        max(l.business_day) AS last_sold_day,
+        sum(l.units) FILTER (WHERE l.age_days < 28) AS units_4w,
+        sum(l.units) FILTER (WHERE l.age_days < 91) AS units_13w,
+        sum(l.cents) FILTER (WHERE l.age_days < 28) AS cents_4w,
+        sum(l.cents) FILTER (WHERE l.age_days < 91) AS cents_13w,
+        sum(l.discount_cents) FILTER (WHERE l.age_days < 91) AS discount_cents_13w
     FROM known_lines AS l
     GROUP BY l.product_id
 ),
@@ -52,7 +52,7 @@ bought AS (
     SELECT
         l.product_id,
         l.customer_id,
-        COUNT(DISTINCT l.order_id) AS orders
+        count(DISTINCT l.order_id) AS orders
     FROM known_lines AS l
     WHERE l.age_days < 91
     GROUP BY l.product_id, l.customer_id
@@ -61,9 +61,9 @@ bought AS (
 buyers AS (
     SELECT
         b.product_id,
-        COUNT(*) AS buyers_13w,
-        COUNT(*) FILTER (WHERE b.orders > 1) AS repeat_buyers_13w,
-        SUM(b.orders) AS orders_13w
+        count(*) AS buyers_13w,
+        count(*) FILTER (WHERE b.orders > 1) AS repeat_buyers_13w,
+        sum(b.orders) AS orders_13w
     FROM bought AS b
     GROUP BY b.product_id
 ),
@@ -72,9 +72,9 @@ buyers AS (
 behaviour AS (
     SELECT
         e.product_id,
-        COUNT(*) FILTER (WHERE e.event_type = 'browse') AS browsed_13w,
-        COUNT(*) FILTER (WHERE e.event_type = 'cart') AS carted_13w,
-        COUNT(*) FILTER (WHERE e.event_type IN ('follow', 'wishlist')) AS followed_13w
+        count(*) FILTER (WHERE e.event_type = 'browse') AS browsed_13w,
+        count(*) FILTER (WHERE e.event_type = 'cart') AS carted_13w,
+        count(*) FILTER (WHERE e.event_type IN ('follow', 'wishlist')) AS followed_13w
     FROM core.events AS e
     WHERE
         e.business_day <= %(as_of)s::date
@@ -86,8 +86,8 @@ behaviour AS (
 reviewed AS (
     SELECT
         r.product_id,
-        COUNT(*) AS reviews_total,
-        AVG(r.rating) AS rating_mean
+        count(*) AS reviews_total,
+        avg(r.rating) AS rating_mean
     FROM core.reviews AS r
     WHERE r.business_day <= %(as_of)s::date AND r.written_at < %(end)s::timestamptz
     GROUP BY r.product_id
@@ -106,25 +106,25 @@ SELECT
     n.category,
     n.type,
     n.brand,
-    COALESCE(n.is_unit, true) AS is_unit,
-    COALESCE(n.active, true) AS active,
+    coalesce(n.is_unit, TRUE) AS is_unit,
+    coalesce(n.active, TRUE) AS active,
     s.first_sold_day,
     s.last_sold_day,
     %(as_of)s::date - s.last_sold_day AS days_since_sold,
-    COALESCE(s.units_4w, 0)::double precision AS units_4w,
-    COALESCE(s.units_13w, 0)::double precision AS units_13w,
-    COALESCE(s.cents_4w, 0)::double precision / 100 AS sales_4w,
-    COALESCE(s.cents_13w, 0)::double precision / 100 AS sales_13w,
-    s.cents_13w::double precision / 100 / NULLIF(s.units_13w, 0)::double precision AS price_13w,
+    coalesce(s.units_4w, 0)::double precision AS units_4w,
+    coalesce(s.units_13w, 0)::double precision AS units_13w,
+    coalesce(s.cents_4w, 0)::double precision / 100 AS sales_4w,
+    coalesce(s.cents_13w, 0)::double precision / 100 AS sales_13w,
+    s.cents_13w::double precision / 100 / nullif(s.units_13w, 0)::double precision AS price_13w,
     s.discount_cents_13w::double precision
-    / NULLIF(s.cents_13w + s.discount_cents_13w, 0)::double precision AS discount_share_13w,
-    COALESCE(b.buyers_13w, 0)::integer AS buyers_13w,
-    COALESCE(b.orders_13w, 0)::integer AS orders_13w,
-    b.repeat_buyers_13w::double precision / NULLIF(b.buyers_13w, 0) AS repeat_buyer_share_13w,
-    COALESCE(e.browsed_13w, 0)::integer AS browsed_13w,
-    COALESCE(e.carted_13w, 0)::integer AS carted_13w,
-    COALESCE(e.followed_13w, 0)::integer AS followed_13w,
-    COALESCE(r.reviews_total, 0)::integer AS reviews_total,
+    / nullif(s.cents_13w + s.discount_cents_13w, 0)::double precision AS discount_share_13w,
+    coalesce(b.buyers_13w, 0)::integer AS buyers_13w,
+    coalesce(b.orders_13w, 0)::integer AS orders_13w,
+    b.repeat_buyers_13w::double precision / nullif(b.buyers_13w, 0) AS repeat_buyer_share_13w,
+    coalesce(e.browsed_13w, 0)::integer AS browsed_13w,
+    coalesce(e.carted_13w, 0)::integer AS carted_13w,
+    coalesce(e.followed_13w, 0)::integer AS followed_13w,
+    coalesce(r.reviews_total, 0)::integer AS reviews_total,
     r.rating_mean::double precision AS rating_mean
 FROM population AS p
 LEFT JOIN product_now AS n ON p.product_id = n.product_id

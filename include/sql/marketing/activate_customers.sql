@@ -18,6 +18,6 @@ LEFT JOIN LATERAL (
     WHERE v.customer_id = s.customer_id AND v.valid_from < %(end)s AND v.known_at < %(end)s
     ORDER BY v.valid_from DESC, v.known_at DESC
     LIMIT 1
-) AS c ON true
+) AS c ON TRUE
 WHERE s.as_of = %(as_of)s
 ORDER BY s.customer_id

@@ -11,7 +11,7 @@ WITH consents AS (
         c.purpose = 'marketing'
         AND c.valid_from < %(end)s
         AND c.known_at < %(end)s
-        AND (%(customers)s::uuid[] IS NULL OR c.customer_id = ANY(%(customers)s::uuid[]))
+        AND (%(customers)s::uuid[] IS NULL OR c.customer_id = any(%(customers)s::uuid[]))
     ORDER BY c.customer_id ASC, c.channel ASC, c.valid_from DESC, c.known_at DESC
 ),
 
@@ -20,22 +20,22 @@ contacts AS (
         p.customer_id,
         p.channel,
         nullif(p.address, '') IS NOT NULL AS has_contact,
-        coalesce(p.verified, false) AS verified
+        coalesce(p.verified, FALSE) AS verified
     FROM core.contact_points AS p
     WHERE
         p.valid_from < %(end)s
         AND p.known_at < %(end)s
-        AND (%(customers)s::uuid[] IS NULL OR p.customer_id = ANY(%(customers)s::uuid[]))
+        AND (%(customers)s::uuid[] IS NULL OR p.customer_id = any(%(customers)s::uuid[]))
     ORDER BY p.customer_id ASC, p.channel ASC, p.valid_from DESC, p.known_at DESC
 )
 
 SELECT
     customer_id,
     channel,
-    coalesce(consents.granted, false) AS granted,
-    coalesce(contacts.has_contact, false) AS has_contact,
-    coalesce(contacts.verified, false) AS verified,
-    EXISTS (
+    coalesce(consents.granted, FALSE) AS granted,
+    coalesce(contacts.has_contact, FALSE) AS has_contact,
+    coalesce(contacts.verified, FALSE) AS verified,
+    exists(
         SELECT 1
         FROM ops.suppressions AS x
         WHERE

@@ -7,11 +7,14 @@ WITH due AS (
     WHERE
         m.status IN ('pending', 'failed')
         AND t.status = 'approved'
-        AND m.channel = ANY(%(channels)s)
+        AND m.channel = any(%(channels)s)
         AND m.send_not_before <= %(moment)s
         AND m.send_not_after >= %(moment)s
         AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(moment)s)
-        AND NOT EXISTS (SELECT 1 FROM ops.switches AS s WHERE s.key = 'pause_sends' AND s.value)
+        AND NOT EXISTS (
+            SELECT 1 FROM ops.switches AS s
+            WHERE s.key = 'pause_sends' AND s.value
+        )
     ORDER BY m.send_not_after, m.message_id
     LIMIT %(batch_size)s
     FOR UPDATE OF m SKIP LOCKED

@@ -16,7 +16,7 @@ WITH later_orders AS (
 paid AS (
     SELECT
         l.order_id,
-        SUM((l.sales * 100)::bigint)::bigint AS cents
+        sum((l.sales * 100)::bigint)::bigint AS cents
     FROM core.order_lines AS l
     WHERE
         l.business_day > %(as_of)s::date
@@ -26,12 +26,12 @@ paid AS (
 
 SELECT
     o.customer_id,
-    SUM(COALESCE(p.cents, 0))::double precision / 100 AS spend,
-    SUM(COALESCE(p.cents, 0)) FILTER (WHERE o.days_after <= 28)::double precision / 100
+    sum(coalesce(p.cents, 0))::double precision / 100 AS spend,
+    sum(coalesce(p.cents, 0)) FILTER (WHERE o.days_after <= 28)::double precision / 100
         AS spend_4w,
-    COUNT(*) AS orders,
-    COUNT(DISTINCT o.business_day) AS order_days,
-    MIN(o.days_after) AS days_to_next_order
+    count(*) AS orders,
+    count(DISTINCT o.business_day) AS order_days,
+    min(o.days_after) AS days_to_next_order
 FROM later_orders AS o
 LEFT JOIN paid AS p ON o.order_id = p.order_id
 GROUP BY o.customer_id

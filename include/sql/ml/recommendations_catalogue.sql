@@ -6,8 +6,8 @@ SELECT DISTINCT ON (p.product_id)
     p.type,
     p.category,
     p.manufacturer_id,
-    COALESCE(p.active, true) AS active,
-    COALESCE(p.is_unit, true) AS is_unit
+    coalesce(p.active, TRUE) AS active,
+    coalesce(p.is_unit, TRUE) AS is_unit
 FROM core.products AS p
 WHERE p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz
-ORDER BY p.product_id, p.valid_from DESC, p.known_at DESC
+ORDER BY p.product_id ASC, p.valid_from DESC, p.known_at DESC

@@ -2,7 +2,7 @@
 -- A row without recorded_at belongs to no day: every run meets it, at the end of its window.
 SELECT
     (
-        COALESCE(recorded_at, %(end)s::timestamptz - INTERVAL '1 second') AT TIME ZONE %(timezone)s
+        coalesce(recorded_at, %(end)s::timestamptz - interval '1 second') AT TIME ZONE %(timezone)s
     )::date AS _partition,
     consent_id,
     customer_number,

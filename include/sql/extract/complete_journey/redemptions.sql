@@ -2,7 +2,7 @@
 -- A row without redeemed_at belongs to no day: every run meets it, at the end of its window.
 SELECT
     (
-        COALESCE(redeemed_at, %(end)s::timestamptz - INTERVAL '1 second') AT TIME ZONE %(timezone)s
+        coalesce(redeemed_at, %(end)s::timestamptz - interval '1 second') AT TIME ZONE %(timezone)s
     )::date AS _partition,
     redemption_id,
     coupon_upc,

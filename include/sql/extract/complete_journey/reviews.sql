@@ -2,7 +2,7 @@
 -- A row without written_at belongs to no day: every run meets it, at the end of its window.
 SELECT
     (
-        COALESCE(written_at, %(end)s::timestamptz - INTERVAL '1 second') AT TIME ZONE %(timezone)s
+        coalesce(written_at, %(end)s::timestamptz - interval '1 second') AT TIME ZONE %(timezone)s
     )::date AS _partition,
     review_id,
     customer_number,
