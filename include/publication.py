@@ -398,12 +398,16 @@ def _record(conn: Connection, batch: Batch, contract: Contract) -> None:
 
 
 def _drop_older(conn: Connection, batch: Batch) -> None:
-    """Published batches of the dataset are kept one deep; a gate rebuilds what is gone."""
+    """Published batches of the dataset are kept one deep, unfinished ones until their day is published.
+
+    A gate builds again what is gone.
+    """
     for (token,) in warehouse.rows(
         conn,
         """
         SELECT token FROM ops.batches
-        WHERE dataset = %(dataset)s AND staged AND published_at IS NOT NULL AND token <> %(token)s
+        WHERE dataset = %(dataset)s AND staged AND token <> %(token)s
+            AND (published_at IS NOT NULL OR (as_of = %(as_of)s AND token < %(token)s))
         """,
         batch.params,
     ):

@@ -106,7 +106,7 @@ def connect(name: str = "warehouse") -> Iterator[Connection]:
         )
     except psycopg2.OperationalError as error:
         place = re.sub(r"//[^@]*@", "//", address)
-        reason = str(error).strip().splitlines()[-1]
+        reason = str(error).strip().splitlines()[0].split("failed: ")[-1]
         raise Unreachable(
             f"Expected to reach the connection '{name}' at {place}, found: {reason}. "
             f"Check that the server is up and that AIRFLOW_CONN_{name.upper()} is right."

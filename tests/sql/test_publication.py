@@ -265,6 +265,14 @@ def test_a_gate_builds_again_what_is_gone(toys):
     assert asked == ["2017-10-03"]
 
 
+def test_an_attempt_that_never_ended_is_swept_away_when_its_day_is_published(toys):
+    left, other = staged(days=[(1, "2017-10-03", 5)]), staged(as_of="2017-10-04", days=[])
+    publish(staged(days=[(1, "2017-10-03", 6)]))
+    with warehouse.connect() as conn:
+        assert not publication.is_staged(conn, left)
+        assert publication.is_staged(conn, other)  # another day's may still be at work
+
+
 def test_readers_never_see_an_empty_table_or_half_a_day(toys):
     publish(staged(days=[(n, "2017-10-03", 1) for n in range(100)]))
     seen, stop = set(), threading.Event()
