@@ -50,9 +50,7 @@ class BetaGeo:
     def __init__(self, penalizer: float = NO_PENALTY) -> None:
         self.penalizer = penalizer
 
-    def fit(
-        self, frequency: npt.ArrayLike, recency: npt.ArrayLike, T: npt.ArrayLike
-    ) -> Self:
+    def fit(self, frequency: npt.ArrayLike, recency: npt.ArrayLike, T: npt.ArrayLike) -> Self:
         """Maximise the likelihood. Work grows with the number of different rows, not with customers.
 
         Parameters
@@ -129,9 +127,7 @@ class BetaGeo:
                 total * r / alpha
                 - ((r * per_age + sum_x_by_age) / (alpha + age)).sum()
                 + (
-                    share
-                    * (r + x_rep)
-                    * (1 / (alpha + age)[age_rep] - 1 / (alpha + t_x)[t_rep])
+                    share * (r + x_rep) * (1 / (alpha + age)[age_rep] - 1 / (alpha + t_x)[t_rep])
                 ).sum()
             )
             both = special.digamma(a + b) - special.digamma(a + b + x)
@@ -277,9 +273,7 @@ class GammaGamma:
                 + px * log_x
                 - (px + q) * log_sum
             )
-            d_p = x * (
-                special.digamma(px + q) - special.digamma(px) + log_m + log_x - log_sum
-            )
+            d_p = x * (special.digamma(px + q) - special.digamma(px) + log_m + log_x - log_sum)
             d_q = special.digamma(px + q) - special.digamma(q) + np.log(v) - log_sum
             d_v = q / v - (px + q) / (x * m + v)
             gradient = np.array([weight @ d_p * p, weight @ d_q * q, weight @ d_v * v])
@@ -303,9 +297,7 @@ class GammaGamma:
             - (p * x + q) * np.log(x * m + v)
         )
 
-    def expected_value(
-        self, frequency: npt.ArrayLike, monetary_value: npt.ArrayLike
-    ) -> Array:
+    def expected_value(self, frequency: npt.ArrayLike, monetary_value: npt.ArrayLike) -> Array:
         """Expected mean value of a customer's purchases (equation 5 of the paper).
 
         A customer without repeat purchases gets the population's mean; where the fitted distribution

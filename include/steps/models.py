@@ -62,9 +62,7 @@ def matured_cuts(day: str, horizon_days: int) -> list[str]:
     of the refit and no features are built twice.
     """
     rules = policy.load()
-    first = as_of.parse(
-        as_of.days_before(rules.shop.opened_on.isoformat(), -MINIMUM_HISTORY_DAYS)
-    )
+    first = as_of.parse(as_of.days_before(rules.shop.opened_on.isoformat(), -MINIMUM_HISTORY_DAYS))
     newest = as_of.parse(anchor_of(as_of.days_before(day, horizon_days)))
     count = max(0, (newest - first).days // CUT_STEP_DAYS + 1) if newest >= first else 0
     return [as_of.days_before(newest.isoformat(), CUT_STEP_DAYS * k) for k in range(count)]
@@ -148,9 +146,7 @@ class Panels:
 
         asked = {as_of.days_before(self.anchor, days) for days in RECENT_CUTS_DAYS}
         cuts = sorted(asked | set(matured_cuts(self.anchor, self.horizon_days)))
-        return self._panel(
-            [c for c in cuts if as_of.days_before(day, CHURN_DAYS) >= c], CHURN_DAYS
-        )
+        return self._panel([c for c in cuts if as_of.days_before(day, CHURN_DAYS) >= c], CHURN_DAYS)
 
     def judged(self, cut: str) -> "pd.DataFrame":
         """The rows of one cut."""
@@ -203,7 +199,8 @@ def fit(
     matured, recent = panels.matured(anchor), panels.recent(anchor)
     model = value.ValueModel(chosen, algorithm).fit(matured, recent)
     data = pd.util.hash_pandas_object(
-        pd.concat([matured, recent]).drop(columns=["first_order_day", "last_order_day"]), index=False
+        pd.concat([matured, recent]).drop(columns=["first_order_day", "last_order_day"]),
+        index=False,
     )
     manifest = dict(made_of) | {
         "data": hashlib.sha256(np.asarray(data).tobytes()).hexdigest(),
