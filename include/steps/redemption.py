@@ -1,0 +1,251 @@
+"""Learn from past campaigns who redeems coupons, and say it of every customer of a day."""
+
+import hashlib
+import inspect
+import logging
+from collections.abc import Mapping
+from importlib.metadata import version as library_version
+from typing import TYPE_CHECKING, Any
+
+from include import as_of, contracts, policy, warehouse
+from include.errors import BadInput
+from include.publication import Batch
+from include.steps.recommend import anchor_of
+from include.warehouse import Connection
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from include.models.coupons import RedemptionModel, Settings
+
+log = logging.getLogger(__name__)
+
+#: How the redemption model is called in ml.models.
+KIND = "redemption"
+
+#: Campaigns that start earlier than this after the shop's first day teach nothing: no customer has a past.
+MINIMUM_HISTORY_DAYS = 28
+
+#: The backtest learns from what had ended this many days before the anchor day, and is judged on campaigns
+#: that began after it and have ended since.
+JUDGED_DAYS = 91
+
+#: The planner believes that hardly any row joins, and sorts millions of them; these joins are hash joins.
+_PLAN = {"enable_mergejoin": "off", "enable_nestloop": "off", "work_mem": "128MB", "jit": "off"}
+
+
+def exposures(conn: Connection, day: str, reference: str | None = None) -> "pd.DataFrame":
+    """`ml/campaign_exposures.sql` as of a day: campaigns sent so far, or one campaign to everybody.
+
+    Parameters
+    ----------
+    reference
+        A campaign; with it, a row for every customer as if that campaign were sent to them on the next day.
+    """
+    rules = policy.load().shop
+    _, end = as_of.window(day, day, rules.timezone)
+    for name, value in _PLAN.items():
+        warehouse.execute(conn, f"SET LOCAL {name} = '{value}'")
+    found = warehouse.frame(
+        conn,
+        warehouse.sql("ml/campaign_exposures"),
+        {
+            "as_of": day,
+            "end": end,
+            "opened_on": rules.opened_on,
+            "history_days": MINIMUM_HISTORY_DAYS,
+            "reference": reference,
+        },
+    )
+    for name in _PLAN:
+        warehouse.execute(conn, f"SET LOCAL {name} TO DEFAULT")
+    return found
+
+
+def ended_by(rows: "pd.DataFrame", day: str) -> "pd.DataFrame":
+    """The rows of campaigns whose last day is `day` or earlier."""
+    import pandas as pd
+
+    return rows[rows["ends_on"] <= pd.Timestamp(day)]
+
+
+def train(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """Fit the redemption model of the batch's anchor day, unless it stands already, and stage it.
+
+    Its rows go into the batch's staged `ml.models` and `ml.backtests`, beside those of other models.
+
+    Returns
+    -------
+    dict
+        The model's version, whether it was trained now, and its figures beside the past rate's. A shop with
+        too few campaigns behind it has no such model, which is no failure: the version is None.
+    """
+    from include.models.coupons import Settings
+
+    opened = Batch.from_dict(batch)
+    anchor = anchor_of(opened.as_of)
+    chosen = Settings()
+    made_of = recipe(anchor, chosen)
+    with warehouse.connect() as conn:
+        standing = warehouse.value(
+            conn,
+            "SELECT model_version FROM ml.models WHERE kind = %(kind)s AND anchor = %(anchor)s "
+            "AND manifest ->> 'recipe' = %(recipe)s AND is_champion",
+            {"kind": KIND, "anchor": anchor, "recipe": made_of["recipe"]},
+        )
+        if standing:
+            log.info("The redemption model of %s stands: %s", anchor, standing)
+            return {"model_version": standing, "trained": False, "metrics": {}}
+        rows = exposures(conn, anchor)
+    try:
+        models, backtests = fit(rows, anchor, chosen, made_of)
+    except BadInput as few:
+        log.warning("No redemption model for %s: %s", anchor, few)
+        return {"model_version": None, "trained": False, "metrics": {}}
+    with warehouse.connect() as conn:
+        for name, data, mine in (
+            ("models", models, "kind = %(kind)s"),
+            ("backtests", backtests, "model_version LIKE %(kind)s || '-%%'"),
+        ):
+            table = opened.table(contracts.load("ml", name))
+            warehouse.execute(conn, f"DELETE FROM {table} WHERE {mine}", {"kind": KIND})
+            warehouse.copy_frame(conn, data, table)
+    version, metrics = models.iloc[0]["model_version"], models.iloc[0]["metrics"]
+    log.info("Trained %s: %s", version, metrics)
+    return {"model_version": version, "trained": True, "metrics": metrics}
+
+
+def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:
+    """What decides a redemption model besides the data, and a hash of it."""
+    from include.models import blend, coupons, evaluate, registry
+
+    code = "".join(inspect.getsource(module) for module in (blend, coupons, evaluate))
+    code += warehouse.sql("ml/campaign_exposures")
+    made_of = {
+        "anchor": anchor,
+        "settings": chosen.as_dict(),
+        "history_days": MINIMUM_HISTORY_DAYS,
+        "judged_days": JUDGED_DAYS,
+        "code": hashlib.sha256(code.encode()).hexdigest(),
+        "libraries": {name: library_version(name) for name in ("numpy", "scikit-learn", "scipy")},
+    }
+    return made_of | {"recipe": registry.digest(made_of)}
+
+
+def fit(
+    rows: "pd.DataFrame", anchor: str, chosen: "Settings", made_of: Mapping[str, Any]
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """The model of an anchor day as a row of ml.models, and its backtest as rows of ml.backtests.
+
+    Raises
+    ------
+    BadInput
+        When too few campaigns have ended by the anchor day.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from include.models import registry
+    from include.models.coupons import RedemptionModel, judge
+
+    ended = ended_by(rows, anchor)
+    model = RedemptionModel(chosen).fit(ended)
+    cut = as_of.days_before(anchor, JUDGED_DAYS)
+    later = ended[ended["starts_on"] > pd.Timestamp(cut)]
+    figures: dict[str, dict[str, float]] = {}
+    if later["is_redeemed"].any():
+        try:
+            figures = judge(RedemptionModel(chosen).fit(ended_by(ended, cut)), later)
+        except BadInput as few:
+            log.info("No backtest of the redemption model of %s: %s", anchor, few)
+    data = np.asarray(pd.util.hash_pandas_object(ended, index=False))
+    about = dict(made_of) | {
+        "algorithm": "logistic_regression",
+        "data": hashlib.sha256(data.tobytes()).hexdigest(),
+        "rows": len(ended),
+    }
+    version = registry.version(KIND, anchor, about)
+    row = pd.DataFrame(
+        {
+            "model_version": [version],
+            "kind": [KIND],
+            "anchor": [anchor],
+            "algorithm": ["logistic_regression"],
+            "is_champion": [True],
+            "manifest": [about | {"explained": model.explained()}],
+            "metrics": [{name: round(pair["ours"], 5) for name, pair in figures.items()}],
+            "artefact": ["\\x" + registry.dumps(model.state()).hex()],
+        }
+    )
+    lines = [
+        {
+            "model_version": version,
+            "anchor": anchor,
+            "cut": cut,
+            "metric": metric,
+            "setting": "campaigns",
+            "ours": pair["ours"],
+            "baseline": pair["baseline"],
+            "baseline_name": "smoothed past redemption rate",
+            "n": len(later),
+        }
+        for metric, pair in figures.items()
+    ]
+    return row, pd.DataFrame(lines, columns=contracts.load("ml", "backtests").content)
+
+
+def load_champion(conn: Connection, day: str) -> "tuple[str, RedemptionModel] | None":
+    """The redemption model that serves a day and its version, or None before the first one."""
+    from include.models import registry
+    from include.models.coupons import RedemptionModel
+
+    found = warehouse.rows(
+        conn,
+        """
+        SELECT model_version, artefact FROM ml.models
+        WHERE kind = %(kind)s AND is_champion AND anchor <= %(day)s
+        ORDER BY anchor DESC, updated_at DESC, model_version LIMIT 1
+        """,
+        {"kind": KIND, "day": day},
+    )
+    if not found:
+        return None
+    version, stored = found[0]
+    return version, RedemptionModel.from_state(registry.loads(bytes(stored)))
+
+
+def propensities(conn: Connection, day: str) -> "pd.DataFrame":
+    """How readily each customer redeems, as of a day: customer_id, p_redeem; empty without a model.
+
+    Every customer is asked about the same campaign, the one that the shop has sent to most people so far, so
+    the figures compare customers with one another. `include.models.coupons.moved_to` brings them to the
+    level of an offer.
+    """
+    import pandas as pd
+
+    champion = load_champion(conn, day)
+    reference = _largest_campaign(conn, day)
+    if champion is None or reference is None:
+        return pd.DataFrame(
+            {"customer_id": pd.Series(dtype="str"), "p_redeem": pd.Series(dtype=float)}
+        )
+    rows = exposures(conn, day, reference)
+    return pd.DataFrame(
+        {"customer_id": rows["customer_id"], "p_redeem": champion[1].predict(rows).round(6)}
+    )
+
+
+def _largest_campaign(conn: Connection, day: str) -> str | None:
+    found: str | None = warehouse.value(
+        conn,
+        """
+        SELECT e.campaign_id
+        FROM core.exposures AS e
+        JOIN core.campaigns AS c USING (campaign_id)
+        WHERE e.business_day <= %(day)s
+        GROUP BY e.campaign_id, c.starts_on
+        ORDER BY count(*) DESC, c.starts_on DESC, e.campaign_id LIMIT 1
+        """,
+        {"day": day},
+    )
+    return found
