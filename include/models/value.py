@@ -111,6 +111,10 @@ def logistic_regression(strength: float = 0.01) -> Any:
     )
 
 
+#: Rows stand in the order of what customers did; their keyed pseudonyms only part equal ones.
+_ROW_ORDER = ("first_order_day", "sales_total", "orders_total", "recency_days", "customer_id")
+
+
 def panel(cuts: Iterable[tuple[str, pd.DataFrame, pd.DataFrame]]) -> pd.DataFrame:
     """Features and outcomes of several cut-off days as one frame of training rows.
 
@@ -122,8 +126,9 @@ def panel(cuts: Iterable[tuple[str, pd.DataFrame, pd.DataFrame]]) -> pd.DataFram
 
     Returns
     -------
-    DataFrame with one row per cut and customer with an order by the cut, ordered by cut and customer;
-    customers without an outcome bought nothing.
+    DataFrame with one row per cut and customer with an order by the cut, ordered by cut and then by
+    what the customer did, so that no model depends on the keys by which customers are called; customers
+    without an outcome bought nothing.
     """
     parts = []
     for cut, known, outcomes in cuts:
@@ -133,7 +138,7 @@ def panel(cuts: Iterable[tuple[str, pd.DataFrame, pd.DataFrame]]) -> pd.DataFram
         for name in _OUTCOMES:
             values = later[name].to_numpy(dtype=np.float64, na_value=np.nan)
             joined[name] = values if name == "days_to_next_order" else np.nan_to_num(values)
-        parts.append(joined.sort_values("customer_id", ignore_index=True))
+        parts.append(joined.sort_values(list(_ROW_ORDER), ignore_index=True))
     if not parts:
         raise BadInput(
             "Expected at least one cut-off day whose outcomes have matured, found none: the history is "
