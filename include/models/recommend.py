@@ -71,7 +71,7 @@ class Candidates:
 
     def matrix(self) -> NDArray[np.float32]:
         """Features as columns, in the order of their names' dictionary."""
-        return np.column_stack(list(self.features.values())).astype(np.float32)
+        return np.column_stack(list(self.features.values())).astype(np.float32, copy=False)
 
 
 def best_per_group(group: Ints, score: Floats, tie: Ints, n: int) -> tuple[Ints, Ints]:
@@ -354,14 +354,16 @@ class LinearRanker:
 
         if bought.all() or not bought.any():
             return None
-        x = candidates.matrix().astype(np.float64)
-        centre, scale = x.mean(axis=0), x.std(axis=0)
+        x = candidates.matrix()
+        centre, scale = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
         scale[scale == 0] = 1.0
+        # In place and in single precision: these are the largest arrays of a training.
+        x -= centre.astype(np.float32)
+        x /= scale.astype(np.float32)
         model = LogisticRegression(C=1.0 / ridge, max_iter=500)
-        model.fit((x - centre) / scale, bought)
-        return cls(
-            tuple(candidates.features), centre, scale, model.coef_[0], float(model.intercept_[0])
-        )
+        model.fit(x, bought)
+        weights = np.asarray(model.coef_[0], dtype=np.float64)
+        return cls(tuple(candidates.features), centre, scale, weights, float(model.intercept_[0]))
 
     def probability(self, candidates: Candidates) -> NDArray[np.float64]:
         """P(bought in the next four weeks) of each candidate."""
@@ -373,7 +375,8 @@ class LinearRanker:
             )
         if len(candidates.item) == 0:
             return np.empty(0)
-        z = (candidates.matrix() - self.centre) / self.scale @ self.weights + self.intercept
+        slope = self.weights / self.scale
+        z = candidates.matrix() @ slope + (self.intercept - self.centre @ slope)
         return 1.0 / (1.0 + np.exp(-z))
 
 
