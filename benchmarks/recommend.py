@@ -27,7 +27,7 @@ from benchmarks._lines import show
 from benchmarks._year import LAST_DAY, whole_year
 from include import warehouse
 from include.models import backtest
-from include.models.purchases import Catalogue, Floats, Purchases, one_day
+from include.models.purchases import Catalogue, Floats, Ints, Purchases, one_day
 from include.models.recommend import HORIZON_DAYS, Recommender, Settings
 from include.steps import recommend
 
@@ -40,6 +40,7 @@ METRICS = ("ndcg_at_10", "recall_at_10")
 class Figures:
     """Per-household figures of one list at one cut."""
 
+    customers: Ints
     ndcg_at_10: Floats
     recall_at_10: Floats
     coverage: float
@@ -88,7 +89,7 @@ def at_cut(
         truth = backtest.Truth.after(purchases, now, cut + HORIZON_DAYS, new_only=setting == "new")
         lists = {"ours": ours} | baselines
         out[f"{level}/{setting}"] = {
-            name: Figures(found.ndcg, found.recall, found.coverage)
+            name: Figures(truth.customers, found.ndcg, found.recall, found.coverage)
             for name, found in (
                 (name, backtest.score(ranked, truth, 10, sellable))
                 for name, ranked in lists.items()
@@ -107,7 +108,9 @@ def report(level: str, found: dict[int, dict[str, dict[str, Figures]]]) -> None:
                 ours = [getattr(lists["ours"], metric) for lists in cuts.values()]
                 peer = [getattr(lists[name], metric) for lists in cuts.values()]
                 a, b = mean(ours), mean(peer)
-                ends = backtest.interval(np.concatenate(ours), np.concatenate(peer), seed=20170101)
+                whose = np.concatenate([lists["ours"].customers for lists in cuts.values()])
+                pooled = np.concatenate(ours), np.concatenate(peer)
+                ends = backtest.interval(whose, *pooled, seed=20170101)
                 show(
                     "recommend", metric, setting, a, b, name,
                     unit="share", n=sum(map(len, ours)),

@@ -199,14 +199,27 @@ def compared(
     ]
 
 
-def interval(a: Floats, b: Floats, seed: int, rounds: int = 1000) -> dict[str, tuple[float, float]]:
-    """95% bootstrap intervals over customers: of mean(a), of mean(a) / mean(b), of mean(a - b)."""
+def interval(
+    customers: Ints, a: Floats, b: Floats, seed: int, rounds: int = 1000
+) -> dict[str, tuple[float, float]]:
+    """95% bootstrap intervals of mean(a), of mean(a) / mean(b) and of mean(a - b).
+
+    Customers are drawn, each with all of its figures: those of one customer at several cuts are no
+    independent evidence.
+
+    Parameters
+    ----------
+    customers, a, b : arrays of one length
+        Whose figure it is, ours and the baseline's.
+    """
+    _, owner = np.unique(customers, return_inverse=True)
+    count, total_a, total_b = (np.bincount(owner, weights=w) for w in (np.ones(len(a)), a, b))
     generator = np.random.default_rng(seed)
-    ours = np.empty(rounds)
-    peer = np.empty(rounds)
+    ours, peer = np.empty(rounds), np.empty(rounds)
     for k in range(rounds):
-        chosen = generator.integers(0, len(a), len(a))
-        ours[k], peer[k] = a[chosen].mean(), b[chosen].mean()
+        chosen = generator.integers(0, len(count), len(count))
+        size = count[chosen].sum()
+        ours[k], peer[k] = total_a[chosen].sum() / size, total_b[chosen].sum() / size
     ratio = np.divide(ours, peer, out=np.full(rounds, np.nan), where=peer > 0)
 
     def ends(values: NDArray[Any]) -> tuple[float, float]:

@@ -280,10 +280,16 @@ def test_a_short_history_is_fitted_without_a_backtest(known):
     assert len(everyone(model, short, known)) > 0
 
 
-def test_intervals_hold_the_mean():
+def test_intervals_hold_the_mean_and_draw_whole_customers():
     generator = np.random.default_rng(5)
     a, b = generator.normal(2, 1, 500), generator.normal(1, 1, 500)
-    found = backtest.interval(a, b, seed=1)
+    alone = np.arange(500)
+    found = backtest.interval(alone, a, b, seed=1)
     assert found["ours"][0] < a.mean() < found["ours"][1]
     assert found["difference"][0] < (a - b).mean() < found["difference"][1]
-    assert found == backtest.interval(a, b, seed=1)
+    assert found == backtest.interval(alone, a, b, seed=1)
+    # The same figures said four times over are no more evidence.
+    again = [np.tile(part, 4) for part in (alone, a, b)]
+    width = {name: high - low for name, (low, high) in found.items()}
+    for name, (low, high) in backtest.interval(*again, seed=1).items():
+        assert high - low == pytest.approx(width[name])
