@@ -289,7 +289,7 @@ def test_intervals_hold_the_mean_and_draw_whole_customers():
     assert found["difference"][0] < (a - b).mean() < found["difference"][1]
     assert found == backtest.interval(alone, a, b, seed=1)
     # The same figures said four times over are no more evidence.
-    again = [np.tile(part, 4) for part in (alone, a, b)]
+    again = np.tile(alone, 4), np.tile(a, 4), np.tile(b, 4)
     width = {name: high - low for name, (low, high) in found.items()}
     for name, (low, high) in backtest.interval(*again, seed=1).items():
         assert high - low == pytest.approx(width[name])
