@@ -25,7 +25,15 @@ from include.errors import BadInput, Superseded
 from include.notify import run_failed, task_failed
 
 #: The datasets that wake one another; the address of an asset never holds a host or a port.
-DATASETS = ("core", "features", "champions", "scores", "stock_priorities", "decisions")
+DATASETS = (
+    "core",
+    "features",
+    "champions",
+    "scores",
+    "stock_priorities",
+    "decisions",
+    "campaign_results",
+)
 
 START = pendulum.datetime(2017, 1, 1)
 

@@ -1,0 +1,134 @@
+-- Grain: one row per customer, campaign and period that chance decided about, its outcome window passed.
+-- Parameters: as_of (date), "end" (timestamptz, first instant after as_of), timezone, window_days (outcome:
+-- the days after the decision), before_days (covariate: the days up to it), measured_days (how far back
+-- decisions are measured).
+-- Every figure is of a window that ends at or before as_of, whichever day asks: runs may overtake each other.
+-- A day of a campaign that nobody was let through (rejected, or never approved) treated nobody and is left
+-- out.
+WITH drawn AS (
+    SELECT DISTINCT ON (d.customer_id, d.campaign, d.period)
+        d.customer_id,
+        d.campaign,
+        d.period,
+        d.as_of AS decided_on,
+        d.segment,
+        d.offer,
+        d.channel,
+        d.decision = 'send' AS is_treated,
+        d.propensity,
+        d.cost_expected
+    FROM marketing.decisions AS d
+    WHERE
+        d.decision IN ('send', 'control')
+        AND d.propensity > 0
+        AND d.propensity < 1
+        AND d.as_of <= %(as_of)s::date - %(window_days)s::integer
+        AND d.as_of > %(as_of)s::date - %(window_days)s::integer - %(measured_days)s::integer
+    ORDER BY d.customer_id ASC, d.campaign ASC, d.period ASC, d.as_of ASC
+),
+
+stopped AS (
+    SELECT
+        t.campaign,
+        t.as_of AS decided_on
+    FROM marketing.coupon_triggers AS t
+    GROUP BY t.campaign, t.as_of
+    HAVING bool_and(t.status IN ('rejected', 'awaiting_approval'))
+),
+
+chosen AS MATERIALIZED (
+    SELECT d.*
+    FROM drawn AS d
+    LEFT JOIN stopped AS s ON d.campaign = s.campaign AND d.decided_on = s.decided_on
+    WHERE s.campaign IS NULL
+),
+
+people_days AS (
+    SELECT DISTINCT
+        c.customer_id,
+        c.decided_on
+    FROM chosen AS c
+),
+
+margins AS (
+    SELECT DISTINCT ON (p.product_id)
+        p.product_id,
+        p.unit_margin
+    FROM core.products AS p
+    WHERE p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz
+    ORDER BY p.product_id ASC, p.valid_from DESC, p.known_at DESC
+),
+
+spending AS (
+    SELECT
+        c.customer_id,
+        c.decided_on,
+        sum(l.sales) FILTER (WHERE l.business_day <= c.decided_on) AS spend_before,
+        sum(l.sales) FILTER (WHERE l.business_day > c.decided_on) AS spend_after,
+        count(DISTINCT l.order_id) FILTER (WHERE l.business_day > c.decided_on)::integer AS orders_after,
+        sum(l.sales * coalesce(m.unit_margin, 0)) FILTER (WHERE l.business_day > c.decided_on)
+            AS margin_after
+    FROM people_days AS c
+    INNER JOIN core.order_lines AS l
+        ON
+            c.customer_id = l.customer_id
+            AND c.decided_on + %(window_days)s::integer >= l.business_day
+            AND c.decided_on - %(before_days)s::integer < l.business_day
+    LEFT JOIN margins AS m ON l.product_id = m.product_id
+    GROUP BY c.customer_id, c.decided_on
+),
+
+sent AS (
+    SELECT DISTINCT
+        c.customer_id,
+        c.campaign,
+        c.period
+    FROM chosen AS c
+    INNER JOIN marketing.messages AS m
+        ON c.customer_id = m.customer_id AND c.campaign = m.campaign AND c.period = m.period
+    WHERE
+        c.is_treated
+        AND m.status = 'sent'
+        AND (m.sent_at AT TIME ZONE %(timezone)s)::date <= c.decided_on + %(window_days)s::integer
+),
+
+-- A coupon counts as redeemed where the shop says so in its own records, or in ours.
+redeemed AS (
+    SELECT DISTINCT
+        c.customer_id,
+        c.campaign,
+        c.period
+    FROM chosen AS c
+    INNER JOIN marketing.coupon_triggers AS t
+        ON c.customer_id = t.customer_id AND c.campaign = t.campaign AND c.period = t.period
+    LEFT JOIN core.redemptions AS r
+        ON
+            t.coupon_code = r.coupon_upc
+            AND t.customer_id = r.customer_id
+            AND c.decided_on < r.business_day
+            AND c.decided_on + %(window_days)s::integer >= r.business_day
+    WHERE c.is_treated AND (t.status = 'redeemed' OR r.redemption_id IS NOT NULL)
+)
+
+SELECT
+    c.customer_id,
+    c.campaign,
+    c.period,
+    c.decided_on,
+    c.segment,
+    c.offer,
+    c.channel,
+    c.is_treated,
+    c.propensity,
+    c.cost_expected,
+    s.customer_id IS NOT NULL AS is_sent,
+    r.customer_id IS NOT NULL AS is_redeemed,
+    coalesce(p.spend_before, 0)::numeric(12, 2) AS spend_before,
+    coalesce(p.spend_after, 0)::numeric(12, 2) AS spend_after,
+    coalesce(p.orders_after, 0) AS orders_after,
+    coalesce(p.margin_after, 0)::numeric(12, 2) AS margin_after
+FROM chosen AS c
+LEFT JOIN spending AS p ON c.customer_id = p.customer_id AND c.decided_on = p.decided_on
+LEFT JOIN sent AS s ON c.customer_id = s.customer_id AND c.campaign = s.campaign AND c.period = s.period
+LEFT JOIN redeemed AS r ON c.customer_id = r.customer_id AND c.campaign = r.campaign AND c.period = r.period
+ORDER BY c.decided_on, c.campaign, c.customer_id, c.period
