@@ -44,7 +44,8 @@ def plan(run: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        The run with `since` filled in (the ordinary look-back where none was given).
+        The run with `since` filled in where none was given: the ordinary look-back, or the whole history
+        where nothing was published yet.
 
     Raises
     ------
@@ -53,7 +54,6 @@ def plan(run: Mapping[str, Any]) -> dict[str, Any]:
     BadInput
         When it lies before the first one, or `since` lies after it.
     """
-    settings = policy.load()
     with warehouse.connect() as conn:
         for change in contracts.migrate(conn):
             log.info("Warehouse: %s", change)
@@ -69,10 +69,24 @@ def plan(run: Mapping[str, Any]) -> dict[str, Any]:
         raise BadInput(
             f"Expected a business day from {first} on, found {day}: the shop has no order before that."
         )
-    since = run["since"] or as_of.days_before(day, settings.ingest.lookback_days)
+    since = run["since"] or _usual_since(day)
     if since > day:
         raise BadInput(f"Expected since to be at or before as_of, found {since} after {day}.")
     return dict(run) | {"since": since}
+
+
+def _usual_since(day: str) -> str:
+    """The look-back before the day; the whole history where `core` was never published."""
+    settings = policy.load()
+    with warehouse.connect() as conn:
+        published = warehouse.value(
+            conn, "SELECT 1 FROM ops.publications WHERE dataset = 'core' LIMIT 1"
+        )
+    if published:
+        return as_of.days_before(day, settings.ingest.lookback_days)
+    since = min(settings.shop.opened_on.isoformat(), day)
+    log.info("Nothing was published yet: loading the history from %s.", since)
+    return since
 
 
 def _covered(shop: Connection) -> tuple[str, str]:
@@ -192,14 +206,17 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
         }
         warehouse.execute(conn, f"SET LOCAL search_path = {batch.schema}, pg_catalog")
         publication.stage(conn, batch, contracts.load("quarantine", "rejected_rows"))
+        switched_off = []
         for name in CORE_ORDER:
             contract = contracts.load("core", name)
-            if contract.source is None or not settings.ingest.sources.get(
-                _table_of(contract), True
-            ):
+            if not settings.ingest.sources.get(_table_of(contract), True):
+                # Tables that join it find it empty; it is not published.
+                switched_off.append(publication.stage(conn, batch, contract))
                 continue
             counts[name] = _build_table(conn, batch, contract, params)
             log.info("Built core.%s: %s", name, counts[name])
+        for table in switched_off:
+            warehouse.execute(conn, f"DROP TABLE {table}")
     return batch.as_dict() | {"rows": counts}
 
 
