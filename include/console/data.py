@@ -51,6 +51,9 @@ STAGES: tuple[Stage, ...] = (
 #: Delivery runs on a clock of minutes and publishes no dataset: it is told by its messages.
 DELIVERY = Stage("regulars_deliver", (), "sends what is due")
 
+#: Measurement stands beside the chain, weeks behind it: it is told by the freshness of its table.
+MEASUREMENT = Stage("regulars_measure", ("campaign_results",), "measures what campaigns changed")
+
 
 @dataclass(frozen=True)
 class Health:

@@ -76,14 +76,20 @@ def plan(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _usual_since(day: str) -> str:
-    """The look-back before the day; the whole history where `core` was never published."""
+    """The look-back before the day, or before the newest day published where days were left out since.
+
+    The whole history where `core` was never published.
+    """
     settings = policy.load()
     with warehouse.connect() as conn:
-        published = warehouse.value(
-            conn, "SELECT 1 FROM ops.publications WHERE dataset = 'core' LIMIT 1"
+        newest = warehouse.value(
+            conn,
+            "SELECT max(partition) FROM ops.publications "
+            "WHERE table_name = 'core.orders' AND partition <= %(day)s",
+            {"day": day},
         )
-    if published:
-        return as_of.days_before(day, settings.ingest.lookback_days)
+    if newest:
+        return as_of.days_before(newest.isoformat(), settings.ingest.lookback_days)
     since = min(settings.shop.opened_on.isoformat(), day)
     log.info("Nothing was published yet: loading the history from %s.", since)
     return since

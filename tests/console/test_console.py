@@ -243,7 +243,8 @@ def test_open_batch_is_at_work_until_it_is_old(
 
 def test_stages_are_the_dags() -> None:
     files = {path.stem for path in (warehouse.ROOT / "dags").glob("*.py")}
-    shown = {stage.dag_id.removeprefix("regulars_") for stage in (*data.STAGES, data.DELIVERY)}
+    stages = (*data.STAGES, data.DELIVERY, data.MEASUREMENT)
+    shown = {stage.dag_id.removeprefix("regulars_") for stage in stages}
     assert files <= shown, "a DAG that the page does not show"
 
 
