@@ -13,7 +13,7 @@ from typing import Any
 
 from psycopg2 import sql as pgsql
 
-from include import contracts, warehouse
+from include import contracts, policy, warehouse
 from include.contracts import Check, Contract
 from include.errors import BadInput
 from include.publication import Batch
@@ -142,11 +142,13 @@ def _move_to_quarantine(
     """Rows of a staged table into the batch's quarantine; `where` and `reasons` are SQL of our own."""
     table = warehouse.qualified(batch.table(contract)).as_string(conn)
     quarantine = batch.table(contracts.load("quarantine", "rejected_rows"))
-    day = (
-        f'coalesce(t."{contract.partition}", %(as_of)s)'
-        if contract.partition
-        else "%(as_of)s::date"
-    )
+    day = "NULL::date"
+    if contract.partition:
+        day = f't."{contract.partition}"'
+    elif "known_at" in contract.content:
+        day = "(t.known_at AT TIME ZONE %(timezone)s)::date"
+    # Always one of the batch's own days, so that it is published and another window leaves it alone.
+    day = f"coalesce(greatest(least({day}, %(as_of)s::date), %(since)s::date), %(as_of)s::date)"
     key = f"concat_ws(' / ', {_list(conn, contract.keys)})" if contract.keys else "NULL"
     payload = "to_jsonb(t) - %(run_columns)s::text[]"
     moved = warehouse.execute(
@@ -170,6 +172,7 @@ def _move_to_quarantine(
         batch.params
         | {
             "table": contract.name,
+            "timezone": policy.load().shop.timezone,
             "run_columns": [column.name for column in contract.columns if column.run],
         },
     )

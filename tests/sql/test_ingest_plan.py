@@ -98,3 +98,24 @@ def test_a_day_outside_the_data_is_one_sentence(small, request_, sentence):
     with pytest.raises(BadInput) as stopped:
         run(**request_)
     assert sentence in str(stopped.value)
+
+
+def test_days_that_were_left_out_are_taken_up_and_quarantine_keeps_what_it_has(small):
+    owner(
+        "INSERT INTO orders SELECT 'late' || n, 'nobody', 's1', 'till', 'USD', "
+        "'2017-03-02 17:00+00', '2017-03-02 17:00+00' FROM generate_series(1, 3) AS n",
+        "INSERT INTO products (product_number, department, updated_at) "
+        "VALUES ('  ', 'GROCERY', '2017-01-05 06:00+00')",
+        "INSERT INTO orders VALUES ('o900', 'c1', 's1', 'till', 'USD', "
+        "'2017-03-20 17:00+00', '2017-03-20 17:00+00')",
+    )
+    run(since="2017-01-01")
+    with warehouse.connect() as conn:
+        before = warehouse.value(conn, "SELECT count(*) FROM quarantine.rejected_rows")
+    assert before >= 3
+    assert (
+        ingest.plan({"as_of": "2017-03-20", "since": None, "run_id": "x"})["since"] == "2017-02-27"
+    )
+    run(as_of="2017-03-20")
+    with warehouse.connect() as conn:
+        assert warehouse.value(conn, "SELECT count(*) FROM quarantine.rejected_rows") == before
