@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-Unit = Literal["money", "count", "days", "share", "ratio", "weeks"]
+Unit = Literal["money", "count", "days", "share", "ratio", "weeks", "band"]
+
+#: What a band that is not known becomes: below every band.
+UNKNOWN_BAND = -1.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,6 @@ THEMES: dict[str, Theme] = {
     "long_spend": Theme("spend a week over the last half year", "sales_per_week_26w"),
     "visits": Theme("orders in the last 13 weeks", "orders_13w"),
     "recency": Theme("days since the last order", "recency_days"),
-    "tenure": Theme("days since the first order", "tenure_days"),
     "cadence": Theme("usual days between orders", "gap_median_days"),
     "regularity": Theme("weeks with an order, of the last 13", "active_weeks_13w"),
     "basket": Theme("mean order value", "basket_mean_26w"),
@@ -50,7 +53,8 @@ THEMES: dict[str, Theme] = {
     "trend": Theme("spend of the last 4 weeks against the last 13", "trend_4w_to_13w"),
     "discounts": Theme("share bought at reduced prices", "retail_discount_share_13w"),
     "habits": Theme("share of orders at weekends", "weekend_share_26w"),
-    "campaigns": Theme("campaigns mailed", "campaigns_total"),
+    "campaigns": Theme("campaigns mailed in the last 13 weeks", "campaigns_13w"),
+    "household": Theme("income band", "income_band"),
 }
 
 
@@ -58,7 +62,8 @@ def _features(theme: str, unit: Unit, names: str, *, logged: bool = True) -> lis
     return [Feature(name, theme, unit, logged) for name in names.split()]
 
 
-#: Every feature that the value models see, in the order of their columns.
+#: Every feature that the value models see, in the order of their columns. Sums over all history are left
+#: out: they grow with the shop's own age, so a later day would not look like the days learnt from.
 FEATURES: tuple[Feature, ...] = (
     *_features("recent_spend", "money", "sales_1w sales_2w sales_4w sales_decay_2w sales_decay_4w"),
     *_features("quarter_spend", "money", "sales_8w sales_13w sales_decay_8w week_max_13w"),
@@ -66,20 +71,17 @@ FEATURES: tuple[Feature, ...] = (
     *_features(
         "long_spend",
         "money",
-        "sales_26w sales_per_week_26w sales_total sales_per_week_total sales_decay_16w "
-        "sales_decay_32w",
+        "sales_per_week_26w sales_per_week_total sales_decay_16w sales_decay_32w",
     ),
     *_features("long_spend", "money", "root_sales_per_week_26w", logged=False),
     *_features(
         "visits",
         "count",
-        "orders_1w orders_2w orders_4w orders_8w orders_13w orders_26w orders_total "
-        "order_days_4w order_days_13w order_days_total orders_per_week_26w orders_decay_4w "
-        "orders_decay_16w",
+        "orders_1w orders_2w orders_4w orders_8w orders_13w order_days_4w order_days_13w "
+        "orders_per_week_26w orders_decay_4w orders_decay_16w",
     ),
     *_features("recency", "days", "recency_days"),
     *_features("recency", "ratio", "gaps_since_last"),
-    *_features("tenure", "days", "tenure_days"),
     *_features(
         "cadence",
         "days",
@@ -105,10 +107,19 @@ FEATURES: tuple[Feature, ...] = (
         logged=False,
     ),
     *_features("habits", "share", "weekend_share_26w evening_share_26w", logged=False),
-    *_features(
-        "campaigns", "count", "campaigns_total campaigns_13w redemptions_total redemptions_13w"
-    ),
+    *_features("campaigns", "count", "campaigns_13w redemptions_13w"),
+    *_features("household", "band", "age_band income_band household_size kids_count", logged=False),
 )
+
+#: More of these never means less value, which the boosted trees are told.
+RISING: tuple[str, ...] = tuple(
+    feature.name
+    for feature in FEATURES
+    if feature.name.startswith(("sales_", "root_", "orders_decay", "active_week"))
+)
+
+#: Decayed rates of spend, whose square roots the linear models of spend start from.
+RATES: tuple[str, ...] = tuple(f"sales_decay_{weeks}w" for weeks in (4, 8, 16, 32))
 
 NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 
@@ -133,23 +144,54 @@ def matrix(frame: pd.DataFrame, leave_out: Sequence[str] = ()) -> pd.DataFrame:
     for feature in FEATURES:
         if feature.name in leave_out:
             continue
-        if feature.name in frame.columns:
-            values = pd.to_numeric(frame[feature.name], errors="coerce").to_numpy(
-                dtype=np.float64, na_value=np.nan
+        if feature.unit == "band":
+            known = feature.name in frame.columns
+            columns[feature.name] = (
+                _bands(frame[feature.name]) if known else np.full(len(frame), UNKNOWN_BAND)
             )
-            values = np.where(np.isfinite(values), values, np.nan)
+            continue
+        if feature.name in frame.columns:
+            values = numbers(frame[feature.name])
         else:
             values = np.full(len(frame), np.nan)
         columns[feature.name] = np.log1p(np.maximum(values, 0)) if feature.logged else values
     return pd.DataFrame(columns, index=frame.index)
 
 
-def wording(theme: str, value: float, currency: str) -> str:
+def roots(frame: pd.DataFrame) -> pd.DataFrame:
+    """Square roots of the decayed rates of spend, for models of the square root of spend."""
+    return pd.DataFrame(
+        {
+            f"root_{name}": np.sqrt(np.maximum(np.nan_to_num(numbers(frame[name])), 0))
+            for name in RATES
+        },
+        index=frame.index,
+    )
+
+
+def numbers(values: "pd.Series[Any]") -> npt.NDArray[np.float64]:
+    """A column as floats; what is missing, infinite or no number becomes NaN."""
+    found = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def _bands(values: "pd.Series[Any]") -> npt.NDArray[np.float64]:
+    """The lower end of each band (`35-49K` is 35, `Under 15K` 0, `3+` 3) or `UNKNOWN_BAND`."""
+    text = values.astype("str")
+    found = pd.to_numeric(text.str.extract(r"(\d+)", expand=False), errors="coerce")
+    found = found.where(~text.str.contains("under|less", case=False, na=False), 0.0)
+    return found.fillna(UNKNOWN_BAND).to_numpy(dtype=np.float64)
+
+
+def wording(theme: str, shown: Any, currency: str) -> str:
     """A theme and a customer's value of it, as words: `spend in the last 4 weeks is 120 USD`."""
     described = THEMES[theme]
     unit = next(f.unit for f in FEATURES if f.name == described.headline)
-    if not np.isfinite(value):
-        return f"{described.label} not known yet"
+    if pd.isna(shown):
+        return f"{described.label} not known"
+    if unit == "band":
+        return f"{described.label} is {shown}"
+    value = float(shown)
     if unit == "money":
         return f"{described.label} is {value:,.0f} {currency}"
     if unit == "share":

@@ -12,23 +12,13 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-)
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.errors import BadInput
 from include.features import customers as features
-from include.models import evaluate
-from include.models.blend import AmountBlend, ProbabilityBlend, cross_fit, folds
-from include.models.lifetime import BetaGeo, GammaGamma
+from include.models import evaluate, reasons, recipes
+from include.models.blend import AmountBlend, Member, ProbabilityBlend, cross_fit
+from include.models.lifetime import BetaGeo
 
 Array = npt.NDArray[np.float64]
 
@@ -45,6 +35,10 @@ INTERVAL_TAIL = 0.1
 MINIMUM_CUSTOMERS = 100
 MINIMUM_POSITIVES = 20
 
+#: Pull of the BG/NBD parameters toward 1: customers of a grocer hardly ever drop out, so that the
+#: likelihood of a and b is flat.
+LIFETIME_PENALTY = 1e-3
+
 _OUTCOMES = ("spend", "spend_4w", "orders", "order_days", "days_to_next_order")
 
 
@@ -60,55 +54,6 @@ class Settings:
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON can hold them."""
         return asdict(self) | {"leave_out": list(self.leave_out)}
-
-
-def classifiers(seed: int) -> dict[str, Any]:
-    """The classifiers of "high value", unfitted, by name."""
-    return {
-        "logistic_regression": logistic_regression(),
-        "decision_tree": make_pipeline(
-            SimpleImputer(strategy="median", keep_empty_features=True),
-            DecisionTreeClassifier(max_depth=4, min_samples_leaf=100, random_state=seed),
-        ),
-        "random_forest": make_pipeline(
-            SimpleImputer(strategy="median", keep_empty_features=True),
-            RandomForestClassifier(
-                n_estimators=60,
-                min_samples_leaf=10,
-                max_features=0.2,
-                max_samples=0.25,
-                random_state=seed,
-            ),
-        ),
-        "gradient_boosting": HistGradientBoostingClassifier(
-            max_iter=150,
-            learning_rate=0.04,
-            max_leaf_nodes=8,
-            min_samples_leaf=60,
-            l2_regularization=20,
-            max_features=0.3,
-            early_stopping=False,
-            random_state=seed,
-        ),
-    }
-
-
-#: What the blend weighs together; the single tree is kept for its readable rules.
-BLENDED = ("logistic_regression", "random_forest", "gradient_boosting")
-
-
-def members_of(algorithm: str) -> list[str]:
-    """The classifiers that an algorithm of "high value" weighs together."""
-    return list(BLENDED) if algorithm == "blend" else [algorithm]
-
-
-def logistic_regression(strength: float = 0.01) -> Any:
-    """P = 1 / (1 + exp(-(b0 + b1 x1 + ... + bn xn))) on features standardised with the training rows."""
-    return make_pipeline(
-        SimpleImputer(strategy="median", keep_empty_features=True),
-        StandardScaler(),
-        LogisticRegression(C=strength, max_iter=5000),
-    )
 
 
 #: Rows stand in the order of what customers did; their keyed pseudonyms only part equal ones.
@@ -163,18 +108,36 @@ class ValueModel:
     settings
         What decides the model besides its data.
     algorithm
-        The classifier of "high value": a name of `classifiers`, or `blend`.
+        How "high value" is classified: one of `recipes.ALGORITHMS`.
 
     Attributes
     ----------
     high_, churn_ : ProbabilityBlend
     spend_ : AmountBlend
-    lifetime_ : dict of the BG/NBD and Gamma-Gamma parameters
+    quantiles_ : dict of `low` and `high` to the fitted member
+    next_order_ : Member
+    lifetime_ : dict of the BG/NBD parameters
+    newcomer_ : dict of prediction to its value for a customer without any order
     """
+
+    high_: ProbabilityBlend
+    churn_: ProbabilityBlend
+    spend_: AmountBlend
+    quantiles_: dict[str, Member]
+    interval_edges_: Array
+    interval_shift_: Array
+    next_order_: Member
+    lifetime_: dict[str, float]
+    newcomer_: dict[str, float]
 
     def __init__(self, settings: Settings, algorithm: str = "blend") -> None:
         self.settings = settings
         self.algorithm = algorithm
+
+    @property
+    def names(self) -> list[str]:
+        """The features in the order of the models' columns."""
+        return [name for name in features.NAMES if name not in self.settings.leave_out]
 
     # One thread: sums then do not depend on how many cores a machine has, and threads that wait by
     # spinning would slow the other tasks that share few cores.
@@ -194,30 +157,28 @@ class ValueModel:
         BadInput
             When the rows are too few, of one class, or without any spend.
         """
-        check(matured, self.settings)
-        rows, customers = self._matrix(matured), matured["customer_id"]
-        labels = high_value(matured, self.settings.high_value_share)
-        names = members_of(self.algorithm)
-        every = classifiers(self.settings.seed)
-        # The logistic regression gives the reasons, whichever algorithm gives the probability.
-        wanted = {name: every[name] for name in dict.fromkeys([*names, "logistic_regression"])}
-        fitted = cross_fit(wanted, rows, labels, customers)
-        self.high_ = ProbabilityBlend().fit(fitted, labels, names)
-        self.logistic_ = fitted.models["logistic_regression"]
-        spend = matured["spend"].to_numpy(np.float64)
-        self.spend_ = AmountBlend().fit(
-            cross_fit(_spend_members(self.settings.seed), rows, spend, customers), spend
-        )
-        self._fit_interval(rows, spend, customers)
-        self._fit_recent(recent)
-        self._fit_lifetime(recent)
+        self.fit_high_value(matured)
+        self._fit_spend(matured)
+        self.fit_recent(recent)
         self._fit_newcomers(matured)
+        return self
+
+    @threadpool_limits.wrap(limits=1)
+    def fit_high_value(self, matured: pd.DataFrame) -> Self:
+        """Learn P(high value) alone.
+
+        Raises
+        ------
+        BadInput
+            When the rows are too few, of one class, or without any spend.
+        """
+        self.high_ = _contest(self.settings, matured, [self.algorithm])[self.algorithm]
         return self
 
     @threadpool_limits.wrap(limits=1)
     def predict_high_value(self, known: pd.DataFrame) -> Array:
         """P(high value in the horizon) of customers with at least one order."""
-        return self.high_.predict(self._matrix(known))
+        return self.high_.predict(_matrix(known, self.settings))
 
     @threadpool_limits.wrap(limits=1)
     def predict(self, known: pd.DataFrame) -> pd.DataFrame:
@@ -231,10 +192,11 @@ class ValueModel:
         DataFrame with the index of `known`: p_high_value, predicted_value, predicted_value_low,
         predicted_value_high, predicted_orders, p_alive, churn_probability, next_order_days
         """
-        rows = self._matrix(known)
+        rows = _matrix(known, self.settings)
         value = self.spend_.predict(rows)
         low, high = self._interval(rows, value)
         orders, alive = self._orders(known)
+        churn, next_order = self.predict_recent(known)
         found = pd.DataFrame(
             {
                 "p_high_value": self.high_.predict(rows),
@@ -243,155 +205,120 @@ class ValueModel:
                 "predicted_value_high": high,
                 "predicted_orders": orders,
                 "p_alive": alive,
-                "churn_probability": self.churn_.predict(rows),
-                "next_order_days": np.clip(self.next_order_.predict(rows), 1, CHURN_DAYS),
+                "churn_probability": churn,
+                "next_order_days": next_order,
             },
             index=known.index,
         )
-        without = ~(known["orders_total"].to_numpy(dtype=np.float64, na_value=0.0) > 0)
+        without = _without_order(known)
         for name, value_of_newcomer in self.newcomer_.items():
             found.loc[without, name] = value_of_newcomer
         return found
-
-    @property
-    def names(self) -> list[str]:
-        """The features in the order of the models' columns."""
-        return [name for name in features.NAMES if name not in self.settings.leave_out]
 
     def explained(self) -> dict[str, Any]:
         """How P(high value) comes about, as JSON can hold it.
 
         Returns
         -------
-        dict with `weights` of the members, and, where the model holds such a member, the
-        `coefficients` of the logistic regression, the `rules` of the tree and the `importances` of the
-        forest
+        dict with the calibration, and, where the model holds such a member, the `coefficients` of the
+        logistic regression, the `rules` of the tree and the `importances` of a forest
         """
-        members = self.high_.members_
         found: dict[str, Any] = {
-            "weights": {name: round(w, 4) for name, w in self.high_.weights_.items()}
+            "members": list(self.high_.members_),
+            "calibration": [round(self.high_.intercept_, 5), round(self.high_.slope_, 5)],
         }
-        logistic = getattr(self, "logistic_", None) or members.get("logistic_regression")
-        if logistic is not None:
-            named = coefficients(logistic, self.names)
-            found["coefficients"] = {name: round(value, 5) for name, value in named.items()}
-        if "decision_tree" in members:
-            found["rules"] = rules(members["decision_tree"], self.names)
-        if "random_forest" in members:
-            shares = members["random_forest"][-1].feature_importances_
-            found["importances"] = {
-                name: round(float(share), 5) for name, share in zip(self.names, shares, strict=True)
-            }
+        for name, member in self.high_.members_.items():
+            if name == "logistic_regression":
+                found["coefficients"] = _rounded(recipes.coefficients(member))
+            elif name == "decision_tree":
+                found["rules"] = recipes.rules(member)
+            elif name in ("random_forest", "extra_trees"):
+                found["importances"] = _rounded(recipes.importances(member))
         return found
 
-    def reasons(self, known: pd.DataFrame, currency: str, count: int = 3) -> pd.DataFrame:
-        """Why customers stand where they stand, in words, the strongest reason first.
-
-        The contribution of a feature is its coefficient times how far the customer lies from the
-        average training row; features of one theme are added up, since they tell much the same.
-
-        Returns
-        -------
-        DataFrame with the index of `known`: reason_1, reason_2, ...
-        """
-        rows = self._matrix(known)
-        standard = self.logistic_[:-1].transform(rows)
-        parts = pd.DataFrame(
-            standard * self.logistic_[-1].coef_[0], columns=self.names, index=known.index
-        )
-        theme_of = {feature.name: feature.theme for feature in features.FEATURES}
-        by_theme = parts.T.groupby(parts.columns.map(theme_of)).sum().T
-        themes = by_theme.columns.to_numpy()
-        strongest = np.argsort(-by_theme.abs().to_numpy(), axis=1, kind="stable")[:, :count]
-        without = ~(known["orders_total"].to_numpy(dtype=np.float64, na_value=0.0) > 0)
-        found = {}
-        for place in range(count):
-            chosen = themes[strongest[:, place]]
-            weight = by_theme.to_numpy()[np.arange(len(known)), strongest[:, place]]
-            found[f"reason_{place + 1}"] = [
-                _sentence(theme, w, known[features.THEMES[theme].headline].iloc[i], currency)
-                for i, (theme, w) in enumerate(zip(chosen, weight, strict=True))
-            ]
-        words = pd.DataFrame(found, index=known.index)
+    def reasons(self, known: pd.DataFrame, currency: str) -> pd.DataFrame:
+        """Why customers stand where they stand: reason_1 to reason_3, the strongest first."""
+        found = reasons.by_theme(self.high_, _matrix(known, self.settings))
+        words = reasons.sentences(found, known, currency)
+        without = _without_order(known)
         words.loc[without, :] = None
         words.loc[without, "reason_1"] = "no order yet: valued like customers who ordered once"
         return words
 
-    def _matrix(self, rows: pd.DataFrame) -> pd.DataFrame:
-        return features.matrix(rows, self.settings.leave_out)
+    def _fit_spend(self, matured: pd.DataFrame) -> None:
+        """Fit the amount, and quantiles that hold for customers the model has not seen.
 
-    def _fit_interval(self, rows: pd.DataFrame, spend: Array, customers: pd.Series) -> None:
-        """Quantiles of spend, widened or narrowed until unseen customers fall inside as often as said.
-
-        Conformalised quantile regression (Romano, Patterson and Candes 2019), with one correction for
-        each tenth of customers by predicted value.
+        Conformalised quantile regression (Romano, Patterson and Candes 2019): the quantiles are moved
+        outward or inward until as many unseen customers fall inside as is said, with a correction of
+        its own for each tenth of customers by predicted value.
         """
-        unseen = {"low": np.zeros(len(rows)), "high": np.zeros(len(rows))}
-        fold = folds(customers, 3)
-        for part in np.unique(fold):
-            out = fold == part
-            for side, model in _quantile_members(self.settings.seed).items():
-                model.fit(rows[~out], np.sqrt(spend[~out]))
-                unseen[side][out] = model.predict(rows[out])
-        root, value = np.sqrt(spend), self.spend_.unseen_
+        rows, customers = _matrix(matured, self.settings), matured["customer_id"]
+        spend = matured["spend"].to_numpy(np.float64)
+        seed = self.settings.seed
+        self.spend_ = AmountBlend().fit(
+            cross_fit(recipes.spend_members(self.names, seed), rows, spend, customers), spend
+        )
+        sides = {
+            "low": recipes.quantile_member(self.names, seed, INTERVAL_TAIL),
+            "high": recipes.quantile_member(self.names, seed, 1 - INTERVAL_TAIL),
+        }
+        fitted = cross_fit(sides, rows, spend, customers)
+        root = np.sqrt(spend)
+        # How far outside the truth lies, on whichever side: below 0 within. One quantile for both sides,
+        # since nobody can spend less than nothing and a lower end of 0 is never missed.
+        outside = np.maximum(
+            np.sqrt(fitted.unseen["low"]) - root, root - np.sqrt(fitted.unseen["high"])
+        )
+        value = self.spend_.unseen_
         self.interval_edges_ = np.quantile(value, np.linspace(0.1, 0.9, 9))
         tenth = np.searchsorted(self.interval_edges_, value)
-        miss_low, miss_high = unseen["low"] - root, root - unseen["high"]
         self.interval_shift_ = np.array(
-            [
-                [np.quantile(miss[tenth == t], 1 - INTERVAL_TAIL) for t in range(10)]
-                for miss in (miss_low, miss_high)
-            ]
+            [_quantile(outside[tenth == t], 1 - 2 * INTERVAL_TAIL) for t in range(10)]
         )
-        self.quantiles_ = {
-            side: model.fit(rows, root)
-            for side, model in _quantile_members(self.settings.seed).items()
-        }
+        self.quantiles_ = dict(fitted.members)
 
     def _interval(self, rows: pd.DataFrame, value: Array) -> tuple[Array, Array]:
         tenth = np.searchsorted(self.interval_edges_, value)
-        low = self.quantiles_["low"].predict(rows) - self.interval_shift_[0][tenth]
-        high = self.quantiles_["high"].predict(rows) + self.interval_shift_[1][tenth]
+        low = np.sqrt(self.quantiles_["low"].predict(rows)) - self.interval_shift_[tenth]
+        high = np.sqrt(self.quantiles_["high"].predict(rows)) + self.interval_shift_[tenth]
         low, high = np.maximum(low, 0) ** 2, np.maximum(high, 0) ** 2
         return np.minimum(low, value), np.maximum(high, value)
 
-    def _fit_recent(self, recent: pd.DataFrame) -> None:
-        rows, customers = self._matrix(recent), recent["customer_id"]
+    @threadpool_limits.wrap(limits=1)
+    def fit_recent(self, recent: pd.DataFrame) -> Self:
+        """Learn churn, the next order and the lifetime model alone.
+
+        Raises
+        ------
+        BadInput
+            When everybody bought within `CHURN_DAYS`, or nobody.
+        """
+        rows, customers = _matrix(recent, self.settings), recent["customer_id"]
         days = recent["days_to_next_order"].to_numpy(np.float64)
         gone = (~(days <= CHURN_DAYS)).astype(np.float64)
         if len(np.unique(gone)) < 2:
             raise BadInput(
                 f"Expected customers who bought within {CHURN_DAYS} days and customers who did not, found "
-                "one kind only: check the orders after the cut-off days."
+                "one kind only: check the orders after the cut-off days; the present champion stays."
             )
-        members = _churn_members(self.settings.seed)
+        members = recipes.churn_classifiers(self.names, self.settings.seed)
         fitted = cross_fit(members, rows, gone, customers)
         self.churn_ = ProbabilityBlend().fit(fitted, gone, list(members))
         capped = np.where(days <= CHURN_DAYS, days, CHURN_DAYS)
         active = (recent["recency_days"] < CHURN_DAYS).to_numpy()
-        self.next_order_ = HistGradientBoostingRegressor(
-            loss="absolute_error",
-            max_iter=120,
-            learning_rate=0.05,
-            max_leaf_nodes=8,
-            min_samples_leaf=60,
-            early_stopping=False,
-            random_state=self.settings.seed,
-        ).fit(rows[active], capped[active])
-
-    def _fit_lifetime(self, recent: pd.DataFrame) -> None:
-        newest = recent[recent["cut"] == recent["cut"].max()]
-        x, t_x, age = purchase_history(newest)
-        model = BetaGeo(penalizer=1e-3).fit(x, t_x, age)
-        value = newest["sales_total"].to_numpy(np.float64) / newest["order_days_total"].to_numpy(
-            np.float64
+        self.next_order_ = recipes.next_order_member(self.names, self.settings.seed).fit(
+            rows[active], capped[active]
         )
-        money = GammaGamma(penalizer=1e-3).fit(x, value)
-        self.lifetime_ = {
-            name: getattr(fitted, name + "_")
-            for fitted, names in ((model, ("r", "alpha", "a", "b")), (money, ("p", "q", "v")))
-            for name in names
-        }
+        newest = recent[recent["cut"] == recent["cut"].max()]
+        model = BetaGeo(penalizer=LIFETIME_PENALTY).fit(*purchase_history(newest))
+        self.lifetime_ = {"r": model.r_, "alpha": model.alpha_, "a": model.a_, "b": model.b_}
+        return self
+
+    @threadpool_limits.wrap(limits=1)
+    def predict_recent(self, known: pd.DataFrame) -> tuple[Array, Array]:
+        """(P(no purchase within `CHURN_DAYS`), days to the next order) of customers with an order."""
+        rows = _matrix(known, self.settings)
+        return self.churn_.predict(rows), np.clip(self.next_order_.predict(rows), 1, CHURN_DAYS)
 
     def _orders(self, known: pd.DataFrame) -> tuple[Array, Array]:
         model = BetaGeo()
@@ -426,14 +353,13 @@ class ValueModel:
         return {
             "settings": self.settings.as_dict(),
             "algorithm": self.algorithm,
-            "logistic": self.logistic_,
             "high": self.high_.state(),
             "churn": self.churn_.state(),
             "spend": self.spend_.state(),
-            "quantiles": self.quantiles_,
+            "quantiles": {side: member.state() for side, member in self.quantiles_.items()},
             "interval_edges": self.interval_edges_,
             "interval_shift": self.interval_shift_,
-            "next_order": self.next_order_,
+            "next_order": self.next_order_.state(),
             "lifetime": self.lifetime_,
             "newcomer": self.newcomer_,
         }
@@ -444,23 +370,51 @@ class ValueModel:
         settings = dict(state["settings"])
         settings["leave_out"] = tuple(settings["leave_out"])
         model = cls(Settings(**settings), state["algorithm"])
-        model.logistic_ = state["logistic"]
         model.high_ = ProbabilityBlend.from_state(state["high"])
         model.churn_ = ProbabilityBlend.from_state(state["churn"])
         model.spend_ = AmountBlend.from_state(state["spend"])
-        model.quantiles_ = dict(state["quantiles"])
+        model.quantiles_ = {s: Member.from_state(part) for s, part in state["quantiles"].items()}
         model.interval_edges_ = np.asarray(state["interval_edges"])
         model.interval_shift_ = np.asarray(state["interval_shift"])
-        model.next_order_ = state["next_order"]
+        model.next_order_ = Member.from_state(state["next_order"])
         model.lifetime_ = dict(state["lifetime"])
         model.newcomer_ = dict(state["newcomer"])
         return model
 
 
-def _sentence(theme: str, weight: float, value: Any, currency: str) -> str:
-    number = float("nan") if pd.isna(value) else float(value)
-    direction = "raises" if weight > 0 else "lowers"
-    return f"{features.wording(theme, number, currency)}: {direction} the expected value"
+def _matrix(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    return features.matrix(rows, settings.leave_out).join(features.roots(rows))
+
+
+def _without_order(known: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    return ~(features.numbers(known["orders_total"]) > 0)
+
+
+def _quantile(values: Array, quantile: float) -> float:
+    """A quantile, or 0 where there is nothing to take it of."""
+    return float(np.quantile(values, quantile)) if len(values) else 0.0
+
+
+def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(figure, 5) for name, figure in figures.items()}
+
+
+def _contest(
+    settings: Settings, past: pd.DataFrame, algorithms: Sequence[str]
+) -> dict[str, ProbabilityBlend]:
+    """Each algorithm of "high value" on the same rows; a classifier that several use is fitted once."""
+    check(past, settings)
+    names = [name for name in features.NAMES if name not in settings.leave_out]
+    wanted = dict.fromkeys(m for algorithm in algorithms for m in recipes.members_of(algorithm))
+    every = recipes.classifiers(names, settings.seed)
+    labels = high_value(past, settings.high_value_share)
+    fitted = cross_fit(
+        {name: every[name] for name in wanted}, _matrix(past, settings), labels, past["customer_id"]
+    )
+    return {
+        algorithm: ProbabilityBlend().fit(fitted, labels, recipes.members_of(algorithm))
+        for algorithm in algorithms
+    }
 
 
 def check(matured: pd.DataFrame, settings: Settings) -> None:
@@ -501,79 +455,6 @@ def purchase_history(known: pd.DataFrame) -> tuple[Array, Array, Array]:
     return np.maximum(days - 1, 0), np.maximum(age - since, 0), age
 
 
-def _spend_members(seed: int) -> dict[str, Any]:
-    shape = {
-        "max_iter": 150,
-        "learning_rate": 0.04,
-        "max_leaf_nodes": 8,
-        "min_samples_leaf": 60,
-        "l2_regularization": 10,
-        "max_features": 0.3,
-        "early_stopping": False,
-        "random_state": seed,
-    }
-    return {
-        "mean": HistGradientBoostingRegressor(loss="poisson", **shape),
-        "median": HistGradientBoostingRegressor(loss="absolute_error", **shape),
-    }
-
-
-def _quantile_members(seed: int) -> dict[str, Any]:
-    return {
-        side: HistGradientBoostingRegressor(
-            loss="quantile",
-            quantile=quantile,
-            max_iter=100,
-            learning_rate=0.06,
-            max_leaf_nodes=6,
-            min_samples_leaf=80,
-            early_stopping=False,
-            random_state=seed,
-        )
-        for side, quantile in (("low", INTERVAL_TAIL), ("high", 1 - INTERVAL_TAIL))
-    }
-
-
-def _churn_members(seed: int) -> dict[str, Any]:
-    every = classifiers(seed)
-    return {name: every[name] for name in ("logistic_regression", "gradient_boosting")}
-
-
-def coefficients(model: Any, names: Sequence[str]) -> dict[str, float]:
-    """The named coefficients of a fitted `logistic_regression`, on standardised features.
-
-    Returns
-    -------
-    dict of `intercept` and each feature's name to its coefficient
-    """
-    final = model[-1]
-    return {"intercept": float(final.intercept_[0])} | {
-        name: float(value) for name, value in zip(names, final.coef_[0], strict=True)
-    }
-
-
-def rules(model: Any, names: Sequence[str]) -> list[str]:
-    """A fitted decision tree as one sentence a leaf, in the units of the features, the best leaf first."""
-    tree = model[-1].tree_
-    logged = {feature.name for feature in features.FEATURES if feature.logged}
-    leaves: list[tuple[float, str]] = []
-
-    def walk(node: int, conditions: list[str]) -> None:
-        if tree.children_left[node] < 0:
-            share = float(tree.value[node][0][1])
-            text = " and ".join(conditions) or "always"
-            leaves.append((share, f"{text}: {share:.0%} of {tree.n_node_samples[node]:,} rows"))
-            return
-        name = names[tree.feature[node]]
-        line = float(tree.threshold[node])
-        shown = f"{np.expm1(line) if name in logged else line:,.4g}"
-        walk(tree.children_left[node], [*conditions, f"{name} <= {shown}"])
-        walk(tree.children_right[node], [*conditions, f"{name} > {shown}"])
-
-    walk(0, [])
-    return [text for _, text in sorted(leaves, key=lambda leaf: -leaf[0])]
-
-
 def judge(model: ValueModel, later: pd.DataFrame) -> dict[str, dict[str, float]]:
     """How P(high value) does on a later cut, beside the naive baseline.
 
@@ -596,18 +477,14 @@ def judge(model: ValueModel, later: pd.DataFrame) -> dict[str, dict[str, float]]
 
 @threadpool_limits.wrap(limits=1)
 def rivals(settings: Settings, past: pd.DataFrame) -> dict[str, ValueModel]:
-    """Every algorithm of "high value", fitted on the same rows for a comparison; `blend` comes first.
+    """Every algorithm of "high value", fitted on the same rows for a comparison.
 
     They can say P(high value) and nothing else.
     """
-    check(past, settings)
-    every = classifiers(settings.seed)
-    labels = high_value(past, settings.high_value_share)
-    found = {name: ValueModel(settings, name) for name in ("blend", *every)}
-    rows = features.matrix(past, settings.leave_out)
-    fitted = cross_fit(every, rows, labels, past["customer_id"])
-    for name, model in found.items():
-        model.high_ = ProbabilityBlend().fit(fitted, labels, members_of(name))
+    found = {}
+    for name, blend in _contest(settings, past, recipes.ALGORITHMS).items():
+        found[name] = ValueModel(settings, name)
+        found[name].high_ = blend
     return found
 
 

@@ -24,8 +24,11 @@ log = logging.getLogger(__name__)
 #: How the value model is called in ml.models.
 KIND = "value"
 
+#: A model whose ROC AUC on the later cut is this much below the naive rule's does not serve.
+WORSE_BY = 0.005
+
 #: Days between the cut-off days of the training rows.
-CUT_STEP_DAYS = 14
+CUT_STEP_DAYS = 28
 
 #: No cut before the shop had this many days of orders: a shorter history tells nobody apart.
 MINIMUM_HISTORY_DAYS = 28
@@ -56,11 +59,7 @@ def settings() -> "Settings":
 
 
 def matured_cuts(day: str, horizon_days: int) -> list[str]:
-    """Cut-off days whose horizon has passed by the end of `day`, newest first.
-
-    They lie on a grid that hangs from the newest one, so that the judge's training cuts are among those
-    of the refit and no features are built twice.
-    """
+    """Cut-off days whose horizon has passed by the end of `day`, newest first."""
     rules = policy.load()
     first = as_of.parse(as_of.days_before(rules.shop.opened_on.isoformat(), -MINIMUM_HISTORY_DAYS))
     newest = as_of.parse(anchor_of(as_of.days_before(day, horizon_days)))
@@ -85,7 +84,7 @@ def train_value(batch: Mapping[str, Any]) -> dict[str, Any]:
         if found:
             log.info("The value model of %s stands: %s", anchor, found)
             return {"model_version": found, "trained": False, "metrics": {}}
-        panels = Panels(conn, anchor, chosen.horizon_days)
+        panels = Panels(conn, chosen.horizon_days)
         rows, backtests = fit(panels, anchor, chosen, made_of)
     with warehouse.connect() as conn:
         table = opened.table(contracts.load("ml", "models"))
@@ -96,22 +95,19 @@ def train_value(batch: Mapping[str, Any]) -> dict[str, Any]:
             conn, f"DELETE FROM {table} WHERE model_version LIKE %(kind)s", {"kind": f"{KIND}-%"}
         )
         warehouse.copy_frame(conn, backtests, table)
-    champion_row = rows[rows["is_champion"]].iloc[0]
-    log.info("Trained %s: %s", champion_row["model_version"], champion_row["metrics"])
-    return {
-        "model_version": champion_row["model_version"],
-        "trained": True,
-        "metrics": champion_row["metrics"],
-    }
+    best = rows.sort_values("is_champion", ascending=False, kind="stable").iloc[0]
+    log.info("Trained %s: %s", best["model_version"], best["metrics"])
+    return {"model_version": best["model_version"], "trained": True, "metrics": best["metrics"]}
 
 
 def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:
     """What decides a value model besides the data, and a hash of it."""
     from include.features import customers
-    from include.models import blend, evaluate, lifetime, registry, value
+    from include.models import blend, evaluate, lifetime, recipes, registry, value
 
     code = "".join(
-        inspect.getsource(module) for module in (customers, blend, evaluate, lifetime, value)
+        inspect.getsource(module)
+        for module in (customers, blend, evaluate, lifetime, recipes, value)
     )
     code += warehouse.sql("features/customer_features") + warehouse.sql("ml/customer_outcomes")
     made_of = {
@@ -126,27 +122,31 @@ def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:
 
 
 class Panels:
-    """Training rows of an anchor day; the features of a cut are built once, whoever asks."""
+    """Training rows; the features of a cut are built once, whoever asks.
 
-    def __init__(self, conn: Connection, anchor: str, horizon_days: int) -> None:
+    Parameters
+    ----------
+    known
+        Features by cut; hand in one dictionary for several horizons, and they share what is built.
+    """
+
+    def __init__(
+        self, conn: Connection, horizon_days: int, known: "dict[str, pd.DataFrame] | None" = None
+    ) -> None:
         self.conn = conn
-        self.anchor = anchor
         self.horizon_days = horizon_days
-        self._known: dict[str, pd.DataFrame] = {}
+        self.known = {} if known is None else known
 
     def matured(self, day: str) -> "pd.DataFrame":
         """Rows of every cut whose horizon had passed by the end of `day`."""
-        cuts = [c for c in matured_cuts(self.anchor, self.horizon_days)
-                if as_of.days_before(day, self.horizon_days) >= c]  # fmt: skip
-        return self._panel(cuts, self.horizon_days)
+        return self._panel(matured_cuts(day, self.horizon_days), self.horizon_days)
 
     def recent(self, day: str) -> "pd.DataFrame":
-        """Rows of every cut whose next four weeks had passed by the end of `day`."""
+        """Rows of the matured cuts and of later ones whose next four weeks had passed by then."""
         from include.models.value import CHURN_DAYS
 
-        asked = {as_of.days_before(self.anchor, days) for days in RECENT_CUTS_DAYS}
-        cuts = sorted(asked | set(matured_cuts(self.anchor, self.horizon_days)))
-        return self._panel([c for c in cuts if as_of.days_before(day, CHURN_DAYS) >= c], CHURN_DAYS)
+        later = [as_of.days_before(day, days) for days in RECENT_CUTS_DAYS]
+        return self._panel([*later, *matured_cuts(day, self.horizon_days)], CHURN_DAYS)
 
     def judged(self, cut: str) -> "pd.DataFrame":
         """The rows of one cut."""
@@ -161,9 +161,9 @@ class Panels:
         )
 
     def _features(self, cut: str) -> "pd.DataFrame":
-        if cut not in self._known:
-            self._known[cut] = features.customers(self.conn, cut)
-        return self._known[cut]
+        if cut not in self.known:
+            self.known[cut] = features.customers(self.conn, cut)
+        return self.known[cut]
 
 
 def fit(
@@ -173,7 +173,8 @@ def fit(
 
     Every algorithm is fitted on the cuts that had matured by the judge's day and judged on that day,
     whose own outcomes have matured by now. The blend is the standing recipe; another algorithm takes its
-    place only where it is better by more than chance. The winner is fitted again on every matured cut.
+    place only where it is better by more than chance. The winner is fitted again on every matured cut,
+    and serves unless the naive rule was better by more than `WORSE_BY`.
 
     Raises
     ------
@@ -185,8 +186,8 @@ def fit(
 
     from include.models import registry, value
 
-    judge_cut = matured_cuts(anchor, chosen.horizon_days)[0] if made_of["cuts"] else None
-    if judge_cut is None or not _earlier(panels, judge_cut):
+    judge_cut = made_of["cuts"][0] if made_of["cuts"] else None
+    if judge_cut is None or not matured_cuts(judge_cut, chosen.horizon_days):
         raise BadInput(
             f"Expected at least {2 * chosen.horizon_days + MINIMUM_HISTORY_DAYS} days of history by "
             f"{anchor}, to learn from one period and be judged on a later one, found fewer: the present "
@@ -196,6 +197,16 @@ def fit(
     rivals = value.rivals(chosen, past)
     judged = {name: value.judge(model, later) for name, model in rivals.items()}
     algorithm = value.winner(rivals, later)
+    figures = judged[algorithm]["roc_auc"]
+    serves = figures["ours"] >= figures["baseline"] - WORSE_BY
+    if not serves:
+        log.warning(
+            "The best model of %s has a ROC AUC of %.4f on %s, the naive rule %.4f: the champion stays.",
+            anchor,
+            figures["ours"],
+            judge_cut,
+            figures["baseline"],
+        )
     matured, recent = panels.matured(anchor), panels.recent(anchor)
     model = value.ValueModel(chosen, algorithm).fit(matured, recent)
     data = pd.util.hash_pandas_object(
@@ -218,12 +229,14 @@ def fit(
                 "kind": KIND,
                 "anchor": anchor,
                 "algorithm": name,
-                "is_champion": name == algorithm,
+                "is_champion": serves and name == algorithm,
                 "manifest": about | {"explained": serving.explained()},
                 "metrics": {m: _rounded(figure["ours"]) for m, figure in judged[name].items()},
                 # Rivals are kept for what they showed; only the champion can be asked to predict.
                 "artefact": (
-                    "\\x" + registry.dumps(model.state()).hex() if name == algorithm else None
+                    "\\x" + registry.dumps(model.state()).hex()
+                    if serves and name == algorithm
+                    else None
                 ),
             }
         )
@@ -244,11 +257,6 @@ def fit(
     return pd.DataFrame(rows), pd.DataFrame(backtests)
 
 
-def _earlier(panels: Panels, judge_cut: str) -> list[str]:
-    last = as_of.days_before(judge_cut, panels.horizon_days)
-    return [c for c in matured_cuts(panels.anchor, panels.horizon_days) if c <= last]
-
-
 def _rounded(figure: float) -> float | None:
     return None if figure != figure else round(figure, 5)
 
@@ -257,7 +265,7 @@ def _standing(conn: Connection, anchor: str, made_of: str) -> str | None:
     found: str | None = warehouse.value(
         conn,
         "SELECT model_version FROM ml.models WHERE kind = %(kind)s AND anchor = %(anchor)s "
-        "AND manifest ->> 'recipe' = %(recipe)s AND is_champion",
+        "AND manifest ->> 'recipe' = %(recipe)s ORDER BY is_champion DESC, algorithm LIMIT 1",
         {"kind": KIND, "anchor": anchor, "recipe": made_of},
     )
     return found
