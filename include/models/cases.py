@@ -1,4 +1,4 @@
-"""Worked cases: `python -m include.models.cases ratings FILE.csv`.
+"""The two worked cases: `python -m include.models.cases value FILE.csv` and `... ratings FILE.csv`.
 
 Each prints its predictions as CSV. A file that cannot be used ends in one sentence and exit code 1.
 """
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 #: Case -> module whose `run_case(path, out)` reads the file and writes the predictions.
-CASES = {"ratings": "include.models.neighbours"}
+CASES = {"value": "include.models.worked_value", "ratings": "include.models.neighbours"}
 
 
 def main(arguments: Sequence[str]) -> int:
