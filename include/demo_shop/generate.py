@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -34,6 +35,11 @@ CLOSING = int(datetime(2018, 1, 1, tzinfo=ZONE).timestamp())
 HOUR = 3_600
 DAY = 24 * HOUR
 WEEK = 7 * DAY
+
+#: The source's week 1 begins here, though its first order is of the Sunday.
+FIRST_MONDAY = date(2016, 12, 26)
+#: How long before its week a mailer is planned.
+PLANNED_AHEAD = timedelta(weeks=8)
 
 STAMP = pa.timestamp("s", tz="UTC")
 
@@ -640,5 +646,60 @@ def redemptions(source: pa.Table, baskets: Baskets) -> pa.Table:
             "campaign_number": texts(source["campaign_id"].to_pylist()),
             "customer_number": texts(source["household_id"].to_pylist()),
             "redeemed_at": stamps(at),
+        }
+    )
+
+
+def promotions(source: Iterable[pa.RecordBatch]) -> pa.Table:
+    """The weekly mailers by product: the page that most stores had it on, and the share of stores.
+
+    Mailers are planned eight weeks ahead. Displays in the store are left out.
+
+    Parameters
+    ----------
+    source
+        The source's rows of product, store and week, in order of the week.
+    """
+    stores: set[int] = set()
+    parts: list[pa.Table] = []
+    for batch in source:
+        stores.update(pc.unique(batch["store_id"]).to_pylist())
+        mailed = batch.filter(pc.not_equal(batch["mailer_location"], "0"))
+        parts.append(
+            pa.table(
+                {
+                    name: mailed[name]
+                    for name in ("product_id", "week", "mailer_location", "store_id")
+                }
+            )
+            .group_by(["product_id", "week", "mailer_location"])
+            .aggregate([("store_id", "count")])
+        )
+    # A product's week may be cut by the end of a batch.
+    cells = (
+        pa.concat_tables(parts)
+        .group_by(["product_id", "week", "mailer_location"])
+        .aggregate([("store_id_count", "sum")])
+    )
+    product, week = cells["product_id"].to_numpy(), cells["week"].to_numpy()
+    count = cells["store_id_count_sum"].to_numpy()
+    page = np.array(cells["mailer_location"].to_pylist())
+    order = np.lexsort((page, -count, product, week))
+    key = (week * 10**9 + product)[order]
+    first = np.flatnonzero(np.diff(key, prepend=-1))
+    share = np.add.reduceat(count[order], first) / max(len(stores), 1) if len(first) else count
+    main = order[first]
+    mondays = [FIRST_MONDAY + timedelta(weeks=number - 1) for number in range(1, 54)]
+    known = np.array([max(morning(day - PLANNED_AHEAD), OPENING) for day in mondays])
+    return pa.table(
+        {
+            "product_number": pa.array(product[main]).cast(pa.string()),
+            "starts_on": pa.array(
+                [mondays[number - 1] for number in week[main].tolist()], pa.date32()
+            ),
+            "mailer_location": pa.array(page[main].tolist(), pa.string()),
+            # A store may have it on two pages.
+            "stores_in_mailer": pa.array(np.round(np.minimum(share, 1.0), 4)),
+            "updated_at": stamps(known[week[main] - 1]),
         }
     )

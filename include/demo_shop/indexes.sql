@@ -15,3 +15,4 @@ CREATE INDEX ON campaigns (updated_at);
 CREATE INDEX ON exposures (exposed_at);
 CREATE INDEX ON coupons (updated_at);
 CREATE INDEX ON redemptions (redeemed_at);
+CREATE INDEX ON promotions (updated_at);

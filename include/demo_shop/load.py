@@ -27,12 +27,14 @@ from include.errors import BadInput, Unreachable
 FOLDER = Path(__file__).resolve().parent
 #: Rows of the source that are held at a time.
 BATCH_ROWS = 65_536
+#: Promotions are only counted, so more of them at a time cost little memory.
+PROMOTION_ROWS = 4 * BATCH_ROWS
 #: Who may read the shop, besides its owner.
 READER = "regulars_reader"
 
 TABLES = (
     "stores", "products", "customers", "contact_points", "consents", "orders", "order_lines", "events",
-    "reviews", "stock_levels", "campaigns", "exposures", "coupons", "redemptions",
+    "reviews", "stock_levels", "campaigns", "exposures", "coupons", "redemptions", "promotions",
 )  # fmt: skip
 
 Progress = Callable[[str], None]
@@ -155,6 +157,7 @@ def _fill(cursor: psycopg2.extensions.cursor, tell: Progress) -> dict[str, int]:
     put("exposures", generate.exposures(sent, starts))
     put("coupons", generate.coupons(read_source("coupons"), starts))
     put("redemptions", generate.redemptions(read_source("coupon_redemptions"), baskets))
+    put("promotions", generate.promotions(open_source("promotions").iter_batches(PROMOTION_ROWS)))
 
     people = generate.customers(
         read_source("demographics"), baskets, _first_exposures(sent, starts)

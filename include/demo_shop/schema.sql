@@ -174,6 +174,20 @@ COMMENT ON TABLE redemptions IS 'One row per coupon redeemed.';
 COMMENT ON COLUMN redemptions.redemption_id IS 'generated: the row''s number in the source';
 COMMENT ON COLUMN redemptions.redeemed_at IS 'The source''s day at the time of the household''s basket of that day.';
 
+CREATE TABLE promotions (
+    product_number text,
+    starts_on date,
+    mailer_location text,
+    stores_in_mailer numeric,
+    updated_at timestamptz,
+    PRIMARY KEY (product_number, starts_on)
+);
+COMMENT ON TABLE promotions IS 'One row per product and week with the product in the weekly mailer of any store: 20.9 million rows of product, store and week, added up. Displays in the store are left out.';
+COMMENT ON COLUMN promotions.starts_on IS 'The week''s Monday.';
+COMMENT ON COLUMN promotions.mailer_location IS 'Where in the mailer, in most stores: A interior page feature, C interior page line item, D front page, F back page, H wrap front, J wrap interior coupon, L wrap back, P interior page coupon, X free on interior page, Z free on front, back or wrap.';
+COMMENT ON COLUMN promotions.stores_in_mailer IS 'Share of the stores whose mailer had it.';
+COMMENT ON COLUMN promotions.updated_at IS 'generated: eight weeks before the week, when the mailer is planned, and no earlier than the shop''s first day';
+
 CREATE TABLE demo_shop_load (
     edition text PRIMARY KEY,
     loaded_rows jsonb NOT NULL

@@ -31,6 +31,7 @@ CORE_ORDER = (
     "stock_levels",
     "exposures",
     "redemptions",
+    "promotions",
 )
 
 

@@ -20,6 +20,7 @@ REAL = {
     "exposures": 6_589,
     "coupons": 116_204,
     "redemptions": 2_102,
+    "promotions": 164_929,
 }
 
 
@@ -72,6 +73,7 @@ def test_nothing_is_stamped_before_the_shop_opens(loaded):
         ("consents", "recorded_at"), ("events", "occurred_at"), ("reviews", "written_at"),
         ("stock_levels", "counted_at"), ("campaigns", "updated_at"), ("coupons", "updated_at"),
         ("exposures", "exposed_at"), ("redemptions", "redeemed_at"), ("stores", "updated_at"),
+        ("promotions", "updated_at"),
     ):  # fmt: skip
         statement = f"SELECT min({column}) >= '2017-01-01 05:00+00' FROM {table}"
         assert found(statement) == [(True,)], table
@@ -152,3 +154,19 @@ def test_tables_of_somebody_else_are_left_alone(server):
 def test_a_server_that_is_not_there_is_said_so():
     with pytest.raises(Unreachable, match="Expected to reach the demo shop's database"):
         load("postgresql://shop@127.0.0.1:9/shop")
+
+
+def test_mailers_are_those_of_the_source(loaded):
+    weeks = found(
+        "SELECT count(DISTINCT starts_on), min(starts_on)::text, max(starts_on)::text FROM promotions"
+    )
+    assert weeks == [(53, "2016-12-26", "2017-12-25")]
+    assert found(
+        "SELECT min(extract(isodow FROM starts_on)) = 1 AND max(extract(isodow FROM starts_on)) = 1 "
+        "AND min(stores_in_mailer) > 0 AND max(stores_in_mailer) <= 1 FROM promotions"
+    ) == [(True,)]
+    # Planned eight weeks ahead: known on the Monday morning 56 days before.
+    late = "updated_at AT TIME ZONE 'America/New_York' > starts_on - 55"
+    assert found(f"SELECT count(*) FROM promotions WHERE starts_on > '2017-03-01' AND {late}") == [
+        (0,)
+    ]
