@@ -91,10 +91,16 @@ class Shop(_Section):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     opened_on: date
     clock: datetime | None
+    #: The zone that the customers of a sales region live in, where it is not the shop's.
+    region_timezones: dict[str, Zone] = Field(default_factory=dict)
 
     @cached_property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+    def timezone_of(self, region: str | None) -> str:
+        """The time zone of a customer's region; the shop's where the region, or its zone, is not known."""
+        return self.region_timezones.get(region or "", self.timezone)
 
     def fixed_clock(self) -> datetime | None:
         """`clock` with the shop's zone, or None where the wall clock counts. Delivery alone asks."""
@@ -296,7 +302,7 @@ class Control(_Section):
 
 
 class ClockWindow(_Section):
-    """From `start` until `end`, wall-clock times in the shop's zone; may pass midnight."""
+    """From `start` until `end`, wall-clock times in the customer's zone; may pass midnight."""
 
     start: TimeOfDay
     end: TimeOfDay

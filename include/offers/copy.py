@@ -6,6 +6,7 @@ the same message as HTML, with everything that is filled in escaped.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import escape
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -90,15 +92,22 @@ def write(template: str, channel: str, variables: dict[str, Any]) -> Copy:
         first, _, text = text.partition("\n")
         subject = one_line(first.removeprefix("Subject:"))
     body = text.strip()
-    for name in REQUIRED[channel]:
-        if str(values.get(name) or "\0") not in body:
-            raise CopyError(
-                f"Expected template {template}/{channel} to say {name}, found it left out: add it."
-            )
+    _require(f"{template}/{channel}.txt", body, channel, values, str)
     html = None
     if channel == "email" and (TEMPLATES / template / "email.html").is_file():
         html = _render(f"{template}/email.html", values)
+        _require(f"{template}/email.html", html, channel, values, lambda value: str(escape(value)))
     return Copy(subject, body, html, f"template/{template}/{channel}")
+
+
+def _require(
+    name: str, text: str, channel: str, values: dict[str, Any], shown: Callable[[str], str]
+) -> None:
+    for required in REQUIRED[channel]:
+        if shown(str(values.get(required) or "\0")) not in text:
+            raise CopyError(
+                f"Expected template {name} to say {required}, found it left out: add it."
+            )
 
 
 def _render(name: str, values: dict[str, Any]) -> str:

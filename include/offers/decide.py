@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ class Inputs:
     ----------
     customers
         One row per customer: customer_id, external_id, segment, priority_service, predicted_value,
-        predicted_orders, model_version, birth_date, first_name, registered_at.
+        predicted_orders, model_version, birth_date, is_birthday_faulty, first_name, region, registered_at.
     permissions
         One row per customer and channel, as `include.offers.guard` takes them.
     history
@@ -161,6 +162,7 @@ MESSAGES = [
     "period",
     "channel",
     "cap_class",
+    "time_zone",
     "subject",
     "body",
     "body_html",
@@ -186,7 +188,7 @@ class _Writer:
         self.products: dict[tuple[str, str], list[str]] = {}
         for customer, which, name in ranked[["customer_id", "list", "name"]].to_numpy(dtype=object):
             self.products.setdefault((customer, which), []).append(name)
-        self.between = windows.send_between(as_of, policy.activation, policy.shop.zone)
+        self.between: dict[str, tuple[datetime, datetime]] = {}
 
     def write_all(
         self, decided: pd.DataFrame, known: pd.DataFrame
@@ -218,7 +220,9 @@ class _Writer:
         message_id = coupons.message_id(identity[0], row["channel"], *identity[1:])
         first = self.as_of + timedelta(days=1)
         last = self.as_of + timedelta(days=offer.valid_days)
-        not_before, not_after = self._window(row)
+        region = customer["region"]
+        time_zone = self.policy.shop.timezone_of(region if isinstance(region, str) else None)
+        not_before, not_after = self._window(row, time_zone)
         shared = {
             "trigger_id": coupons.trigger_id(*identity),
             "customer_id": row["customer_id"],
@@ -254,6 +258,7 @@ class _Writer:
         message = shared | {
             "message_id": message_id,
             "cap_class": campaign.cap_class,
+            "time_zone": time_zone,
             "subject": words.subject,
             "body": words.body,
             "body_html": words.body_html,
@@ -263,16 +268,17 @@ class _Writer:
         }
         return trigger, message
 
-    def _window(self, row: dict[str, Any]) -> tuple[Any, Any]:
-        """When it may be sent; a birthday message never after the birthday."""
-        not_before, not_after = self.between
+    def _window(self, row: dict[str, Any], time_zone: str) -> tuple[datetime, datetime]:
+        """When it may be sent, by the customer's clock; a birthday message never after the birthday."""
+        rules, zone = self.policy.activation, ZoneInfo(time_zone)
+        if time_zone not in self.between:
+            self.between[time_zone] = windows.send_between(self.as_of, rules, zone)
+        not_before, not_after = self.between[time_zone]
         if pd.isna(row["occasion"]):
             return not_before, not_after
-        end = windows.daily_bounds(self.policy.activation)[1]
+        end = windows.daily_bounds(rules)[1]
         day = pd.Timestamp(row["occasion"]).date()
-        return not_before, min(
-            not_after, windows.moment(day, end, self.policy.shop.zone, last=True)
-        )
+        return not_before, min(not_after, windows.moment(day, end, zone, last=True))
 
     def _variables(
         self,

@@ -4,6 +4,7 @@ Each refusal is a reason. Deciding runs `guard` over the day's candidates; sendi
 what it is about to send, because a consent may be withdrawn in between.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -32,7 +33,8 @@ def guard(
     candidates
         As made by `include.offers.candidates`.
     customers
-        customer_id and birth_date (may be missing).
+        customer_id, birth_date (may be missing) and is_birthday_faulty: whether the shop gave one that
+        nobody can read or have, so that the customer may be of any age.
     permissions
         One row per customer and channel: customer_id, channel, granted (consent to marketing), has_contact,
         verified, suppressed (booleans). A missing row permits nothing.
@@ -53,6 +55,7 @@ def guard(
     found = candidates.reset_index(drop=True).copy()
     channel, refusal = _channels(found, permissions, policy)
     minors = _minors(found["customer_id"], customers, policy, as_of)
+    ageless = _ageless(found["customer_id"], customers, policy)
     repeated = _repeated(found, history)
     soon = _too_soon(found, history, policy, as_of)
     capped = _capped(found, history, policy, as_of)
@@ -60,6 +63,7 @@ def guard(
     refusal[capped] = "frequency_cap"
     refusal[soon] = "too_soon"
     refusal[repeated] = "already_in_period"
+    refusal[ageless] = "age_unknown"
     refusal[minors] = "minor"
     found["channel"], found["refusal"] = channel, refusal
     costs = policy.budgets.message_cost.model_dump()
@@ -106,11 +110,26 @@ def is_minor(birth_date: date | None, today: date, minimum_age: int) -> bool:
     return years < minimum_age
 
 
+@dataclass(frozen=True)
+class Person:
+    """What is known about a customer's age.
+
+    Attributes
+    ----------
+    birth_date
+        None where it is not known.
+    is_birthday_faulty
+        Whether the shop gave a birthday that nobody can read or have: the customer may be of any age.
+    """
+
+    birth_date: date | None
+    is_birthday_faulty: bool
+
+
 def refusal_now(
     permission: Permission | None,
-    birth_date: date | None,
-    other_days: list[date],
-    as_of: date,
+    person: Person,
+    sent_days: Iterable[date],
     today: date,
     policy: Policy,
     *,
@@ -122,29 +141,55 @@ def refusal_now(
     ----------
     permission
         What is known by now about the customer on the message's channel; None where nothing is.
-    birth_date
-        None where it is not known.
-    other_days
-        Business days of the customer's other marketing messages that were sent or are being sent.
-    as_of, today
-        The business day the message was decided for, and the day of sending.
+    person
+        What is known by now about the customer's age.
+    sent_days
+        The days on which other marketing messages left for the customer, or are leaving.
+    today
+        The day of sending, in the customer's time zone.
     policy
         The rules.
     capped
         Whether the caps apply to the message.
     """
-    if is_minor(birth_date, today, policy.activation.minimum_age):
+    minimum = policy.activation.minimum_age
+    if is_minor(person.birth_date, today, minimum):
         return "minor"
+    if person.birth_date is None and person.is_birthday_faulty and minimum > 0:
+        return "age_unknown"
     known = permission or Permission(False, False, False, False)
     closed = refusal_of(known, verified_only=policy.activation.verified_contacts_only)
     if closed:
         return closed
-    if capped and other_days:
-        days = pd.Series(pd.to_datetime(pd.Series(other_days)))
-        customer = pd.Series(["this"] * len(days))
-        if capped_customers(customer, days, policy.caps.marketing, as_of):
-            return "frequency_cap"
+    if capped and is_capped(sent_days, today, policy.caps.marketing):
+        return "frequency_cap"
     return None
+
+
+def is_capped(sent_days: Iterable[date], today: date, cap: Cap) -> bool:
+    """Whether one more message today would be a second one of the day, or one too many for the cap.
+
+    Days of sending count, not the days that messages were decided for: a pause may hold back several days
+    and let them go at once.
+
+    Parameters
+    ----------
+    sent_days
+        The days on which other messages left; days ahead (a clock set back, a day sent twice over) count
+        as those behind do.
+    today
+        The day on which one more is wanted.
+    cap
+        At most `messages` in any `window_days` consecutive days.
+    """
+    offsets = [(day - today).days for day in sent_days]
+    if 0 in offsets:
+        return True
+    width = cap.window_days
+    fullest = max(
+        sum(start <= offset < start + width for offset in offsets) for start in range(1 - width, 1)
+    )
+    return fullest + 1 > cap.messages
 
 
 def _channels(
@@ -201,6 +246,16 @@ def _minors(
     latest = pd.Timestamp(sending) - pd.DateOffset(years=minimum)
     young = born > latest
     return customer_ids.map(young).astype("boolean").fillna(False).to_numpy(dtype=bool)
+
+
+def _ageless(customer_ids: pd.Series, customers: pd.DataFrame, policy: Policy) -> NDArray[np.bool_]:
+    known = customers.set_index("customer_id")
+    faulty = (
+        known["is_birthday_faulty"].astype("boolean").fillna(False) & known["birth_date"].isna()
+    )
+    if policy.activation.minimum_age == 0:
+        faulty[:] = False
+    return customer_ids.map(faulty).astype("boolean").fillna(False).to_numpy(dtype=bool)
 
 
 def _repeated(found: pd.DataFrame, history: pd.DataFrame) -> NDArray[np.bool_]:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from include import channels, policy, warehouse
 from include.channels import OutcomeUnknown, Outgoing, Provider, Refused, Unavailable
@@ -54,6 +55,7 @@ class _Claimed:
     body: str
     body_html: str | None
     attempts: int
+    time_zone: str | None
 
 
 def send(now: datetime | None = None) -> dict[str, int]:
@@ -91,15 +93,13 @@ class _Sender:
         self.counts: Counter[str] = Counter()
 
     def run(self) -> dict[str, int]:
-        from include.offers import windows
-
         warehouse.value(self.conn, f"SELECT pg_advisory_lock({_LOCK})", {"claim": self.claim})
         self.conn.commit()
         self._recover()
         self._expire()
         if self._paused():
             self.counts["paused"] = 1
-        elif not windows.is_open(self.now, self.rules.activation, self.rules.shop.zone):
+        elif not self._open_zones():
             self.counts["closed"] = 1
         else:
             by_provider = self.rules.delivery.channels.model_dump()
@@ -121,6 +121,25 @@ class _Sender:
                 self.conn, "SELECT 1 FROM ops.switches WHERE key = 'pause_sends' AND value"
             )
         )
+
+    def _open_zones(self) -> list[str]:
+        """Where customers live, the time zones in which messages may leave at this moment."""
+        from include.offers import windows
+
+        found = warehouse.rows(
+            self.conn,
+            "SELECT DISTINCT time_zone FROM marketing.messages "
+            "WHERE status IN ('pending', 'failed') AND time_zone IS NOT NULL",
+        )
+        zones = {name for (name,) in found} | {self.rules.shop.timezone}
+        return sorted(
+            name
+            for name in zones
+            if windows.is_open(self.now, self.rules.activation, ZoneInfo(name))
+        )
+
+    def _day_in(self, time_zone: str | None) -> date:
+        return self.now.astimezone(ZoneInfo(time_zone or self.rules.shop.timezone)).date()
 
     def _recover(self) -> None:
         """Take over what senders left behind that are gone."""
@@ -283,6 +302,8 @@ class _Sender:
                 "claim": self.claim,
                 "provider": provider,
                 "batch_size": batch_size,
+                "shop_zone": self.rules.shop.timezone,
+                "open_zones": self._open_zones(),
             },
         )
         return sorted((_Claimed(*row) for row in found), key=lambda m: str(m.message_id))
@@ -291,7 +312,7 @@ class _Sender:
         """What may still be sent, with its address; the rest is cancelled with the guard's reason."""
         if not claimed:
             return []
-        from include.offers.guard import refusal_now
+        from include.offers.guard import Person, refusal_now
 
         customers = sorted({message.customer_id for message in claimed})
         permissions = self._permissions(customers)
@@ -301,16 +322,17 @@ class _Sender:
                 self.conn, warehouse.sql("marketing/deliver_contacts"), {"customers": customers}
             )
         }
-        other_days = self._other_days(customers)
+        sent_days = self._sent_days(customers)
         allowed, refused = [], []
         for message in claimed:
-            birth_date, email, sms = contacts[message.customer_id]
+            birth_date, is_birthday_faulty, email, sms = contacts[message.customer_id]
+            others = sent_days.setdefault(message.customer_id, [])
+            today = self._day_in(message.time_zone)
             reason = refusal_now(
                 permissions.get((message.customer_id, message.channel)),
-                birth_date,
-                other_days.setdefault(message.customer_id, []),
-                message.as_of,
-                self.today,
+                Person(birth_date, is_birthday_faulty),
+                others,
+                today,
                 self.rules,
                 capped=message.cap_class == "marketing",
             )
@@ -318,7 +340,7 @@ class _Sender:
                 refused.append((message, reason))
                 continue
             if message.cap_class == "marketing":
-                other_days[message.customer_id].append(message.as_of)
+                others.append(today)
             allowed.append((message, email if message.channel == "email" else sms))
         self._cancel(refused)
         return allowed
@@ -334,22 +356,36 @@ class _Sender:
         )
         return {(row[0], row[1]): Permission(*row[2:]) for row in found}
 
-    def _other_days(self, customers: list[uuid.UUID]) -> dict[uuid.UUID, list[date]]:
-        """The days of marketing messages that were sent, or that other senders are sending."""
+    def _sent_days(self, customers: list[uuid.UUID]) -> dict[uuid.UUID, list[date]]:
+        """The days on which marketing messages left, or may have; today for what others are sending."""
         found = warehouse.rows(
             self.conn,
             """
-            SELECT customer_id, as_of
-            FROM marketing.messages
-            WHERE customer_id = ANY(%(customers)s) AND cap_class = 'marketing'
+            SELECT m.customer_id,
+                   coalesce(
+                       (
+                           CASE WHEN m.status = 'claimed' THEN %(now)s
+                                ELSE coalesce(m.sent_at, t.sent_at) END
+                           AT TIME ZONE coalesce(m.time_zone, %(shop_zone)s)
+                       )::date,
+                       m.as_of + 1
+                   ) AS day
+            FROM marketing.messages AS m
+            LEFT JOIN marketing.coupon_triggers AS t USING (trigger_id)
+            WHERE m.customer_id = ANY(%(customers)s) AND m.cap_class = 'marketing'
               AND (
-                  status = 'sent'
-                  OR (status = 'claimed' AND claimed_by <> %(claim)s)
-                  OR (status = 'dead' AND error LIKE 'outcome unknown%%')
+                  m.status = 'sent'
+                  OR (m.status = 'claimed' AND m.claimed_by <> %(claim)s)
+                  OR (m.status = 'dead' AND m.error LIKE 'outcome unknown%%')
               )
-            ORDER BY customer_id, as_of
+            ORDER BY m.customer_id, day
             """,
-            {"customers": customers, "claim": self.claim},
+            {
+                "customers": customers,
+                "claim": self.claim,
+                "now": self.now,
+                "shop_zone": self.rules.shop.timezone,
+            },
         )
         return {
             customer: [day for _, day in rows] for customer, rows in groupby(found, lambda r: r[0])

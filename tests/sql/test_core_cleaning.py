@@ -140,10 +140,6 @@ SET_ASIDE = [
         "core.contact_points", None, ["unknown_channel"], id="unknown channel",
     ),
     pytest.param(
-        "INSERT INTO consents VALUES (901, 'c1', 'email', 'marketing', NULL, '2017-03-02 17:00+00')",
-        "core.consents", None, ["missing_granted"], id="consent without an answer",
-    ),
-    pytest.param(
         "INSERT INTO stock_levels VALUES ('north', 'p1', -3, 0, '2017-03-02 06:00+00')",
         "core.stock_levels", None, ["negative_stock"], id="negative stock",
     ),
@@ -169,6 +165,7 @@ INSERT INTO order_lines VALUES
     ('o8', 24, 'p1', 1, 99.99, 0, 0, 0, '2017-03-01 17:00+00'),
     ('o8', 25, 'fuel', 15000, 45.50, 0, 0, 0, '2017-03-01 17:00+00'),
     ('o8', 26, 'ticket', 1, 10.00, 0, 0, 0, '2017-03-01 17:00+00');
+INSERT INTO consents VALUES (901, 'c9', 'sms', 'marketing', NULL, '2017-03-02 17:00+00');
 UPDATE customers SET birthday = '31/02/1975' WHERE customer_number = 'c2';
 UPDATE customers SET birthday = '1985-02-30' WHERE customer_number = 'c3';
 UPDATE customers SET birthday = 'today' WHERE customer_number = 'c4';
@@ -345,8 +342,15 @@ def test_texts_are_cleaned(published):
 def test_an_answer_holds_until_the_next(published):
     assert found(
         "SELECT granted, valid_to::text FROM core.consents JOIN core.identities USING (customer_id) "
-        "WHERE external_id = 'c9' ORDER BY valid_from"
+        "WHERE external_id = 'c9' AND channel = 'email' ORDER BY valid_from"
     ) == [(True, "2017-03-02 17:00:00+00"), (False, None)]
+
+
+def test_an_answer_without_yes_or_no_is_no(published):
+    assert found(
+        "SELECT granted FROM core.consents JOIN core.identities USING (customer_id) "
+        "WHERE external_id = 'c9' AND channel = 'sms' ORDER BY valid_from DESC LIMIT 1"
+    ) == [(False,)]
 
 
 def test_the_same_window_again_changes_nothing(published):

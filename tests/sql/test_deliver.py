@@ -339,6 +339,55 @@ def test_suppression_age_and_caps_are_checked_once_more(conn):
     ]
 
 
+def test_a_pause_that_held_back_several_days_lets_one_message_a_day_go(conn):
+    """Decided three days apart, within the cap by those days, all due at once."""
+    plant(conn, 1, as_of="2017-09-29")
+    plant_more(conn, as_of="2017-10-01")
+    assert deliver.send(MORNING) == {"cancelled": 1, "sent": 1}
+    assert sorted(error or "" for error in errors(conn)) == ["", "frequency_cap"]
+
+
+def plant_more(conn, **message):
+    """A second message for customer 1, of another campaign."""
+    row = {
+        "trigger_id": person(1500),
+        "customer_id": person(1),
+        "external_id": "1",
+        "campaign": "win_back",
+        "period": "2017-Q4",
+        "channel": "email",
+        "send_not_before": "2017-10-02T13:00Z",
+        "send_not_after": "2017-10-05T00:00Z",
+    } | message
+    planted.fill(
+        conn, "marketing.coupon_triggers", [row | {"status": "approved", "coupon_code": "MORE"}]
+    )
+    planted.fill(
+        conn,
+        "marketing.messages",
+        [row | {"message_id": person(2500), "cap_class": "marketing", "status": "pending"}],
+    )
+    conn.commit()
+
+
+def test_a_faulty_birthday_is_refused_by_delivery_too(conn):
+    plant(conn, 2)
+    warehouse.execute(
+        conn,
+        "UPDATE core.identities SET flags = '{unreadable_birthday}' WHERE customer_id = %(who)s",
+        {"who": person(1)},
+    )
+    conn.commit()
+    assert deliver.send(MORNING) == {"cancelled": 1, "sent": 1}
+    assert errors(conn) == ["age_unknown", None]
+
+
+def test_messages_wait_for_the_customers_own_morning(conn):
+    plant(conn, 2, time_zone="America/Los_Angeles")
+    assert deliver.send(MORNING) == {}, "07:00 on the other coast"
+    assert deliver.send(MORNING + timedelta(hours=3)) == {"sent": 2}
+
+
 def test_paused_sends_stop_every_claim(conn):
     plant(conn, 3)
     planted.fill(

@@ -88,6 +88,27 @@ def test_a_missing_variable_stops_the_message_and_says_which() -> None:
         copy.write("welcome", "email", less)
 
 
+def test_the_html_part_must_say_how_to_end_it_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "half").mkdir()
+    foot = "{{ sender_name }} {{ postal_address }} {{ unsubscribe_url }}"
+    (tmp_path / "half" / "email.txt").write_text(f"Subject: x\n{foot}\n")
+    html = tmp_path / "half" / "email.html"
+    html.write_text("<p>{{ sender_name }} {{ postal_address }}</p>")
+    monkeypatch.setattr(copy, "TEMPLATES", tmp_path)
+    copy._environment.cache_clear()
+    values = VARIABLES | {"unsubscribe_url": "https://shop.example/u?a=1&m=2"}
+    try:
+        with pytest.raises(copy.CopyError, match=r"half/email.html to say unsubscribe_url"):
+            copy.write("half", "email", values)
+        html.write_text(f"<p>{foot}</p>")
+        copy._environment.cache_clear()
+        assert copy.write("half", "email", values).body_html
+    finally:
+        copy._environment.cache_clear()
+
+
 def test_a_message_must_say_how_to_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / "email.txt").write_text("Subject: x\nHello from {{ sender_name }}\n")

@@ -36,7 +36,9 @@ def people(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
         "predicted_orders": None,
         "model_version": "value-1",
         "birth_date": None,
+        "is_birthday_faulty": False,
         "first_name": None,
+        "region": None,
         "registered_at": "2016-01-01",
     }
     found = pd.DataFrame([ordinary | row for row in rows])
@@ -342,6 +344,48 @@ def test_minors_are_never_messaged(born: str | None, minor: bool) -> None:
     assert (found == "minor") is minor
     birth_date = date.fromisoformat(born) if born else None
     assert guard.is_minor(birth_date, DAY + timedelta(days=1), 18) is minor
+
+
+def test_a_birthday_that_nobody_can_read_may_be_a_childs() -> None:
+    customers = people([{"customer_id": "c", "segment": "vip", "is_birthday_faulty": True}])
+    assert reasons(decided(customers, using=NO_CONTROL))["c", "vip_exclusive"] == "age_unknown"
+    open_ = guard.Permission(True, True, True, False)
+    for faulty, reason in ((True, "age_unknown"), (False, None)):
+        person = guard.Person(None, faulty)
+        assert guard.refusal_now(open_, person, [], DAY, RULES, capped=True) == reason
+
+
+def test_caps_count_days_of_sending_and_one_message_a_day() -> None:
+    cap = Cap(messages=2, window_days=7)
+    assert not guard.is_capped([], DAY, cap)
+    assert guard.is_capped([DAY], DAY, cap), "a second message on the same day"
+    assert not guard.is_capped([DAY - timedelta(days=1)], DAY, cap)
+    assert guard.is_capped([DAY - timedelta(days=1), DAY - timedelta(days=6)], DAY, cap)
+    assert not guard.is_capped([DAY - timedelta(days=1), DAY - timedelta(days=7)], DAY, cap)
+    assert guard.is_capped([DAY - timedelta(days=3), DAY + timedelta(days=3)], DAY, cap)
+    assert guard.is_capped([], DAY, Cap(messages=0, window_days=7))
+
+
+@pytest.mark.parametrize(
+    ("region", "day", "opens", "closes"),
+    [
+        (None, DAY, "2017-10-02T13:00:00+00:00", "2017-10-05T00:00:00+00:00"),
+        ("far west", DAY, "2017-10-02T16:00:00+00:00", "2017-10-05T03:00:00+00:00"),
+        ("unheard of", DAY, "2017-10-02T13:00:00+00:00", "2017-10-05T00:00:00+00:00"),
+        # Lord Howe sets its clock back by half an hour on 2 April: 20:00 is 09:30 UTC from then on.
+        ("island", date(2017, 3, 31), "2017-03-31T22:00:00+00:00", "2017-04-03T09:30:00+00:00"),
+    ],
+)
+def test_messages_follow_the_customers_own_clock(
+    region: str | None, day: date, opens: str, closes: str
+) -> None:
+    zones = {"far west": "America/Los_Angeles", "island": "Australia/Lord_Howe"}
+    shop = RULES.shop.model_copy(update={"region_timezones": zones})
+    customers = people([{"customer_id": "c", "segment": "vip", "region": region}])
+    using = rules(shop=shop, control=NO_CONTROL.control)
+    message = decided(customers, using=using, day=day).messages.iloc[0]
+    assert (message["send_not_before"], message["send_not_after"]) == (opens, closes)
+    assert message["time_zone"] == zones.get(region or "", "America/New_York")
 
 
 def test_a_campaign_keeps_its_distance_across_periods() -> None:

@@ -10,6 +10,7 @@ WITH due AS (
         AND m.channel = any(%(channels)s)
         AND m.send_not_before <= %(moment)s
         AND m.send_not_after >= %(moment)s
+        AND coalesce(m.time_zone, %(shop_zone)s) = any(%(open_zones)s)
         AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(moment)s)
         AND NOT EXISTS (
             SELECT 1 FROM ops.switches AS s
@@ -39,4 +40,5 @@ RETURNING
     m.subject,
     m.body,
     m.body_html,
-    m.attempts
+    m.attempts,
+    m.time_zone

@@ -1,4 +1,5 @@
--- One row per customer: birth date, and the newest address of each channel.
+-- One row per customer: birth date, whether the shop's word on it is faulty, and the newest address of each
+-- channel.
 WITH wanted AS (
     SELECT unnest(%(customers)s::uuid[]) AS customer_id
 ),
@@ -16,6 +17,7 @@ newest AS (
 SELECT
     w.customer_id,
     i.birth_date,
+    coalesce(i.flags && ARRAY['unreadable_birthday', 'implausible_birthday'], FALSE) AS is_birthday_faulty,
     email.address AS email,
     sms.address AS sms
 FROM wanted AS w
