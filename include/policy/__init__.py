@@ -8,82 +8,50 @@ budget below a single offer, ...).
 `Policy.hash` is written into every marketing row, so that a row says under which rules it came about.
 """
 
-import difflib
 import hashlib
 import json
 import os
 import sys
-import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo
 
-import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-from include.errors import BadInput, RegularsError
+from include.errors import RegularsError
+from include.policy import reading
+from include.policy.base import (
+    Days,
+    Money,
+    Name,
+    Place,
+    PolicyError,
+    Section,
+    Share,
+    Text,
+    TimeOfDay,
+    Zone,
+    one_of,
+    twice,
+)
+from include.policy.recommendations import Recommendations
 
-ROOT = Path(__file__).resolve().parent.parent
+__all__ = ["Policy", "PolicyError", "Recommendations", "load", "parse"]
+
+ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PATH = ROOT / "config" / "policy.yml"
-TEMPLATES = Path(__file__).resolve().parent / "offers" / "templates"
-SOURCES = Path(__file__).resolve().parent / "sql" / "extract"
+TEMPLATES = ROOT / "include" / "offers" / "templates"
+SOURCES = ROOT / "include" / "sql" / "extract"
 
 Lifecycle = Literal["new", "active", "lapsing", "lost"]
 ValueTier = Literal["high", "low"]
 Channel = Literal["email", "sms"]
-Path_ = tuple[str | int, ...]
 
 
-class PolicyError(BadInput):
-    """The policy cannot be used; `problems` holds one sentence a fault."""
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        super().__init__("\n".join(problems))
-
-
-def _clock_time(value: Any) -> Any:
-    """A time of day from `"21:00"`; YAML reads an unquoted 21:00 as the number 1260 (base 60)."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int) and 60 <= value < 24 * 60:
-        return time(value // 60, value % 60)
-    if isinstance(value, str):
-        try:
-            return time.fromisoformat(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except Exception as error:
-        raise PydanticCustomError(
-            "time_zone", "Input should be a time zone such as America/New_York or Europe/Berlin"
-        ) from error
-    return value
-
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Money = Annotated[float, Field(ge=0)]
-Days = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
-Text = Annotated[str, Field(min_length=1)]
-TimeOfDay = Annotated[time, BeforeValidator(_clock_time)]
-Zone = Annotated[str, AfterValidator(_zone)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Shop(_Section):
+class Shop(Section):
     """Where the data comes from, and the zone and moment it lives in."""
 
     source: Name
@@ -109,14 +77,14 @@ class Shop(_Section):
         return self.clock if self.clock.tzinfo else self.clock.replace(tzinfo=self.zone)
 
 
-class Ingest(_Section):
+class Ingest(Section):
     """What is extracted, and how far back late rows are looked for."""
 
     lookback_days: Annotated[int, Field(ge=0, le=366)]
     sources: dict[str, bool]
 
 
-class Models(_Section):
+class Models(Section):
     """When champions are trained and what they predict."""
 
     anchor_start: date
@@ -126,24 +94,7 @@ class Models(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
 
 
-class Als(_Section):
-    """Settings of implicit's alternating least squares."""
-
-    factors: Annotated[int, Field(ge=1, le=1024)]
-    regularization: Annotated[float, Field(ge=0)]
-    alpha: Annotated[float, Field(gt=0)]
-    iterations: Annotated[int, Field(ge=1, le=200)]
-
-
-class Recommendations(_Section):
-    """How product lists are made."""
-
-    half_life_days: Annotated[float, Field(gt=0)]
-    list_length: Annotated[int, Field(ge=1, le=100)]
-    als: Als
-
-
-class LifecycleDays(_Section):
+class LifecycleDays(Section):
     """Thresholds in days, counted at the end of the business day."""
 
     new_days: Days
@@ -151,7 +102,7 @@ class LifecycleDays(_Section):
     lapsing_days: Days
 
 
-class NamedSegment(_Section):
+class NamedSegment(Section):
     """A group of customers with a strategy. `value_tier: any` takes both tiers."""
 
     name: Name
@@ -165,7 +116,7 @@ class NamedSegment(_Section):
         return lifecycle in self.lifecycle and self.value_tier in ("any", value_tier)
 
 
-class Segments(_Section):
+class Segments(Section):
     """The first of `named` that covers a customer's lifecycle and value tier is the segment."""
 
     lifecycle: LifecycleDays
@@ -176,7 +127,7 @@ class Segments(_Section):
         return next(s for s in self.named if s.covers(lifecycle, value_tier))
 
 
-class Offer(_Section):
+class Offer(Section):
     """What a customer can be given."""
 
     name: Name
@@ -208,14 +159,14 @@ class Offer(_Section):
         return self.cost(0.0)
 
 
-class OnRegistration(_Section):
+class OnRegistration(Section):
     """Customers who registered at most `within_days` ago."""
 
     when: Literal["registration"]
     within_days: Days
 
 
-class OnBirthday(_Section):
+class OnBirthday(Section):
     """Customers whose birthday is at most `lead_days` ahead of the day after the business day."""
 
     when: Literal["birthday"]
@@ -223,7 +174,7 @@ class OnBirthday(_Section):
     leap_day: Literal["02-28", "03-01"]
 
 
-class OnSegment(_Section):
+class OnSegment(Section):
     """Everybody in the audience."""
 
     when: Literal["segment"]
@@ -232,7 +183,7 @@ class OnSegment(_Section):
 Trigger = Annotated[OnRegistration | OnBirthday | OnSegment, Field(discriminator="when")]
 
 
-class Assumed(_Section):
+class Assumed(Section):
     """What a campaign is believed to do until it has been measured."""
 
     p_redeem: Share
@@ -241,7 +192,7 @@ class Assumed(_Section):
     basket: Annotated[float, Field(gt=0)]
 
 
-class Campaign(_Section):
+class Campaign(Section):
     """Who gets which offer, when, by which channel."""
 
     name: Name
@@ -267,41 +218,41 @@ class Campaign(_Section):
         return self.enabled and begun and (self.ends_on is None or day <= self.ends_on)
 
 
-class Cap(_Section):
+class Cap(Section):
     """At most `messages` in any `window_days` consecutive days."""
 
     messages: Annotated[int, Field(ge=0)]
     window_days: Annotated[int, Field(ge=1, le=366)]
 
 
-class Caps(_Section):
+class Caps(Section):
     """The most a customer may be sent, over all campaigns and channels."""
 
     marketing: Cap
 
 
-class MessageCost(_Section):
+class MessageCost(Section):
     """What one message costs."""
 
     email: Money
     sms: Money
 
 
-class Budgets(_Section):
+class Budgets(Section):
     """Expected cost that a day may reach, and what messages cost."""
 
     per_day: Money
     message_cost: MessageCost
 
 
-class Control(_Section):
+class Control(Section):
     """The share of customers who would be sent something and are sent nothing, to measure against."""
 
     share: Annotated[float, Field(ge=0, lt=1)]
     salt: Text
 
 
-class ClockWindow(_Section):
+class ClockWindow(Section):
     """From `start` until `end`, wall-clock times in the customer's zone; may pass midnight."""
 
     start: TimeOfDay
@@ -314,7 +265,7 @@ class ClockWindow(_Section):
         return moment >= self.start or moment < self.end
 
 
-class Activation(_Section):
+class Activation(Section):
     """When messages may go out, and to whom never."""
 
     max_age_days: Annotated[int, Field(ge=0, le=366)]
@@ -326,7 +277,7 @@ class Activation(_Section):
     minimum_expected_value: float
 
 
-class Approvals(_Section):
+class Approvals(Section):
     """What waits for a person before it is sent."""
 
     spend_above: Money | None
@@ -334,14 +285,14 @@ class Approvals(_Section):
     timeout_hours: Annotated[int, Field(ge=1)]
 
 
-class DeliveryChannels(_Section):
+class DeliveryChannels(Section):
     """Through what each channel's messages leave."""
 
     email: Literal["outbox", "smtp", "webhook"]
     sms: Literal["outbox", "webhook"]
 
 
-class Delivery(_Section):
+class Delivery(Section):
     """How messages are sent, and what every one of them must say."""
 
     channels: DeliveryChannels
@@ -359,7 +310,7 @@ class Delivery(_Section):
         return f"{self.unsubscribe_url}{joint}m={message_id}"
 
 
-class Policy(_Section):
+class Policy(Section):
     """The whole of `config/policy.yml`."""
 
     shop: Shop
@@ -440,127 +391,7 @@ def load(path: str | Path | None = None) -> Policy:
 
 def parse(text: str, name: str = "policy.yml") -> Policy:
     """The policy in a YAML text; `name` is the file that errors speak of."""
-    lines, document = _document(text, name)
-    try:
-        policy = Policy.model_validate(document)
-    except ValidationError as error:
-        found = [_from_pydantic(dict(e), document) for e in error.errors(include_url=False)]
-    else:
-        found = list(_contradictions(policy))
-    if found:
-        placed = sorted((lines.of(path), sentence, path) for path, sentence in found)
-        raise PolicyError(
-            [f"{name}:{line}: {_dotted(path)}{sentence}" for line, sentence, path in placed]
-        )
-    return policy
-
-
-class _Lines:
-    """The line of every path in a YAML document."""
-
-    def __init__(self) -> None:
-        self.known: dict[Path_, int] = {(): 1}
-
-    def of(self, path: Path_) -> int:
-        while path not in self.known:
-            path = path[:-1]
-        return self.known[path]
-
-
-def _document(text: str, name: str) -> tuple[_Lines, Any]:
-    """The YAML document and the lines of its parts.
-
-    Raises
-    ------
-    PolicyError
-        When the text is not YAML, holds a key twice, or is not a mapping.
-    """
-    loader_class: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    loader = loader_class(text)
-    try:
-        node = loader.get_single_node()
-        lines, twice = _Lines(), []
-        if node is not None:
-            for path, line, again in _walk(node, ()):
-                if again:
-                    twice.append((line, path))
-                lines.known.setdefault(path, line)
-        document = loader.construct_document(node) if node is not None else None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        problem = getattr(error, "problem", None) or "text that is not YAML"
-        raise PolicyError(
-            [
-                (
-                    f"{name}:{line}: expected YAML, found: {problem}; check indentation, colons and "
-                    "quotes on this line and the one above."
-                )
-            ]
-        ) from error
-    except ValueError as error:  # 2017-02-30, which YAML takes for a date
-        wrong = next(_impossible(loader_class, node), None)
-        line, value = (wrong.start_mark.line + 1, wrong.value) if wrong else (1, str(error))
-        raise PolicyError(
-            [f"{name}:{line}: expected a date that exists, found {value} ({error}); correct it."]
-        ) from error
-    finally:
-        loader.dispose()
-    if twice:
-        raise PolicyError(
-            [
-                (
-                    f"{name}:{line}: {_dotted(path)}expected each key once, found it a second time; "
-                    "remove one of the two."
-                )
-                for line, path in twice
-            ]
-        )
-    if not isinstance(document, dict):
-        raise PolicyError(
-            [
-                (
-                    f"{name}:1: expected sections such as shop, segments and campaigns, found "
-                    f"{'nothing' if document is None else repr(document)[:60]}; "
-                    "start from config/policy.yml."
-                )
-            ]
-        )
-    return lines, document
-
-
-def _walk(node: yaml.Node, path: Path_) -> Iterator[tuple[Path_, int, bool]]:
-    """Every path with its line, and whether its key stands there a second time."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            here = (*path, str(key.value))
-            yield here, key.start_mark.line + 1, str(key.value) in seen
-            seen.add(str(key.value))
-            yield from _walk(value, here)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield (*path, index), value.start_mark.line + 1, False
-            yield from _walk(value, (*path, index))
-
-
-def _impossible(loader_class: Any, node: Any) -> Iterator[yaml.ScalarNode]:
-    """Scalars that look like a date or number and are none."""
-    if isinstance(node, yaml.ScalarNode):
-        loader = loader_class("")
-        try:
-            loader.construct_object(node)
-        except ValueError:
-            yield node
-        finally:
-            loader.dispose()
-    elif isinstance(node, yaml.MappingNode | yaml.SequenceNode):
-        for child in node.value:
-            for part in child if isinstance(child, tuple) else (child,):
-                yield from _impossible(loader_class, part)
-
-
-# --- sentences -------------------------------------------------------------------------------------
+    return reading.parse(text, name, Policy, _contradictions)
 
 
 def _shown(file: Path) -> str:
@@ -571,111 +402,10 @@ def _shown(file: Path) -> str:
         return str(file)
 
 
-def _dotted(path: Path_) -> str:
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return f"{text}: " if text else ""
-
-
-def _quoted(value: Any) -> str:
-    text = repr(value) if not isinstance(value, date | time) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _from_pydantic(error: dict[str, Any], document: Any) -> tuple[Path_, str]:
-    """The place and the sentence of one of pydantic's errors."""
-    path = _existing(tuple(error["loc"]), document, missing=error["type"] == "missing")
-    kind = error["type"]
-    if kind == "missing":
-        return path[:-1], (
-            f"expected the key '{path[-1]}', found none; add it, as the project's config/policy.yml does."
-        )
-    if kind == "extra_forbidden":
-        keys = _keys_at(tuple(error["loc"])[:-1])
-        close = difflib.get_close_matches(str(path[-1]), keys, n=1)
-        advice = f"write '{close[0]}'" if close else "remove it"
-        return path, f"expected one of the keys {', '.join(keys)}; found '{path[-1]}'; {advice}."
-    expected = str(error["msg"])
-    if kind == "string_pattern_mismatch":
-        expected = _PATTERNS.get(error["ctx"]["pattern"], expected)
-    elif kind in ("union_tag_not_found", "union_tag_invalid"):
-        tags = error["ctx"].get("expected_tags", "'registration', 'birthday', 'segment'")
-        wrong = error["ctx"].get("tag")
-        return path, f"expected `when` to be one of {tags}; found {_quoted(wrong)}; correct it."
-    for start in ("Input should be ", "Value error, "):
-        expected = expected.removeprefix(start)
-    expected = expected[0].lower() + expected[1:]
-    return path, f"expected {expected}, found {_quoted(error['input'])}; correct the value."
-
-
-_PATTERNS = {
-    r"^[a-z][a-z0-9_]{1,39}$": "a name of small letters, digits and underscores",
-    r"^[A-Z]{3}$": "a currency code of three capital letters",
-    r"^[^@\s]+@[^@\s]+$": "an e-mail address",
-    r"^https?://\S+$": "a web address",
-}
-
-
-def _existing(loc: Path_, document: Any, *, missing: bool) -> Path_:
-    """The location without the names of union members, which the file does not have."""
-    path: list[str | int] = []
-    here = document
-    for position, part in enumerate(loc):
-        last = position == len(loc) - 1
-        keyed = isinstance(here, dict) and part in here
-        listed = isinstance(here, list) and isinstance(part, int) and part < len(here)
-        if keyed or listed:
-            here = here[part]
-        elif not (last and missing):
-            continue
-        path.append(part)
-    return tuple(path)
-
-
-def _keys_at(loc: Path_) -> list[str]:
-    """The keys that the policy knows at a place."""
-    model: Any = Policy
-    for part in loc:
-        if isinstance(part, int):
-            continue
-        fields = getattr(model, "model_fields", {})
-        if part in fields:
-            model = next(iter(_models_in(fields[part].annotation)), None)
-        else:
-            tagged = [
-                m
-                for m in _models_in(Trigger)
-                if part in get_args(m.model_fields["when"].annotation)
-            ]
-            model = tagged[0] if tagged else model
-    return list(getattr(model, "model_fields", {}))
-
-
-def _models_in(annotation: Any) -> Iterator[Any]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in typing.get_args(annotation):
-        yield from _models_in(argument)
-
-
 # --- contradictions --------------------------------------------------------------------------------
 
 
-def _twice(values: Iterable[str]) -> Iterator[tuple[int, str]]:
-    seen: set[str] = set()
-    for index, value in enumerate(values):
-        if value in seen:
-            yield index, value
-        seen.add(value)
-
-
-def _one_of(found: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(found, known, n=1)
-    return f"write '{close[0]}'" if close else "name one of these, or add it there"
-
-
-def _contradictions(policy: Policy) -> Iterator[tuple[Path_, str]]:
+def _contradictions(policy: Policy) -> Iterator[tuple[Place, str]]:
     """What each section allows and the whole does not."""
     yield from _shop_contradictions(policy)
     yield from _segment_contradictions(policy)
@@ -683,7 +413,7 @@ def _contradictions(policy: Policy) -> Iterator[tuple[Path_, str]]:
         ("offers", [offer.name for offer in policy.offers]),
         ("campaigns", [campaign.name for campaign in policy.campaigns]),
     ):
-        for index, name in _twice(names):
+        for index, name in twice(names):
             yield (
                 (section, index, "name"),
                 (f"expected each name once, found '{name}' a second time; rename or remove one."),
@@ -695,7 +425,7 @@ def _contradictions(policy: Policy) -> Iterator[tuple[Path_, str]]:
     yield from _limit_contradictions(policy)
 
 
-def _shop_contradictions(policy: Policy) -> Iterator[tuple[Path_, str]]:
+def _shop_contradictions(policy: Policy) -> Iterator[tuple[Place, str]]:
     shop = policy.shop
     if not (SOURCES / shop.source).is_dir():
         yield (
@@ -726,7 +456,7 @@ def _shop_contradictions(policy: Policy) -> Iterator[tuple[Path_, str]]:
         )
 
 
-def _segment_contradictions(policy: Policy) -> Iterator[tuple[Path_, str]]:
+def _segment_contradictions(policy: Policy) -> Iterator[tuple[Place, str]]:
     days, named = policy.segments.lifecycle, policy.segments.named
     if days.lapsing_days <= days.active_days:
         yield (
@@ -736,7 +466,7 @@ def _segment_contradictions(policy: Policy) -> Iterator[tuple[Path_, str]]:
                 "otherwise nobody is ever lapsing: raise it."
             ),
         )
-    for index, name in _twice(segment.name for segment in named):
+    for index, name in twice(segment.name for segment in named):
         yield (
             ("segments", "named", index, "name"),
             (f"expected each name once, found '{name}' a second time; rename or remove one."),
@@ -764,7 +494,7 @@ def _segment_contradictions(policy: Policy) -> Iterator[tuple[Path_, str]]:
         )
 
 
-def _offer_contradictions(index: int, offer: Offer) -> Iterator[tuple[Path_, str]]:
+def _offer_contradictions(index: int, offer: Offer) -> Iterator[tuple[Place, str]]:
     here = ("offers", index)
     if offer.has_coupon and offer.value <= 0:
         yield (
@@ -800,7 +530,7 @@ def _offer_contradictions(index: int, offer: Offer) -> Iterator[tuple[Path_, str
 
 def _campaign_contradictions(
     index: int, campaign: Campaign, policy: Policy
-) -> Iterator[tuple[Path_, str]]:
+) -> Iterator[tuple[Place, str]]:
     here = ("campaigns", index)
     segments = [segment.name for segment in policy.segments.named]
     offers = {offer.name: offer for offer in policy.offers}
@@ -811,7 +541,7 @@ def _campaign_contradictions(
                     (*here, "audience", position),
                     (
                         f"expected a segment of segments.named ({', '.join(segments)}), found '{name}'; "
-                        f"{_one_of(name, segments)}."
+                        f"{one_of(name, segments)}."
                     ),
                 )
         if not campaign.audience:
@@ -819,7 +549,7 @@ def _campaign_contradictions(
                 (*here, "audience"),
                 "expected at least one segment, found none; name one, or all.",
             )
-    for position, channel in _twice(campaign.channels):
+    for position, channel in twice(campaign.channels):
         yield (
             (*here, "channels", position),
             (f"expected each channel once, found '{channel}' a second time; remove it."),
@@ -854,7 +584,7 @@ def _campaign_contradictions(
             (*here, "offer"),
             (
                 f"expected one of the offers ({', '.join(offers)}), found '{campaign.offer}'; "
-                f"{_one_of(campaign.offer, list(offers))}."
+                f"{one_of(campaign.offer, list(offers))}."
             ),
         )
         return
@@ -888,7 +618,7 @@ def _campaign_contradictions(
         )
 
 
-def _limit_contradictions(policy: Policy) -> Iterator[tuple[Path_, str]]:
+def _limit_contradictions(policy: Policy) -> Iterator[tuple[Place, str]]:
     on = [c.name for c in policy.campaigns if c.enabled and c.cap_class == "marketing"]
     if policy.caps.marketing.messages == 0 and on:
         yield (
@@ -962,10 +692,3 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    # As the module that everything else imports, so that its classes are the same ones.
-    from include import policy
-
-    raise SystemExit(policy.main(sys.argv[1:]))
