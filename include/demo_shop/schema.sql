@@ -47,6 +47,7 @@ CREATE TABLE customers (
     household_composition text,
     kids_count text,
     home_store_id text,
+    store_distance_km numeric,
     registered_at timestamptz,
     updated_at timestamptz
 );
@@ -55,6 +56,7 @@ COMMENT ON COLUMN customers.first_name IS 'generated: drawn from a list';
 COMMENT ON COLUMN customers.last_name IS 'generated: drawn from a list';
 COMMENT ON COLUMN customers.birthday IS 'generated: free text as typed at the till, within the age band; a few cannot be read as a date, a few are 29 February';
 COMMENT ON COLUMN customers.home_store_id IS 'generated: the store of the first basket';
+COMMENT ON COLUMN customers.store_distance_km IS 'generated: kilometres from home to that store, log-normal with a median of 3';
 COMMENT ON COLUMN customers.registered_at IS 'generated: up to two weeks before the first trace of the household, and no earlier than the shop''s first day';
 COMMENT ON COLUMN customers.updated_at IS 'generated: the registration';
 
@@ -88,7 +90,7 @@ CREATE TABLE orders (
     updated_at timestamptz
 );
 COMMENT ON TABLE orders IS 'One row per basket.';
-COMMENT ON COLUMN orders.channel IS 'generated: till, for every basket';
+COMMENT ON COLUMN orders.channel IS 'generated: web for two of five baskets of a quarter of the households, till otherwise';
 COMMENT ON COLUMN orders.currency IS 'generated: USD, for every basket';
 COMMENT ON COLUMN orders.updated_at IS 'generated: the stamp of the order';
 
@@ -187,6 +189,65 @@ COMMENT ON COLUMN promotions.starts_on IS 'The week''s Monday.';
 COMMENT ON COLUMN promotions.mailer_location IS 'Where in the mailer, in most stores: A interior page feature, C interior page line item, D front page, F back page, H wrap front, J wrap interior coupon, L wrap back, P interior page coupon, X free on interior page, Z free on front, back or wrap.';
 COMMENT ON COLUMN promotions.stores_in_mailer IS 'Share of the stores whose mailer had it.';
 COMMENT ON COLUMN promotions.updated_at IS 'generated: eight weeks before the week, when the mailer is planned, and no earlier than the shop''s first day';
+
+CREATE TABLE accounts (
+    account_number text PRIMARY KEY,
+    system text,
+    customer_number text,
+    first_name text,
+    last_name text,
+    email text,
+    phone text,
+    loyalty_number text,
+    handle text,
+    email_verified boolean,
+    updated_at timestamptz
+);
+COMMENT ON TABLE accounts IS 'generated: the accounts by which a household is met: its loyalty card (the household''s own number), and perhaps a web account (W...), a till account (T...) and a social one (S...)';
+
+CREATE TABLE deliveries (
+    delivery_number text PRIMARY KEY,
+    order_number text,
+    customer_number text,
+    carrier text,
+    status text,
+    promised_at timestamptz,
+    delivered_at timestamptz
+);
+COMMENT ON TABLE deliveries IS 'generated: how each web order reached its household: promised for two days later, late in one case of six';
+
+CREATE TABLE returns (
+    return_number text PRIMARY KEY,
+    order_number text,
+    product_number text,
+    customer_number text,
+    quantity numeric,
+    refund numeric,
+    reason text,
+    returned_at timestamptz
+);
+COMMENT ON TABLE returns IS 'generated: nine of a thousand order lines come back within three weeks, whole or in part';
+
+CREATE TABLE mentions (
+    mention_id bigint PRIMARY KEY,
+    network text,
+    handle text,
+    product_number text,
+    body text,
+    posted_at timestamptz
+);
+COMMENT ON TABLE mentions IS 'generated: what is said of the shop and its products on social networks, days after a purchase; a third of the handles belongs to an account that the shop knows';
+
+CREATE TABLE member_events (
+    event_number text PRIMARY KEY,
+    name text,
+    region text,
+    starts_on date,
+    ends_on date,
+    cancelled boolean,
+    updated_at timestamptz
+);
+COMMENT ON TABLE member_events IS 'generated: events that members are invited to; without a region, in every store';
 
 CREATE TABLE demo_shop_load (
     edition text PRIMARY KEY,

@@ -83,6 +83,10 @@ class Ingest(Section):
     lookback_days: Annotated[int, Field(ge=0, le=366)]
     sources: dict[str, bool]
 
+    def is_on(self, source: str) -> bool:
+        """Whether a source table is extracted; one that the policy does not name is."""
+        return self.sources.get(source, True)
+
 
 class Models(Section):
     """When champions are trained and what they predict."""

@@ -10,6 +10,7 @@ from include import as_of, contracts, policy, pseudonym, publication, quality, w
 from include.contracts import Contract
 from include.errors import BadInput
 from include.publication import Batch
+from include.steps import integrate
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,9 @@ CORE_ORDER = (
     "exposures",
     "redemptions",
     "promotions",
+    "deliveries",
+    "returns",
+    "member_events",
 )
 
 
@@ -144,9 +148,9 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sources() -> Iterator[Contract]:
-    switches = policy.load().ingest.sources
+    ingest = policy.load().ingest
     for contract in contracts.of_dataset("raw"):
-        if switches.get(contract.table, True):
+        if ingest.is_on(contract.table):
             yield contract
         else:
             log.info("Source %s is switched off in the policy.", contract.table)
@@ -213,10 +217,13 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
         }
         warehouse.execute(conn, f"SET LOCAL search_path = {batch.schema}, pg_catalog")
         publication.stage(conn, batch, contracts.load("quarantine", "rejected_rows"))
+        integrate.stage_sentiments(
+            conn, batch, [name for name in ("reviews", "mentions") if settings.ingest.is_on(name)]
+        )
         switched_off = []
         for name in CORE_ORDER:
             contract = contracts.load("core", name)
-            if not settings.ingest.sources.get(_table_of(contract), True):
+            if not settings.ingest.is_on(_table_of(contract)):
                 # Tables that join it find it empty; it is not published.
                 switched_off.append(publication.stage(conn, batch, contract))
                 continue

@@ -57,7 +57,7 @@ def selects() -> dict[str, str]:
             WHERE {WINDOW.format("o.placed_at")}""",
         "customers": f"""
             SELECT {changed}, id::text, given, family, born::text, NULL, NULL, NULL, NULL, NULL, NULL,
-                NULL, branch_id::text, joined_at, changed_at
+                NULL, branch_id::text, NULL, joined_at, changed_at
             FROM sales.accounts WHERE {WINDOW.format("changed_at")}""",
         "stores": f"""
             SELECT {changed}, id::text, area, changed_at

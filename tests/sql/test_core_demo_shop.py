@@ -73,7 +73,8 @@ def test_nothing_is_stamped_before_the_shop_opens(loaded):
         ("consents", "recorded_at"), ("events", "occurred_at"), ("reviews", "written_at"),
         ("stock_levels", "counted_at"), ("campaigns", "updated_at"), ("coupons", "updated_at"),
         ("exposures", "exposed_at"), ("redemptions", "redeemed_at"), ("stores", "updated_at"),
-        ("promotions", "updated_at"),
+        ("promotions", "updated_at"), ("accounts", "updated_at"), ("deliveries", "delivered_at"),
+        ("returns", "returned_at"), ("mentions", "posted_at"), ("member_events", "updated_at"),
     ):  # fmt: skip
         statement = f"SELECT min({column}) >= '2017-01-01 05:00+00' FROM {table}"
         assert found(statement) == [(True,)], table
@@ -83,7 +84,7 @@ def test_customers_are_known_before_what_they_do(loaded):
     for table, column in (
         ("orders", "ordered_at"), ("exposures", "exposed_at"), ("redemptions", "redeemed_at"),
         ("events", "occurred_at"), ("reviews", "written_at"), ("consents", "recorded_at"),
-        ("contact_points", "updated_at"),
+        ("contact_points", "updated_at"), ("deliveries", "delivered_at"), ("returns", "returned_at"),
     ):  # fmt: skip
         assert found(
             f"SELECT count(*) FROM {table} AS t LEFT JOIN customers AS c USING (customer_number) "
@@ -98,6 +99,30 @@ def test_a_redemption_falls_on_a_basket(loaded):
     ) == [(0,)]
 
 
+def test_returns_and_deliveries_are_of_orders_that_were_placed(loaded):
+    assert found(
+        "SELECT count(*) FROM returns AS r LEFT JOIN order_lines AS l "
+        "ON l.order_number = r.order_number AND l.product_number = r.product_number "
+        "WHERE l.ordered_at IS NULL OR l.ordered_at >= r.returned_at OR r.quantity > l.quantity "
+        "OR r.refund > l.sales_value"
+    ) == [(0,)]
+    assert found(
+        "SELECT count(*) FROM deliveries AS d LEFT JOIN orders AS o USING (order_number) "
+        "WHERE o.channel IS DISTINCT FROM 'web' OR o.ordered_at >= d.delivered_at "
+        "OR o.customer_number <> d.customer_number"
+    ) == [(0,)]
+    assert 10_000 < loaded["returns"] < 16_000
+    assert 10_000 < loaded["deliveries"] < 20_000
+
+
+def test_mentions_come_from_known_and_unknown_handles(loaded):
+    share = found(
+        "SELECT count(a.handle)::float / count(*) FROM mentions AS m LEFT JOIN accounts AS a USING (handle)"
+    )[0][0]
+    assert 4_000 < loaded["mentions"] < 9_000
+    assert 0.2 < float(str(share)) < 0.4
+
+
 def test_what_is_generated_is_marked(loaded):
     marked = {
         name
@@ -108,9 +133,11 @@ def test_what_is_generated_is_marked(loaded):
             "WHERE d.description LIKE 'generated:%'"
         )
     }
-    assert {"contact_points", "consents", "events", "reviews", "stock_levels"} <= marked
+    assert {"contact_points", "consents", "events", "reviews", "stock_levels", "accounts", "deliveries",
+            "returns", "mentions", "member_events"} <= marked  # fmt: skip
     assert {
         "customers.birthday",
+        "customers.store_distance_km",
         "orders.channel",
         "products.unit_margin",
         "stores.region",

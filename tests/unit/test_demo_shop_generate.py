@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from include.demo_shop import generate
+from include.demo_shop import channels, generate
 from include.demo_shop.generate import AGE_BANDS, AGE_DAY, CLOSING, DAY, OPENING, Baskets, Lines
 
 CUSTOMERS, PRODUCTS, STORES = 400, 60, 7
@@ -60,14 +60,24 @@ def stock(lines: Lines) -> pa.Table:
     return generate.stock_levels(lines, STORE_NUMBERS, NUMBERS)
 
 
-@pytest.mark.parametrize("make", [events, reviews, stock])
+def mentions(lines: Lines) -> pa.Table:
+    return channels.mentions(lines, PEOPLE, ["CAKE"] * PRODUCTS, NUMBERS)
+
+
+@pytest.mark.parametrize("make", [events, reviews, stock, mentions])
 def test_the_same_history_gives_the_same_rows(make):
     assert make(LINES).num_rows > 100
     assert make(LINES).equals(make(LINES))
 
 
 @pytest.mark.parametrize(
-    ("make", "stamp"), [(events, "occurred_at"), (reviews, "written_at"), (stock, "counted_at")]
+    ("make", "stamp"),
+    [
+        (events, "occurred_at"),
+        (reviews, "written_at"),
+        (stock, "counted_at"),
+        (mentions, "posted_at"),
+    ],
 )
 @pytest.mark.parametrize("day", [60, 200, 333])
 def test_a_row_is_made_from_rows_before_it(make, stamp, day):
@@ -76,6 +86,41 @@ def test_a_row_is_made_from_rows_before_it(make, stamp, day):
     whole = make(LINES).filter(upto)
     assert whole.num_rows > 20
     assert make(before(LINES, moment)).filter(upto).equals(whole)
+
+
+@pytest.mark.parametrize("size", [300, 5_000])
+def test_a_delivery_hangs_on_the_orders_before_it(size):
+    early = Baskets(*(getattr(BASKETS, name)[:size] for name in Baskets.__dataclass_fields__))
+    moment = int(BASKETS.stamp[size])
+    upto = pc.less(pc.field("delivered_at"), pa.scalar(moment, pa.int64()).cast(generate.STAMP))
+    whole = channels.deliveries(BASKETS).filter(upto)
+    assert whole.num_rows > 5
+    assert channels.deliveries(early).filter(upto).equals(whole)
+
+
+def test_returns_do_not_hang_on_how_lines_are_batched():
+    def made(batch: int) -> pa.Table:
+        returns = channels.Returns()
+        number = np.arange(len(LINES)) % 3 + 1
+        for start in range(0, len(LINES), batch):
+            part = slice(start, start + batch)
+            counted = np.ones(len(LINES.stamp[part]), dtype=bool)
+            returns.see(
+                counted, np.arange(len(LINES))[part] // 3, number[part], LINES.product[part],
+                LINES.customer[part], LINES.quantity[part], LINES.quantity[part] * 2.5,
+                LINES.stamp[part],
+            )  # fmt: skip
+        return returns.table()
+
+    whole = made(len(LINES))
+    assert whole.num_rows > 100
+    assert whole.equals(made(777))
+
+
+def test_member_events_are_known_before_they_are_held():
+    for row in channels.member_events().to_pylist():
+        assert row["updated_at"].date() < row["starts_on"] <= row["ends_on"]
+        assert row["region"] in (None, *generate.REGIONS)
 
 
 def test_people_depend_on_their_own_number_alone():

@@ -34,7 +34,9 @@ SELECT
     nullif(btrim(r.household_composition), '') AS household_composition,
     nullif(btrim(r.kids_count), '') AS kids_count,
     nullif(btrim(r.home_store_id), '') AS home_store_id,
-    s.region
+    s.region,
+    CASE WHEN r.store_distance_km BETWEEN 0 AND 1000 THEN r.store_distance_km::double precision END
+        AS store_distance_km
 FROM raw.customers AS r
 LEFT JOIN identities AS i ON r.customer_number = i.external_id
 LEFT JOIN region_of AS s ON s.store_id = btrim(r.home_store_id)

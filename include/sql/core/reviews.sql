@@ -5,8 +5,10 @@ SELECT
     nullif(btrim(r.product_number), '') AS product_id,
     r.rating,
     nullif(btrim(r.body), '') AS body,
+    s.sentiment,
     r.written_at,
     r._partition AS business_day
 FROM raw.reviews AS r
 LEFT JOIN identities AS i ON r.customer_number = i.external_id
+LEFT JOIN sentiments AS s ON s.body = r.body
 WHERE r._partition BETWEEN %(since)s AND %(until)s

@@ -16,6 +16,7 @@ SELECT
     household_composition,
     kids_count,
     home_store_id,
+    store_distance_km,
     registered_at,
     updated_at
 FROM customers

@@ -1,0 +1,15 @@
+-- Grain: one row per delivery that ended that day.
+-- A row without delivered_at belongs to no day: every run meets it, at the end of its window.
+SELECT
+    (
+        coalesce(delivered_at, %(end)s::timestamptz - interval '1 second') AT TIME ZONE %(timezone)s
+    )::date AS _partition,
+    delivery_number,
+    order_number,
+    customer_number,
+    carrier,
+    status,
+    promised_at,
+    delivered_at
+FROM deliveries
+WHERE (delivered_at >= %(start)s AND delivered_at < %(end)s) OR delivered_at IS NULL
