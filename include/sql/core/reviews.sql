@@ -10,5 +10,5 @@ SELECT
     r._partition AS business_day
 FROM raw.reviews AS r
 LEFT JOIN identities AS i ON r.customer_number = i.external_id
-LEFT JOIN sentiments AS s ON s.body = r.body
+LEFT JOIN sentiments AS s ON r.body = s.body
 WHERE r._partition BETWEEN %(since)s AND %(until)s
