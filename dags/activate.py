@@ -3,8 +3,11 @@
 What it does: takes the day's segments, finds each campaign's candidates, refuses what consent, age and
 caps forbid, chooses one offer a customer within the budgets, draws the control group, and publishes
 `marketing.decisions`, `marketing.coupon_triggers` and `marketing.messages`. It sends nothing:
-`regulars_deliver` does.
+`regulars_deliver` does. Offers above the policy's limit for approval are published as waiting, and
+`approve_offers` asks a person about them; everything else is sent whatever the answer.
 Normal: under a minute; woken once a day by scores. A day that was decided before keeps its decisions.
+`approve_offers` is skipped where nothing waits; otherwise it waits for its answer, up to the policy's
+hours (Browse > Required Actions), and no answer means no.
 If it fails: safe to clear at any time; no code or message is made twice. Nothing is published until the
 gate passes, so customers get the day's messages later, or not at all once their send window is over.
 """
@@ -13,7 +16,8 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from include import wiring
+from include import policy, wiring
+from include.approval import OfferApproval
 from include.wiring import Audience, Tier
 
 
@@ -29,19 +33,23 @@ def gate_decisions(batch: dict[str, Any], **context: Any) -> dict[str, int]:
     from include import gates
     from include.steps import activate
 
-    counts = gates.gate(batch, rebuild=activate.build)
+    counts = gates.gate(batch, rebuild=activate.build, in_turn=True)
     wiring.announce(context, "decisions", batch["as_of"])
     return counts
 
 
 @dag(
     schedule=wiring.woken_by("scores"),
-    # Caps and periods count what other days decided, so days are decided one after the other.
-    max_active_runs=1,
+    # Days are decided one after the other (the gate sees to it), but a day that waits for its approval
+    # holds up no other.
+    max_active_runs=8,
     **wiring.settings(__doc__, Tier.STOPS_MARKETING, Audience.MARKETING, Audience.ON_CALL),
 )
 def regulars_activate() -> None:
-    gate_decisions(decide_offers())
+    approve_offers = OfferApproval(
+        task_id="approve_offers", timeout_hours=policy.load().approvals.timeout_hours
+    )
+    gate_decisions(decide_offers()) >> approve_offers
 
 
 regulars_activate()

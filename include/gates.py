@@ -12,7 +12,10 @@ log = logging.getLogger(__name__)
 
 
 def gate(
-    batch: Mapping[str, Any], rebuild: Callable[[dict[str, Any]], dict[str, Any]]
+    batch: Mapping[str, Any],
+    rebuild: Callable[[dict[str, Any]], dict[str, Any]],
+    *,
+    in_turn: bool = False,
 ) -> dict[str, int]:
     """Audit a staged batch by its contracts and publish it; the rows of each table.
 
@@ -23,6 +26,10 @@ def gate(
     rebuild
         The build itself, called where the staged batch is gone, so that clearing a gate alone works
         long after its run.
+    in_turn
+        Whether a day depends on what other days of the dataset say: then gates of the dataset wait for one
+        another, and a batch that has not seen what another day published meanwhile is built again. Its
+        build says what it has seen as `seen` (`publication.others`).
 
     Raises
     ------
@@ -32,6 +39,22 @@ def gate(
         When a newer attempt took over meanwhile.
     """
     staged = Batch.from_dict(batch)
+    if not in_turn:
+        return _audit_and_publish(staged, rebuild)
+    with warehouse.connect() as turn:
+        # Held until this connection closes, whatever happens.
+        warehouse.value(
+            turn, "SELECT pg_advisory_lock(hashtext('turn ' || %(dataset)s))", staged.params
+        )
+        if publication.others(turn, staged) != batch.get("seen"):
+            log.info("Another day of %s was published meanwhile; building again.", staged.dataset)
+            staged = Batch.from_dict(rebuild(staged.as_dict()))
+        return _audit_and_publish(staged, rebuild)
+
+
+def _audit_and_publish(
+    staged: Batch, rebuild: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, int]:
     with warehouse.connect() as conn:
         standing = publication.is_staged(conn, staged)
     if not standing:

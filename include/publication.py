@@ -111,6 +111,20 @@ def _claim(conn: Connection, dataset: str, as_of: str) -> int:
     return token
 
 
+def others(conn: Connection, batch: Batch) -> str:
+    """A mark of what the other days of the batch's dataset say; it moves when one of them is published."""
+    found = warehouse.value(
+        conn,
+        """
+        SELECT md5(string_agg(table_name || partition || token, ',' ORDER BY table_name, partition))
+        FROM ops.publications
+        WHERE dataset = %(dataset)s AND partition <> %(as_of)s
+        """,
+        batch.params,
+    )
+    return str(found or "")
+
+
 def is_staged(conn: Connection, batch: Batch) -> bool:
     """Whether the batch's staging schema still stands."""
     found = warehouse.value(conn, "SELECT to_regnamespace(%(schema)s)", {"schema": batch.schema})

@@ -43,6 +43,7 @@ SHOWN = {
     "segment_summary": "segment customers customer_share value_total value_share entered "
     "left_for_others",
     "segment_changes": "segment_from segment_to",
+    "approvals": "as_of reason messages cost_expected expected_incremental_value status",
     "campaign_results": "campaign people_treated people_control lift lift_low lift_high verdict",
 }
 

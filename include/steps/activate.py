@@ -63,8 +63,9 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
         else:
             _stage_new(conn, batch, tables, rules, day)
         counts = _counts(conn, batch, tables["decisions"])
+        seen = publication.others(conn, batch)
     log.info("Decided %s: %s", day, counts)
-    return batch.as_dict() | {"decisions": counts}
+    return batch.as_dict() | {"decisions": counts, "seen": seen}
 
 
 def _is_decided(conn: Connection, day: str) -> bool:

@@ -22,6 +22,7 @@ TABLES = (
     "marketing.decisions",
     "marketing.coupon_triggers",
     "marketing.messages",
+    "marketing.approvals",
     "ops.publications",
     "ops.switches",
     "ops.suppressions",
@@ -151,4 +152,4 @@ def consent(conn: Any, numbers: Iterable[int], channel: str, *, granted: bool, a
 def decide(day: str = DAY, run_id: str = "run-1") -> dict[str, int]:
     """A day through the build and the gate, as the DAG does it."""
     batch = activate.build({"as_of": day, "since": None, "run_id": run_id})
-    return gates.gate(batch, rebuild=activate.build)
+    return gates.gate(batch, rebuild=activate.build, in_turn=True)

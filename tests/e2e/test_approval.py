@@ -1,0 +1,164 @@
+"""Approval through Airflow's REST interface: real components, a small planted warehouse, one DAG."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include import contracts, policy, warehouse
+from include.launcher.api import Api, Run
+from include.launcher.platform import platform
+from include.steps import deliver
+from tests.sql import planted
+
+from .conftest import clean_environment, wait
+
+pytestmark = pytest.mark.slow
+
+DAYS = ("2017-10-01", "2017-10-02", "2017-10-03")
+APPROVED, REJECTED, TIMED_OUT = DAYS
+TASK = "approve_offers"
+
+
+@pytest.fixture(scope="module")
+def airflow() -> Iterator[tuple[Api, str]]:
+    """Airflow's own components with regulars_activate unpaused, and its metadata database's address."""
+    home = Path(tempfile.mkdtemp(prefix="regulars-approval-"))
+    text = policy.DEFAULT_PATH.read_text(encoding="utf-8")
+    rules = home / "policy.yml"
+    rules.write_text(text.replace("  spend_above: null", "  spend_above: 0.01"))
+    environment = clean_environment(home) | {"REGULARS_POLICY": str(rules)}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name not in environment]:
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        with platform("test", lambda _: None) as held:
+            with warehouse.connect() as conn:
+                contracts.migrate(conn)
+                for number, day in enumerate(DAYS):
+                    planted.people(conn, range(100 * number + 1, 100 * number + 13), day=day)
+            held.airflow.migrate()
+            held.airflow.start()
+            held.airflow.wait()
+            api = held.airflow.api()
+            wait(lambda: "regulars_activate" in api.dags(), 60, "the DAG")
+            api.unpause(["regulars_activate"])
+            yield api, held.urls["airflow"]
+            api.close()
+        from include.launcher.server import Server
+        from include.launcher.state import State
+
+        Server(State(home)).remove()
+
+
+@pytest.fixture(scope="module")
+def waiting(airflow: tuple[Api, str]) -> dict[str, Run]:
+    """A run for each day, all of them waiting for their answers at once."""
+    api, _ = airflow
+    runs = {day: api.trigger("regulars_activate", day) for day in DAYS}
+
+    def asked() -> bool:
+        for run in runs.values():
+            assert api.run(run.dag, run.id).state != "failed", "\n".join(
+                line for task in api.tasks(run) for line in api.log(run, task)[-20:]
+            )
+        return {question["task_instance"]["dag_run_id"] for question in questions(api)} == {
+            run.id for run in runs.values()
+        }
+
+    wait(asked, 240, "the questions")
+    return runs
+
+
+def questions(api: Api) -> list[dict[str, Any]]:
+    found = api._call("GET", "/dags/~/dagRuns/~/hitlDetails", params={"response_received": False})
+    return list(found["hitl_details"])
+
+
+def answer(api: Api, run: Run, option: str) -> None:
+    path = f"/dags/{run.dag}/dagRuns/{run.id}/taskInstances/{TASK}/-1/hitlDetails"
+    api._call("PATCH", path, json={"chosen_options": [option], "params_input": {}})
+    await_success(api, run)
+
+
+def await_success(api: Api, run: Run) -> None:
+    wait(lambda: api.run(run.dag, run.id).state == "success", 120, "the run's end")
+
+
+def triggers(day: str) -> list[tuple[Any, ...]]:
+    with warehouse.connect() as conn:
+        return warehouse.rows(
+            conn,
+            "SELECT DISTINCT t.status, m.status, a.status, a.answered_by "
+            "FROM marketing.coupon_triggers AS t JOIN marketing.messages AS m USING (trigger_id) "
+            "JOIN marketing.approvals AS a ON a.as_of = t.as_of WHERE t.as_of = %(day)s",
+            {"day": day},
+        )
+
+
+def test_the_decisions_are_published_while_the_question_is_open(airflow, waiting):
+    api, _ = airflow
+    for day, run in waiting.items():
+        states = {task.name: task.state for task in api.tasks(run)}
+        assert states["gate_decisions"] == "success"
+        assert states[TASK] == "awaiting_input"
+        assert triggers(day) == [("awaiting_approval", "pending", "waiting", None)]
+    question = next(
+        q for q in questions(api) if q["task_instance"]["dag_run_id"] == waiting[APPROVED].id
+    )
+    assert question["subject"].startswith("Send ")
+    assert "| vip_exclusive |" in question["body"]
+    assert "Name1" not in question["body"]
+    with warehouse.connect() as conn:
+        published = warehouse.rows(
+            conn,
+            "SELECT partition::text FROM ops.publications "
+            "WHERE table_name = 'marketing.decisions' ORDER BY 1",
+        )
+    assert published == [(day,) for day in DAYS]
+
+
+def test_an_approval_lets_the_days_offers_leave(airflow, waiting):
+    api, _ = airflow
+    answer(api, waiting[APPROVED], "Approve")
+    assert triggers(APPROVED) == [("approved", "pending", "approved", "admin")]
+
+
+def test_a_rejection_stops_only_the_days_offers_and_fails_nothing(airflow, waiting):
+    api, _ = airflow
+    answer(api, waiting[REJECTED], "Reject")
+    assert triggers(REJECTED) == [("rejected", "cancelled", "rejected", "admin")]
+    assert triggers(APPROVED) == [("approved", "pending", "approved", "admin")]
+
+
+def test_no_answer_in_time_is_a_rejection(airflow, waiting):
+    """The scheduler's own sweep answers, once the time is over: moved to now instead of waited for."""
+    import psycopg2
+
+    api, database = airflow
+    run = waiting[TIMED_OUT]
+    metadata = psycopg2.connect(database)
+    with metadata, metadata.cursor() as cursor:
+        cursor.execute(
+            "UPDATE task_instance SET trigger_timeout = now() "
+            "WHERE run_id = %s AND state = 'awaiting_input' AND trigger_timeout > now()",
+            (run.id,),
+        )
+        assert cursor.rowcount == 1
+    metadata.close()
+    await_success(api, run)
+    assert triggers(TIMED_OUT) == [("rejected", "cancelled", "timed_out", None)]
+
+
+def test_only_what_was_approved_is_sent(airflow, waiting):
+    sent = deliver.send()
+    with warehouse.connect() as conn:
+        found = warehouse.rows(
+            conn,
+            "SELECT as_of::text, count(*) FROM marketing.messages WHERE status = 'sent' GROUP BY 1",
+        )
+    assert found == [(APPROVED, sent["sent"])]
