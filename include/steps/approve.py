@@ -6,6 +6,7 @@ claims nothing of them until they are `approved`.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -378,7 +379,7 @@ def _money(amount: float, rules: Policy) -> str:
     return f"{amount:,.2f} {rules.shop.currency}"
 
 
-def _table(head: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> str:
     """A Markdown table; what is filled in cannot end a cell or a line."""
     return "\n".join(
         "| " + " | ".join(" ".join(cell.replace("|", "/").split()) for cell in line) + " |"
