@@ -256,13 +256,13 @@ def test_recommended_products_stand_in_the_words(conn):
 
 
 def test_a_name_that_is_template_text_stays_a_name(conn):
-    names = ["{{ 7 * 7 }}", "<script>alert(1)</script>", "Ann\nBcc: x@example.com", "=1+1"]
+    names = ["{{ 1234 * 5678 }}", "<script>alert(1)</script>", "Ann\nBcc: x@example.com", "=1+1"]
     for number, name in enumerate(names, start=1):
         planted.people(conn, [number], first_name=name)
     conn.commit()
     planted.decide()
     for subject, body in warehouse.rows(conn, "SELECT subject, body FROM marketing.messages"):
-        assert "49" not in body
+        assert "7006652" not in body
         assert "\n" not in subject
         assert "\nBcc" not in body
 
