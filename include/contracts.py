@@ -80,7 +80,10 @@ class History(_Strict):
 
 
 class Contract(_Strict):
-    """What a table promises."""
+    """What a table promises.
+
+    `past` names the thing (an order) whose corrected states are kept in `core.past_states`.
+    """
 
     schema_name: str
     table: str
@@ -93,6 +96,7 @@ class Contract(_Strict):
     partition: str | None = None
     write: Literal["replace", "upsert", "once"] = "replace"
     history: History | None = None
+    past: list[str] = []
     source: str | None = None
     may_be_empty: bool = False
     retention_days: int | None = None
@@ -112,6 +116,7 @@ class Contract(_Strict):
         named = [*self.keys, *(self.history.key if self.history else ())]
         named += [name for group in (*self.indexes, *self.unique) for name in group]
         named += [self.partition] if self.partition else []
+        named += [*self.past, "known_at"] if self.past else []
         for name in named:
             if name not in names:
                 raise ValueError(f"expected '{name}' among the columns, found {', '.join(names)}")
@@ -289,12 +294,20 @@ def _migrate_table(
     return changes
 
 
-def column_list(contract: Contract, *, strict: bool) -> pgsql.Composed:
-    """The columns of a CREATE TABLE; `strict` with its key and NOT NULLs, otherwise with neither."""
+def column_list(contract: Contract, *, strict: bool, wide: bool = False) -> pgsql.Composed:
+    """The columns of a CREATE TABLE.
+
+    Parameters
+    ----------
+    strict
+        With the key and NOT NULLs, otherwise with neither.
+    wide
+        Numbers without limits of size and decimals.
+    """
     lines: list[pgsql.Composable] = [
         pgsql.SQL("{} {}{}").format(
             pgsql.Identifier(column.name),
-            pgsql.SQL(column.type),
+            pgsql.SQL("numeric" if wide and column.type.startswith("numeric") else column.type),
             pgsql.SQL("" if column.nullable or not strict else " NOT NULL"),
         )
         for column in contract.columns

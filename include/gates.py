@@ -75,6 +75,10 @@ def _audit_and_publish(
             "rule, then clear the build task before this gate."
         )
     with warehouse.connect() as conn:
+        stood = publication.stands(conn, staged, tables)
         counts = publication.publish(conn, staged, fence)
-    log.info("Published %s of %s: %s", staged.dataset, staged.as_of, counts)
+    if stood:
+        log.info("%s of %s stands as it was first published.", staged.dataset, staged.as_of)
+    else:
+        log.info("Published %s of %s: %s", staged.dataset, staged.as_of, counts)
     return counts

@@ -17,7 +17,7 @@ from typing import Any
 
 from psycopg2 import sql as pgsql
 
-from include import contracts, warehouse
+from include import contracts, past, warehouse
 from include.contracts import Contract
 from include.errors import BadInput, Superseded
 from include.warehouse import Connection
@@ -134,12 +134,13 @@ def is_staged(conn: Connection, batch: Batch) -> bool:
 def stage(conn: Connection, batch: Batch, contract: Contract) -> str:
     """An empty staged table with the contract's columns, without its key or NOT NULLs; its name.
 
-    Columns that say which run wrote a row fill themselves.
+    Columns that say which run wrote a row fill themselves. Where rows come from a source as they are,
+    numbers of any size fit, so that one that the contract cannot hold is set aside with its row.
     """
     table = batch.table(contract)
     target = warehouse.qualified(table)
     _execute(conn, "DROP TABLE IF EXISTS {}", target)
-    shape = contracts.column_list(contract, strict=False)
+    shape = contracts.column_list(contract, strict=False, wide=contract.source is not None)
     _execute(conn, "CREATE UNLOGGED TABLE {} ({})", target, shape)
     for name, default in _filled_by_the_engine(contract, batch).items():
         column = pgsql.Identifier(name)
@@ -202,9 +203,9 @@ def publish(conn: Connection, batch: Batch, fence: int) -> dict[str, int]:
         )
     tables = staged_contracts(conn, batch)
     counts: dict[str, int] = {}
-    stands = any(item.write == "once" and _published(conn, batch, item) for item in tables)
+    standing = stands(conn, batch, tables)
     for contract in tables:
-        if not stands:
+        if not standing:
             _publish_table(conn, batch, contract)
             _record(conn, batch, contract)
         counts[contract.name] = warehouse.value(
@@ -216,6 +217,11 @@ def publish(conn: Connection, batch: Batch, fence: int) -> dict[str, int]:
     )
     _drop_older(conn, batch)
     return counts
+
+
+def stands(conn: Connection, batch: Batch, tables: Sequence[Contract]) -> bool:
+    """Whether the batch's day was published before and is of those that are published once."""
+    return any(item.write == "once" and _published(conn, batch, item) for item in tables)
 
 
 def _published(conn: Connection, batch: Batch, contract: Contract) -> bool:
@@ -240,6 +246,9 @@ def _publish_table(conn: Connection, batch: Batch, contract: Contract) -> None:
     partition = pgsql.Identifier(contract.partition)
     target, staged = warehouse.qualified(contract.name), _staged(batch, contract)
     window = pgsql.SQL("{} = ANY({}::date[])").format(partition, pgsql.Literal(days))
+    if contract.past:
+        past.keep(conn, batch, contract, window)
+        past.keep_superseded(conn, batch, contract)
     standing = pgsql.SQL("SELECT 1 FROM {} WHERE {} LIMIT 1").format(target, window)
     if not contract.keys:
         _execute(conn, "DELETE FROM {} WHERE {}", target, window)
@@ -332,6 +341,17 @@ def _upsert(
         condition = pgsql.SQL("({}) IS DISTINCT FROM ({})").format(
             _pairs(changing, "t.{0}", ", "), _pairs(changing, "excluded.{0}", ", ")
         )
+        if days is not None and contract.partition:
+            # A row that a newer batch has published on another day stays there.
+            condition += pgsql.SQL(
+                " AND (t.{day} = ANY({days}::date[]) OR NOT EXISTS (SELECT 1 FROM ops.publications AS p "
+                "WHERE p.table_name = {table} AND p.partition = t.{day} AND p.token > {token}))"
+            ).format(
+                day=pgsql.Identifier(contract.partition),
+                days=pgsql.Literal(list(days)),
+                table=pgsql.Literal(contract.name),
+                token=pgsql.Literal(batch.token),
+            )
         if contract.write == "upsert" and "known_at" in changing:
             condition += pgsql.SQL(" AND excluded.known_at >= t.known_at")
         action = pgsql.SQL("DO UPDATE SET {} WHERE {}").format(

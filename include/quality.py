@@ -7,8 +7,10 @@ warning is kept and told. Results hold counts and shares only, never values of r
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from psycopg2 import sql as pgsql
@@ -28,6 +30,12 @@ _SAFE_OBSERVATIONS = (int, float)
 #: A batch with more rejected rows than this share of a table is a broken source, not some bad rows;
 #: so few rejected rows are never a reason to stop.
 MOST_REJECTED, FEW_REJECTS = 0.2, 50
+
+#: A share of fewer rows than this says little: such a check only warns, however severe it is.
+LEAST_ROWS = 50
+
+#: PostgreSQL indexes up to 2,704 bytes a row; no key is longer than this in any column.
+LONGEST_KEY = 500
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,9 @@ def _set_aside_rejects(conn: Connection, batch: Batch, contract: Contract) -> in
         for column in contract.columns
         if not column.nullable and not column.run
     ]
+    rules += _limits(contract)
+    # A percent sign in a rule is a percent sign, no parameter.
+    rules = [(reason, when.replace("%", "%%")) for reason, when in rules]
     if not rules:
         return 0
     broken = " OR ".join(f"(({when}) IS TRUE)" for _, when in rules)
@@ -89,6 +100,32 @@ def _set_aside_rejects(conn: Connection, batch: Batch, contract: Contract) -> in
     return _move_to_quarantine(
         conn, batch, contract, broken, f"array_remove(ARRAY[{reasons}], NULL)"
     )
+
+
+def _limits(contract: Contract) -> list[tuple[str, str]]:
+    """Rules for what the table cannot hold: numbers too large or none, keys too long for an index."""
+    rules = []
+    for column in contract.columns:
+        size = re.match(r"numeric\((\d+),\s?(\d+)\)", column.type)
+        if size:
+            # Half a last decimal below the limit: that much more is rounded up to it when it is published.
+            decimals = int(size[2])
+            most = 10 ** (int(size[1]) - decimals) - Decimal(5).scaleb(-decimals - 1)
+            number = f'"{column.name}"'
+            rules.append((f"not_a_number_{column.name}", f"{number} = 'NaN'"))
+            rules.append(
+                (
+                    f"too_large_{column.name}",
+                    f"({number} >= {most} OR {number} <= -{most}) AND {number} <> 'NaN'",
+                )
+            )
+    indexed = {*contract.keys, *(name for group in contract.indexes for name in group)}
+    rules += [
+        (f"too_long_{column.name}", f'octet_length("{column.name}") > {LONGEST_KEY}')
+        for column in contract.columns
+        if column.name in indexed and column.type == "text"
+    ]
+    return rules
 
 
 def _drop_duplicates(conn: Connection, batch: Batch, contract: Contract) -> tuple[int, int]:
@@ -177,7 +214,7 @@ def _move_to_quarantine(
         },
     )
     if moved:
-        warehouse.execute(conn, f"DELETE FROM {table} AS t WHERE {where}")
+        warehouse.execute(conn, f"DELETE FROM {table} AS t WHERE {where}", batch.params)
     return moved
 
 
@@ -231,6 +268,8 @@ def _key_checks(conn: Connection, batch: Batch, contract: Contract) -> list[Resu
         )
         for name, missing in zip(required, found[1:], strict=True)
     ]  # fmt: skip
+    if contract.partition and contract.write != "upsert":
+        results.append(_window_check(conn, batch, contract, found[0]))
     for group in ([contract.keys] if contract.keys else []) + contract.unique:
         names = _list(conn, group)
         extra = warehouse.value(
@@ -246,6 +285,22 @@ def _key_checks(conn: Connection, batch: Batch, contract: Contract) -> list[Resu
             )
         )  # fmt: skip
     return results
+
+
+def _window_check(conn: Connection, batch: Batch, contract: Contract, rows: int) -> Result:
+    """Rows of other days than the batch's would be left behind at the publication, uncounted."""
+    day = contract.partition
+    table = warehouse.qualified(batch.table(contract)).as_string(conn)
+    outside = warehouse.value(
+        conn,
+        f'SELECT count(*) FROM {table} WHERE ("{day}" BETWEEN %(since)s AND %(as_of)s) IS NOT TRUE',
+        batch.params,
+    )
+    return Result(
+        contract.name, f"inside_window({day})", "critical", outside == 0, str(outside), outside, rows,
+        f"Expected {day} from {batch.since} to {batch.as_of} in every row of {contract.name}, found "
+        f"{outside} rows outside: their SELECT must compute it from the stamp it filters by.",
+    )  # fmt: skip
 
 
 def _account_checks(conn: Connection, batch: Batch) -> list[Result]:
@@ -345,10 +400,14 @@ def _result(contract: Contract, item: Any) -> Result:
         seen = f"{unexpected} of {found.get('element_count')} rows that break it"
     else:
         seen = str(observed) if isinstance(observed, _SAFE_OBSERVATIONS) else "something else"
+    severity = str(getattr(settings.severity, "value", settings.severity))
+    looked_at = found.get("element_count")
+    if settings.kwargs.get("mostly", 1) < 1 and looked_at is not None and looked_at < LEAST_ROWS:
+        severity = "warning"
     return Result(
         table_name=contract.name,
         check_name=name,
-        severity=str(getattr(settings.severity, "value", settings.severity)),
+        severity=severity,
         passed=bool(item.success),
         observed=str(observed) if isinstance(observed, _SAFE_OBSERVATIONS) else None,
         unexpected_count=unexpected,

@@ -24,9 +24,11 @@ columns:
   - {name: updated_at, type: timestamptz, run: true, description: When the content last moved.}
 rejects:
   - {reason: negative_amount, when: "amount < 0", expected: an amount of 0 or more}
+  - {reason: odd_remainder, when: "amount % 7 = 6 AND number::text LIKE '9%'", expected: no remainder of 6}
 checks:
   - {expect: column_values_to_be_between, column: amount, max_value: 1000, severity: critical}
   - {expect: table_row_count_to_be_between, min_value: 2, severity: warning}
+  - {expect: column_values_to_not_be_null, column: known_at, mostly: 0.9, severity: critical}
 """
 
 VERSIONS = """
@@ -74,7 +76,9 @@ def toys(request, tmp_path, monkeypatch):
     with warehouse.connect() as conn:
         for table in ("days", "versions", "decided"):
             warehouse.execute(conn, f"DROP TABLE IF EXISTS core.{table}")
-        warehouse.execute(conn, "DELETE FROM ops.publications")
+        warehouse.execute(
+            conn, "TRUNCATE ops.publications, ops.quality_results, quarantine.rejected_rows"
+        )
         contracts.migrate(conn)
     yield root
     for cached in caches:
@@ -239,6 +243,59 @@ def test_a_warning_is_kept_and_does_not_stop(toys):
     gates.gate(staged(days=[(1, "2017-10-03", 5)]).as_dict(), rebuild=lambda run: run)
     assert standing("SELECT amount FROM core.days") == [(5,)]
     assert (False, "warning") in standing("SELECT passed, severity FROM ops.quality_results")
+
+
+def test_a_percent_sign_in_a_rule_is_a_percent_sign(toys):
+    publish(staged(days=[(91, "2017-10-03", 13), (92, "2017-10-03", 14), (8, "2017-10-03", 13)]))
+    assert standing("SELECT number FROM core.days ORDER BY 1") == [(8,), (92,)]
+    assert standing("SELECT reasons FROM quarantine.rejected_rows") == [(["odd_remainder"],)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "stops"), [(quality.LEAST_ROWS - 1, False), (quality.LEAST_ROWS, True)]
+)
+def test_a_share_of_very_few_rows_only_warns(toys, rows, stops):
+    batch = staged(days=[(n, "2017-10-03", 1) for n in range(rows)])
+    if stops:
+        with pytest.raises(QualityStop, match=r"mostly=0\.9"):
+            gates.gate(batch.as_dict(), rebuild=lambda run: run)
+    else:
+        gates.gate(batch.as_dict(), rebuild=lambda run: run)
+    assert standing(
+        "SELECT severity FROM ops.quality_results WHERE NOT passed AND check_name LIKE '%mostly%'"
+    ) == [("critical" if stops else "warning",)]
+
+
+@pytest.mark.parametrize("day", ["2017-10-01", "2017-10-04", None])
+def test_a_row_outside_the_window_stops_and_is_not_left_behind_in_silence(toys, day):
+    publish(staged(days=[(1, "2017-10-03", 5)]))
+    batch = staged(since="2017-10-02", days=[(1, "2017-10-03", 6)])
+    with warehouse.connect() as conn:
+        warehouse.execute(
+            conn,
+            f"INSERT INTO {batch.schema}.days (number, day, amount) VALUES (2, %(day)s, 1)",
+            {"day": day},
+        )
+    with pytest.raises(QualityStop, match=r"Expected day"):
+        gates.gate(batch.as_dict(), rebuild=lambda run: run)
+    assert standing("SELECT number, amount FROM core.days") == [(1, 5)]
+
+
+def test_a_row_that_a_newer_batch_moved_is_not_taken_back_by_an_older_one(toys):
+    older = staged(as_of="2017-10-02", since="2017-10-01", days=[(1, "2017-10-01", 1)])
+    publish(staged(as_of="2017-10-04", since="2017-10-03", days=[(1, "2017-10-04", 2)]))
+    publish(older)
+    assert standing("SELECT day::text, amount FROM core.days") == [("2017-10-04", 2)]
+
+
+def test_the_log_says_whether_a_day_was_published_or_stood(toys, caplog):
+    with caplog.at_level("INFO", "include.gates"):
+        gates.gate(staged("scores", decided=[("2017-10-03", 1)]).as_dict(), rebuild=lambda run: run)
+        assert "Published scores of 2017-10-03" in caplog.text
+        caplog.clear()
+        gates.gate(staged("scores", decided=[("2017-10-03", 2)]).as_dict(), rebuild=lambda run: run)
+    assert "stands as it was first published" in caplog.text
+    assert "Published" not in caplog.text
 
 
 def test_rows_that_do_not_add_up_stop(toys):

@@ -59,6 +59,7 @@ SELECT
     l.retail_discount,
     l.coupon_discount,
     l.coupon_match_discount,
+    o.known_at,
     coalesce(c.is_unit, FALSE) AS is_unit,
     array_remove(
         ARRAY[

@@ -1,14 +1,18 @@
 -- Grain: one row per customer known by the end of as_of.
 -- Parameters: as_of (date), "end" (timestamptz, first instant after as_of), timezone.
 -- Reads core only, and of core only what was known before the end of as_of, so the same text
--- gives the features of any past day. Rates are per week of observation: a window that reaches
--- back before the shop's first day counts the weeks that exist, or young histories would look poor.
+-- gives the features of any past day, whatever was corrected since. Rates are per week of
+-- observation: a window that reaches back before the shop's first day counts the weeks that exist, or
+-- young histories would look poor.
 WITH moment AS (
     SELECT
         %(as_of)s::date AS as_of,
         coalesce(%(as_of)s::date - min(o.business_day) + 1, 1) AS observed_days
-    FROM core.orders AS o
-    WHERE o.business_day <= %(as_of)s::date AND o.known_at < %(end)s::timestamptz
+    FROM core.known_orders AS o
+    WHERE
+        o.business_day <= %(as_of)s::date
+        AND o.known_from < %(end)s::timestamptz
+        AND o.known_until >= %(end)s::timestamptz
 ),
 
 customer_now AS (
@@ -34,8 +38,15 @@ product_now AS MATERIALIZED (
         p.category,
         p.brand
     FROM core.products AS p
-    WHERE p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz
-    ORDER BY p.product_id ASC, p.valid_from DESC, p.known_at DESC
+    -- Of a product recorded only later, the oldest record describes what was sold before it.
+    ORDER BY
+        p.product_id ASC,
+        (p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz) DESC,
+        CASE
+            WHEN p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz
+                THEN p.valid_from
+        END DESC,
+        p.valid_from ASC
 ),
 
 known_orders AS MATERIALIZED (
@@ -47,8 +58,11 @@ known_orders AS MATERIALIZED (
         %(as_of)s::date - o.business_day AS age_days,
         extract(ISODOW FROM o.business_day) >= 6 AS on_weekend,
         extract(HOUR FROM o.ordered_at AT TIME ZONE %(timezone)s) >= 17 AS in_evening
-    FROM core.orders AS o
-    WHERE o.business_day <= %(as_of)s::date AND o.known_at < %(end)s::timestamptz
+    FROM core.known_orders AS o
+    WHERE
+        o.business_day <= %(as_of)s::date
+        AND o.known_from < %(end)s::timestamptz
+        AND o.known_until >= %(end)s::timestamptz
 ),
 
 -- Money is summed in whole cents and weights in thousandths of a cent: exact sums do not depend on
@@ -64,8 +78,11 @@ known_lines AS MATERIALIZED (
         ((l.coupon_discount + l.coupon_match_discount) * 100)::bigint AS coupon_discount_cents,
         l.quantity,
         l.is_unit
-    FROM core.order_lines AS l
-    WHERE l.business_day <= %(as_of)s::date AND l.ordered_at < %(end)s::timestamptz
+    FROM core.known_order_lines AS l
+    WHERE
+        l.business_day <= %(as_of)s::date
+        AND l.known_from < %(end)s::timestamptz
+        AND l.known_until >= %(end)s::timestamptz
 ),
 
 order_totals AS (

@@ -11,13 +11,12 @@ SELECT
     sum(l.quantity)::double precision AS quantity,
     sum((l.sales * 100)::bigint)::double precision / 100 AS sales,
     sum((l.retail_discount * 100)::bigint)::double precision / 100 AS discount
-FROM core.order_lines AS l
-INNER JOIN core.orders AS o ON l.order_id = o.order_id
+FROM core.known_order_lines AS l
 WHERE
     l.is_unit
     AND (l.quantity > 0 OR l.sales > 0)
     AND l.business_day <= %(as_of)s::date
-    AND l.ordered_at < %(end)s::timestamptz
-    AND o.known_at < %(end)s::timestamptz
+    AND l.known_from < %(end)s::timestamptz
+    AND l.known_until >= %(end)s::timestamptz
 GROUP BY l.customer_id, l.product_id, l.business_day
 ORDER BY l.customer_id, l.product_id, l.business_day

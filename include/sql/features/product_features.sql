@@ -10,10 +10,18 @@ WITH product_now AS (
         p.type,
         p.brand,
         p.is_unit,
-        p.active
+        p.active,
+        p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz AS is_known
     FROM core.products AS p
-    WHERE p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz
-    ORDER BY p.product_id ASC, p.valid_from DESC, p.known_at DESC
+    -- Of a product recorded only later, the oldest record describes what was sold before it.
+    ORDER BY
+        p.product_id ASC,
+        (p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz) DESC,
+        CASE
+            WHEN p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz
+                THEN p.valid_from
+        END DESC,
+        p.valid_from ASC
 ),
 
 known_lines AS MATERIALIZED (
@@ -26,12 +34,11 @@ known_lines AS MATERIALIZED (
         (l.sales * 100)::bigint AS cents,
         (l.retail_discount * 100)::bigint AS discount_cents,
         CASE WHEN l.is_unit THEN l.quantity ELSE 0 END AS units
-    FROM core.order_lines AS l
-    INNER JOIN core.orders AS o ON l.order_id = o.order_id
+    FROM core.known_order_lines AS l
     WHERE
         l.business_day <= %(as_of)s::date
-        AND l.ordered_at < %(end)s::timestamptz
-        AND o.known_at < %(end)s::timestamptz
+        AND l.known_from < %(end)s::timestamptz
+        AND l.known_until >= %(end)s::timestamptz
 ),
 
 sold AS (
@@ -95,6 +102,7 @@ reviewed AS (
 
 population AS (
     SELECT n.product_id FROM product_now AS n
+    WHERE n.is_known
     UNION
     SELECT s.product_id FROM sold AS s
 )

@@ -1,13 +1,40 @@
--- Grain: one row per product known by the end of as_of, in its newest version known then.
--- Parameters: as_of (unused here), "end" (timestamptz, first instant after as_of).
-SELECT DISTINCT ON (p.product_id)
-    p.product_id,
-    p.name,
-    p.type,
-    p.category,
-    p.manufacturer_id,
-    coalesce(p.active, TRUE) AS active,
-    coalesce(p.is_unit, TRUE) AS is_unit
-FROM core.products AS p
-WHERE p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz
-ORDER BY p.product_id ASC, p.valid_from DESC, p.known_at DESC
+-- Grain: one row per product known or sold by the end of as_of, in its newest version known then.
+-- Parameters: as_of (date), "end" (timestamptz, first instant after as_of). Of a product recorded only later
+-- though sold before (a shop that changes records in place), the oldest record is taken.
+WITH versions AS (
+    SELECT DISTINCT ON (p.product_id)
+        p.product_id,
+        p.name,
+        p.type,
+        p.category,
+        p.manufacturer_id,
+        coalesce(p.active, TRUE) AS active,
+        coalesce(p.is_unit, TRUE) AS is_unit,
+        p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz AS is_known
+    FROM core.products AS p
+    ORDER BY
+        p.product_id ASC,
+        (p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz) DESC,
+        CASE
+            WHEN p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz
+                THEN p.valid_from
+        END DESC,
+        p.valid_from ASC
+)
+
+SELECT
+    v.product_id,
+    v.name,
+    v.type,
+    v.category,
+    v.manufacturer_id,
+    v.active,
+    v.is_unit
+FROM versions AS v
+WHERE
+    v.is_known
+    OR EXISTS (
+        SELECT 1 FROM core.order_lines AS l
+        WHERE l.product_id = v.product_id AND l.business_day <= %(as_of)s::date
+    )
+ORDER BY v.product_id

@@ -1,0 +1,146 @@
+"""What corrections replaced: `core.past_states`, kept when a batch is published.
+
+A correction is a newer state of the same thing by the shop's own stamp (`known_at`). A state that changes
+without a newer stamp (a rule of ours was repaired, a batch was built again) is no correction: it holds for
+the past too, so nothing is kept of what it replaces.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from psycopg2 import sql as pgsql
+
+from include import contracts, warehouse
+from include.contracts import Contract
+from include.warehouse import Connection
+
+if TYPE_CHECKING:
+    from include.publication import Batch
+
+
+def keep(conn: Connection, batch: "Batch", contract: Contract, window: pgsql.Composable) -> None:
+    """Keep what the batch is about to correct in a table; called before its rows are replaced.
+
+    Parameters
+    ----------
+    window
+        A predicate on the staged rows: those that will be published.
+    """
+    parts = {
+        "target": warehouse.qualified(contract.name),
+        "staged": warehouse.qualified(batch.table(contract)),
+        "window": window,
+        "group": _list(contract.past),
+        "same_group": _pairs(contract.past, "g.{0} = t.{0}", " AND "),
+        "group_of_staged": _pairs(contract.past, "s.{0} = t.{0}", " AND "),
+        "same_key": _pairs(contract.keys, "s.{0} = t.{0}", " AND "),
+        "first_key": pgsql.Identifier(contract.keys[0]),
+        "key_of_target": _key(contract, "t"),
+        "key_of_staged": _key(contract, "s"),
+        "differs": _differs(contract),
+    }
+    named = {"table": contract.name, "run_columns": [c.name for c in contract.columns if c.run]}
+    for template in (_REPLACED, _ADDED):
+        with conn.cursor() as cursor:
+            cursor.execute(pgsql.SQL(template).format(**parts), named)
+
+
+#: Standing rows that the newer state of their group changes or no longer has.
+_REPLACED = """
+WITH staged AS MATERIALIZED (SELECT * FROM {staged} WHERE {window}),
+newest AS (SELECT {group}, max(known_at) AS known_at FROM staged GROUP BY {group})
+INSERT INTO core.past_states (table_name, row_key, superseded_at, known_at, state)
+SELECT %(table)s, {key_of_target}, g.known_at, t.known_at, to_jsonb(t) - %(run_columns)s::text[]
+FROM newest AS g
+JOIN {target} AS t ON {same_group} AND t.known_at < g.known_at
+LEFT JOIN staged AS s ON {same_key}
+WHERE s.{first_key} IS NULL OR {differs}
+ON CONFLICT DO NOTHING
+"""
+
+#: Rows that a newer state of their group adds.
+_ADDED = """
+INSERT INTO core.past_states (table_name, row_key, superseded_at, known_at, state)
+SELECT %(table)s, {key_of_staged}, s.known_at, NULL, NULL
+FROM {staged} AS s
+WHERE {window}
+    AND NOT EXISTS (SELECT 1 FROM {target} AS t WHERE {same_key})
+    AND EXISTS (SELECT 1 FROM {target} AS t WHERE {group_of_staged} AND t.known_at < s.known_at)
+ON CONFLICT DO NOTHING
+"""
+
+
+def keep_superseded(conn: Connection, batch: "Batch", contract: Contract) -> None:
+    """Keep the older of several states that one batch brought: they stand in its quarantine."""
+    quarantine = batch.table(contracts.load("quarantine", "rejected_rows"))
+    if warehouse.value(conn, "SELECT to_regclass(%(table)s)", {"table": quarantine}) is None:
+        return
+    template = """
+        WITH states AS (
+            SELECT {key_of_older} AS row_key, (q.payload ->> 'known_at')::timestamptz AS known_at, q.payload
+            FROM {quarantine} AS q
+            WHERE q.table_name = %(table)s AND 'superseded' = ANY (q.reasons)
+            UNION ALL
+            SELECT {key_of_staged}, s.known_at, NULL FROM {staged} AS s
+            WHERE EXISTS (
+                SELECT 1 FROM {quarantine} AS q
+                WHERE q.table_name = %(table)s AND 'superseded' = ANY (q.reasons)
+                    AND {key_of_older} = {key_of_staged}
+            )
+        ),
+        following AS (
+            SELECT row_key, known_at, payload,
+                lead(known_at) OVER (PARTITION BY row_key ORDER BY known_at) AS superseded_at
+            FROM states
+        )
+        INSERT INTO core.past_states (table_name, row_key, superseded_at, known_at, state)
+        SELECT %(table)s, row_key, superseded_at, known_at, payload
+        FROM following
+        WHERE payload IS NOT NULL AND superseded_at > known_at
+        ON CONFLICT DO NOTHING
+        """
+    with conn.cursor() as cursor:
+        cursor.execute(
+            pgsql.SQL(template).format(
+                quarantine=warehouse.qualified(quarantine),
+                staged=warehouse.qualified(batch.table(contract)),
+                key_of_older=_key_of_payload(contract),
+                key_of_staged=_key(contract, "s"),
+            ),
+            {"table": contract.name},
+        )
+
+
+def _differs(contract: Contract) -> pgsql.Composed:
+    """Whether a staged row says something else than the standing one, its stamp apart."""
+    said = [name for name in contract.content if name not in (*contract.keys, "known_at")]
+    return pgsql.SQL("({}) IS DISTINCT FROM ({})").format(
+        _pairs(said, "t.{0}", ", "), _pairs(said, "s.{0}", ", ")
+    )
+
+
+def _key(contract: Contract, alias: str) -> pgsql.Composed:
+    pairs = pgsql.SQL(", ").join(
+        pgsql.SQL("{}, {}.{}").format(
+            pgsql.Literal(name), pgsql.Identifier(alias), pgsql.Identifier(name)
+        )
+        for name in contract.keys
+    )
+    return pgsql.SQL("jsonb_build_object({})").format(pairs)
+
+
+def _key_of_payload(contract: Contract) -> pgsql.Composed:
+    pairs = pgsql.SQL(", ").join(
+        pgsql.SQL("{0}, q.payload -> {0}").format(pgsql.Literal(name)) for name in contract.keys
+    )
+    return pgsql.SQL("jsonb_build_object({})").format(pairs)
+
+
+def _list(names: Sequence[str]) -> pgsql.Composed:
+    return pgsql.SQL(", ").join(map(pgsql.Identifier, names))
+
+
+def _pairs(names: Sequence[str], template: str, joint: str) -> pgsql.Composed:
+    return pgsql.SQL(joint).join(
+        pgsql.SQL(template).format(pgsql.Identifier(name)) for name in names
+    )
