@@ -29,7 +29,7 @@ class Failed(Exception):
 def main(arguments: Sequence[str]) -> int:
     """Prepare the environment and replace this process by the command line in it."""
     try:
-        prepare(development=arguments[:1] == ["test"])
+        prepare(development=list(arguments[:1]) == ["test"] and arguments[1:] != ["--help"])
     except Failed as failure:
         print(failure, file=sys.stderr)
         return 1

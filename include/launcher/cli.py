@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.passes_on:
         # Whatever follows the command is the other program's, in its own order.
         rest = given[1:]
+        if rest in (["--help"], ["-h"]):
+            print(options.explain())
+            return 0
     try:
         return int(options.run(options, rest))
     except RegularsError as error:
@@ -54,12 +57,20 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND", dest="command")
 
     def add(
-        name: str, run: Command, sentence: str, *, passes_on: bool = False
+        name: str, run: Command, sentence: str, *, passes_on: str = "", more: str = ""
     ) -> argparse.ArgumentParser:
+        """One command; `passes_on` names the arguments that go to another program as they are."""
+        usage = f"bin/regulars {name} {passes_on}" if passes_on else None
         command = commands.add_parser(
-            name, help=sentence, description=sentence, add_help=not passes_on
+            name,
+            help=sentence,
+            description=sentence,
+            add_help=not passes_on,
+            usage=usage,
+            epilog=more,
         )
-        command.set_defaults(run=run, passes_on=passes_on)
+        explain = lambda: command.format_help().rstrip()  # noqa: E731
+        command.set_defaults(run=run, passes_on=passes_on, explain=explain)
         return command
 
     demo = add(
@@ -77,7 +88,8 @@ def parser() -> argparse.ArgumentParser:
         "test",
         run_tests,
         "Run the tests (--all: the long ones too); further arguments go to pytest.",
-        passes_on=True,
+        passes_on="[--all] [PYTEST ARGUMENTS]",
+        more="They have servers and folders of their own. Pytest's own help: bin/regulars run -m pytest -h",
     )
 
     up = add("up", bring_up, "Start PostgreSQL and Airflow, and leave them running.")
@@ -93,19 +105,23 @@ def parser() -> argparse.ArgumentParser:
         "run",
         run_python,
         "Run Python inside the environment, with the connections: run PATH ARGS, run -m MODULE.",
-        passes_on=True,
+        passes_on="PATH|-m MODULE|-c CODE [ARGUMENTS]",
+        more="PostgreSQL is up for as long as that takes.",
     )
     add(
         "bench",
         run_bench,
         "Measure one claim, or all, beside a peer: one JSON object a line.",
-        passes_on=True,
+        passes_on="[NAME [ARGUMENTS]]",
+        more=f"NAME is one of {', '.join(benches())}; without it all are run.",
     )
     add(
         "psql",
         open_psql,
         "Open the warehouse; further arguments go to psql (-U regulars_marketing, -d shop, ...).",
-        passes_on=True,
+        passes_on="[PSQL ARGUMENTS]",
+        more="The server is started for as long as that takes, where it is not up. Psql's own help: "
+        "bin/regulars psql -?",
     )
 
     report = add("report", write_report, "Write what a day came to as one HTML file.")
@@ -115,7 +131,9 @@ def parser() -> argparse.ArgumentParser:
         "policy",
         check_policy,
         "Check the policy, or preview who would gain or lose what: policy check|preview [FILE].",
-        passes_on=True,
+        passes_on="check|preview [FILE]",
+        more="FILE is config/policy.yml where none is given; the preview compares it with the decisions "
+        "in force.",
     )
     pause = add("pause-sends", pause_sends, "Stop every send at once, until --off.")
     pause.add_argument("--off", action="store_true", help="send again")
@@ -271,10 +289,7 @@ def run_python(_: argparse.Namespace, rest: list[str]) -> int:
 
 def run_bench(_: argparse.Namespace, rest: list[str]) -> int:
     """Run one script of benchmarks/, or all of them; the worst exit code."""
-    known = sorted(path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py"))
-    if rest and rest[0] in ("-h", "--help"):
-        print(f"usage: bin/regulars bench [NAME [ARGS]], NAME one of {', '.join(known)}")
-        return 0
+    known = benches()
     if rest and rest[0] not in known:
         raise RegularsError(f"Expected one of {', '.join(known)}, found the bench '{rest[0]}'.")
     state = State()
@@ -287,6 +302,11 @@ def run_bench(_: argparse.Namespace, rest: list[str]) -> int:
             for name in (rest[:1] or known)
         ]
     return max(codes, default=0)
+
+
+def benches() -> list[str]:
+    """The names of the benchmarks."""
+    return sorted(path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py"))
 
 
 def open_psql(_: argparse.Namespace, rest: list[str]) -> int:

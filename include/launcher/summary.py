@@ -105,20 +105,36 @@ def _fitting(columns: list[str], cells: list[list[str]], room: int) -> range:
 
 
 def _show_models(console: Console, conn: warehouse.Connection, day: str) -> None:
-    """One table a champion: a row for each setting, a cell for each metric beside its baseline."""
+    """One table a champion and its rivals: a row for each setting, a cell for each metric.
+
+    The rivals are those that were trained beside the champion, as far as they were judged like it.
+    """
     found = warehouse.rows(
         conn,
         """
-        SELECT m.kind, b.baseline_name, b.cut, b.n, b.setting, b.metric, b.ours, b.baseline
-        FROM ml.backtests AS b
-        JOIN ml.models AS m USING (model_version)
-        WHERE m.model_version IN (
-            SELECT DISTINCT ON (kind) model_version
+        WITH champions AS (
+            SELECT DISTINCT ON (kind) kind, anchor, model_version, algorithm
             FROM ml.models
             WHERE is_champion AND anchor <= %(day)s
             ORDER BY kind, anchor DESC
+        ),
+
+        judged AS (
+            SELECT
+                c.kind, b.baseline_name, b.cut, b.n, b.metric, b.ours, b.baseline,
+                m.model_version = c.model_version AS serves,
+                b.setting || CASE
+                    WHEN b.setting = c.algorithm THEN ' (serves)' ELSE ''
+                END AS setting
+            FROM champions AS c
+            JOIN ml.models AS m ON c.kind = m.kind AND c.anchor = m.anchor
+            JOIN ml.backtests AS b ON m.model_version = b.model_version
+            WHERE m.model_version = c.model_version OR b.setting = m.algorithm
         )
-        ORDER BY m.kind, b.cut, b.setting, b.metric
+
+        SELECT kind, baseline_name, cut, n, setting, metric, ours, baseline
+        FROM judged
+        ORDER BY kind, cut, serves DESC, setting, metric
         """,
         {"day": day},
     )

@@ -102,9 +102,10 @@ def test_three_families_were_compared(demo: Demo):
         algorithm
         for (algorithm,) in demo.rows("SELECT algorithm FROM ml.models WHERE kind = 'value'")
     }
-    text = " ".join(found)
-    for family in ("logistic", "tree", "forest"):
-        assert family in text
+    for family in ("logistic_regression", "decision_tree", "random_forest"):
+        assert family in found
+        row = re.search(rf"^{family}.*? (0\.\d+) / (0\.\d+)\s*$", demo.output, re.MULTILINE)
+        assert row, f"the demo does not show {family} beside the baseline"
 
 
 def test_recommendations_beat_most_popular_twice_over(demo: Demo):

@@ -1,0 +1,58 @@
+"""The command line: what each command says of itself."""
+
+from pathlib import Path
+
+import pytest
+
+from include.launcher import cli
+
+COMMANDS = (
+    "demo",
+    "test",
+    "up",
+    "down",
+    "run",
+    "bench",
+    "psql",
+    "report",
+    "policy",
+    "pause-sends",
+)
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    try:
+        code = cli.main(arguments)
+    except SystemExit as left:
+        code = int(left.code or 0)
+    assert code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("asked", ["--help", "-h"])
+def test_help_says_what_the_command_does_and_starts_nothing(
+    command: str,
+    asked: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    home = tmp_path / "state"
+    monkeypatch.setenv("REGULARS_HOME", str(home))
+    found = " ".join(printed(capsys, command, asked).split())
+    sentence = next(
+        action.help
+        for action in cli.parser()._subparsers._group_actions[0]._choices_actions  # type: ignore[union-attr]
+        if action.dest == command
+    )
+    assert found.startswith(f"usage: bin/regulars {command}")
+    assert sentence is not None
+    assert sentence in found
+    assert not home.exists()
+
+
+def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]):
+    found = printed(capsys, "--help")
+    for command in COMMANDS:
+        assert f"\n    {command}" in found
