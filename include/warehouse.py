@@ -268,6 +268,34 @@ class _TextReader(io.TextIOBase):
         return text[:end]
 
 
+def copy_batches(
+    conn: Connection, batches: Iterable[Any], table: str, columns: Sequence[str]
+) -> int:
+    """COPY Arrow record batches as they come; the number of rows."""
+    return _copy_in(conn, BatchReader(batches), table, columns, "FORMAT csv")
+
+
+class BatchReader(io.RawIOBase):
+    """Arrow record batches as CSV without a header, written while they are read."""
+
+    def __init__(self, batches: Iterable[Any]) -> None:
+        self._batches = iter(batches)
+        self._rest = memoryview(b"")
+
+    def read(self, size: int = -1, /) -> bytes:
+        import pyarrow.csv
+
+        while not self._rest:
+            batch = next(self._batches, None)
+            if batch is None:
+                return b""
+            sink = io.BytesIO()
+            pyarrow.csv.write_csv(batch, sink, pyarrow.csv.WriteOptions(include_header=False))
+            self._rest = sink.getbuffer()
+        part, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(part)
+
+
 def copy_between(
     source: Connection,
     target: Connection,

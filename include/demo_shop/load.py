@@ -6,7 +6,6 @@ nothing behind, and its last row is the mark by which the next call knows that n
 """
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata, resources
@@ -17,12 +16,12 @@ import numpy as np
 import psycopg2
 import psycopg2.extensions
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 from psycopg2 import sql
 
 from include.demo_shop import channels, generate
 from include.errors import BadInput, Unreachable
+from include.warehouse import BatchReader
 
 FOLDER = Path(__file__).resolve().parent
 #: Rows of the source that are held at a time.
@@ -315,29 +314,8 @@ def copy(
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, FREEZE)").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
-    cursor.copy_expert(statement, _CsvReader(batches), size=2**18)
+    cursor.copy_expert(statement, BatchReader(batches), size=2**18)
     return cursor.rowcount
-
-
-class _CsvReader(io.RawIOBase):
-    """Batches as CSV, written while they are read."""
-
-    _OPTIONS = pa.csv.WriteOptions(include_header=False)
-
-    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
-        self._batches = iter(batches)
-        self._rest = memoryview(b"")
-
-    def read(self, size: int = -1, /) -> bytes:
-        if not self._rest:
-            batch = next(self._batches, None)
-            if batch is None:
-                return b""
-            sink = io.BytesIO()
-            pa.csv.write_csv(batch, sink, self._OPTIONS)
-            self._rest = sink.getbuffer()
-        part, self._rest = self._rest[:size], self._rest[size:]
-        return bytes(part)
 
 
 def _grant(cursor: psycopg2.extensions.cursor) -> None:

@@ -35,6 +35,12 @@ def show(console: Console, day: str) -> None:
 
 def _show_truth(console: Console, day: str) -> None:
     """The day's published scores against what the shop's customers did after it."""
+    if not truth.readable():
+        console.print(
+            "\nWhat came true is compared for the demo shop alone; regulars_measure reads it for any "
+            "other, once a horizon has passed."
+        )
+        return
     compared = truth.compare(day)
     if compared is None:
         return

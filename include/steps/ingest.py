@@ -4,12 +4,11 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import psycopg2.errors
-
-from include import as_of, contracts, policy, pseudonym, publication, quality, warehouse
+from include import as_of, contracts, policy, pseudonym, publication, quality, sources, warehouse
 from include.contracts import Contract
 from include.errors import BadInput
 from include.publication import Batch
+from include.sources import Source
 from include.steps import integrate
 from include.warehouse import Connection
 
@@ -63,8 +62,7 @@ def plan(run: Mapping[str, Any]) -> dict[str, Any]:
         for change in contracts.migrate(conn):
             log.info("Warehouse: %s", change)
     day = run["as_of"]
-    with warehouse.connect("shop") as shop:
-        first, last = _covered(shop)
+    first, last = _covered()
     if day > last:
         raise BeyondSource(
             f"No data for {day}: the shop's data ends on {last}. Expected a business day up to then; run "
@@ -100,17 +98,16 @@ def _usual_since(day: str) -> str:
     return since
 
 
-def _covered(shop: Connection) -> tuple[str, str]:
+def _covered() -> tuple[str, str]:
     """The first and the newest business day with an order."""
-    statement = warehouse.sql(f"extract/{policy.load().shop.source}/_covered_days")
-    with _source_errors("_covered_days"):
-        first, last = warehouse.rows(shop, statement, {"timezone": policy.load().shop.timezone})[0]
-    if first is None:
+    with sources.opened() as source:
+        found = source.covered()
+    if found is None:
         raise BadInput(
-            "Expected orders in the shop, found its table of orders empty: check that the connection "
-            "'shop' names the right database and that it is loaded."
+            "Expected orders in the shop, found none: check that the policy's source and the connection "
+            "'shop' name the right place and that it is loaded."
         )
-    return first.isoformat(), last.isoformat()
+    return found[0].isoformat(), found[1].isoformat()
 
 
 def extract(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,24 +120,18 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
     """
     settings = policy.load()
     start, end = as_of.window(run["since"], run["as_of"], settings.shop.timezone)
-    params = {"start": start, "end": end, "timezone": settings.shop.timezone}
     counts: dict[str, int] = {}
-    with warehouse.connect() as conn, warehouse.connect("shop") as shop:
-        shop.set_session(isolation_level="REPEATABLE READ", readonly=True)
+    with warehouse.connect() as conn, sources.opened() as source:
         batch = publication.open_batch(conn, "raw", run["as_of"], run["since"], run["run_id"])
-        # The first statement fixes the shop's snapshot; until the commit below nobody else takes a
-        # token, so that tokens and snapshots rise together.
-        warehouse.value(shop, "SELECT 1")
+        # What is seen of the shop is fixed here; until the commit below nobody else takes a token, so
+        # that tokens and snapshots rise together.
+        source.begin(conn, batch.schema, end)
         conn.commit()
         for contract in _sources():
             table = publication.stage(conn, batch, contract)
-            statement = warehouse.sql(f"extract/{settings.shop.source}/{contract.table}")
-            with _source_errors(contract.table):
-                counts[contract.table] = warehouse.copy_between(
-                    shop, conn, statement, params, table, contract.content
-                )
-                if not counts[contract.table]:
-                    _refuse_empty(shop, contract, statement, params)
+            counts[contract.table] = source.copy(contract, start, end, table)
+            if not counts[contract.table] and not contract.may_be_empty:
+                _refuse_empty(source, contract)
             log.info("Extracted %s rows of %s", f"{counts[contract.table]:,}", contract.table)
     if not counts.get("orders"):
         log.warning("The shop has no order from %s to %s.", run["since"], run["as_of"])
@@ -156,49 +147,14 @@ def _sources() -> Iterator[Contract]:
             log.info("Source %s is switched off in the policy.", contract.table)
 
 
-def _refuse_empty(
-    shop: Connection, contract: Contract, statement: str, params: dict[str, Any]
-) -> None:
+def _refuse_empty(source: Source, contract: Contract) -> None:
     """A window may hold nothing; a whole source table may not, unless its contract allows it."""
-    if contract.may_be_empty:
-        return
-    ever = params | {"start": "-infinity", "end": "infinity"}
-    query = warehouse.literal_query(shop, statement, ever)
-    if warehouse.value(
-        shop, f"SELECT count(*) FROM (SELECT 1 FROM ({query}) AS q LIMIT 1) AS any_row"
-    ):
+    if source.holds(contract):
         return
     raise BadInput(
         f"Expected rows in the shop's table {contract.table}, found it empty: load it, or switch the "
         f"source off in config/policy.yml (ingest.sources.{contract.table}: false)."
     )
-
-
-class _source_errors:
-    """Turns what the shop's server says of a missing table, column or right into one sentence."""
-
-    def __init__(self, table: str) -> None:
-        self.table = table
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(
-            error,
-            psycopg2.errors.UndefinedColumn
-            | psycopg2.errors.UndefinedTable
-            | psycopg2.errors.InsufficientPrivilege
-            | psycopg2.errors.DatatypeMismatch
-            | psycopg2.errors.InvalidTextRepresentation
-            | psycopg2.errors.UndefinedFunction,
-        ):
-            found = str(error).strip().splitlines()[0]
-            path = f"include/sql/extract/{policy.load().shop.source}/{self.table}.sql"
-            raise BadInput(
-                f"Expected the shop to answer {path}, found: {found}. Restore it in the shop, or change "
-                "that SELECT to say where the column now comes from."
-            ) from error
 
 
 def build_core(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -117,6 +117,19 @@ def test_page_lists_the_keys_of_the_shop_as_they_are() -> None:
     assert set(yaml.safe_load(written)["shop"]) == set(policy.Shop.model_fields)
 
 
+def test_the_page_shows_the_mapping_of_returns_and_its_sources_as_they_are() -> None:
+    from include import file_drop
+
+    mapping = file_drop.load("file_drop")
+    (shown,) = re.findall(r"```yaml\ntables:\n(.*?)```", PAGE, flags=re.DOTALL)
+    returns = yaml.safe_load(shown)["returns"]
+    real = mapping.tables["returns"].model_dump(by_alias=True, exclude_none=True)
+    real["columns"] |= {"customer_number": "customer"}  # the page leaves the spreadsheet's .0 out
+    assert returns == real
+    (sources,) = re.findall(r"```yaml\n(customers: true.*?)```", PAGE, flags=re.DOTALL)
+    assert set(yaml.safe_load(sources)) == set(mapping.tables)
+
+
 def test_orders_of_the_page_have_the_columns_of_the_contract() -> None:
     named = re.findall(
         r"(?:AS )?(\w+),?\s*$", selects()["orders"].split("FROM sales")[0], flags=re.M

@@ -1,0 +1,125 @@
+"""Where a shop's tables come from: one class for each kind of place, beside one another.
+
+`opened()` picks the class by what the source's folder under include/sql/extract holds: a `files.yml` is a
+folder of CSV or Parquet files (`include.file_drop`), anything else a PostgreSQL database with one SELECT a
+table. Another engine is one more class with these four methods.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any, Protocol
+
+import psycopg2.errors
+
+from include import warehouse
+from include.contracts import Contract
+from include.errors import BadInput
+from include.warehouse import Connection
+
+
+class Source(Protocol):
+    """A shop as the extraction sees it: the same rows however often it asks while it is open."""
+
+    def covered(self) -> tuple[date, date] | None:
+        """The first and the newest business day with an order, or None where there is none."""
+
+    def begin(self, target: Connection, schema: str, end: datetime) -> None:
+        """Fix what is seen, before the first table is copied.
+
+        Parameters
+        ----------
+        schema
+            The batch's own schema in the warehouse, for what a reader must put down meanwhile.
+        end
+            The end of the window: nothing stamped later is asked for.
+        """
+
+    def copy(self, contract: Contract, start: datetime, end: datetime, table: str) -> int:
+        """Copy a source table's rows of the half-open window into a staged table; their number."""
+
+    def holds(self, contract: Contract) -> bool:
+        """Whether a source table has any row of any day."""
+
+
+class PostgresSource:
+    """A database that answers one SELECT a table: `include/sql/extract/<source>/<table>.sql`."""
+
+    def __init__(self, shop: Connection, name: str, timezone: str) -> None:
+        self._shop, self._name, self._timezone = shop, name, timezone
+        self._target: Connection | None = None
+
+    def covered(self) -> tuple[date, date] | None:
+        with self._answers("_covered_days"):
+            first, last = warehouse.rows(
+                self._shop, self._select("_covered_days"), {"timezone": self._timezone}
+            )[0]
+        return (first, last) if first else None
+
+    def begin(self, target: Connection, schema: str, end: datetime) -> None:
+        self._shop.rollback()
+        self._shop.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        warehouse.value(self._shop, "SELECT 1")  # the first statement fixes the snapshot
+        self._target = target
+
+    def copy(self, contract: Contract, start: datetime, end: datetime, table: str) -> int:
+        if self._target is None:
+            raise RuntimeError("a source copies after begin()")
+        with self._answers(contract.table):
+            return warehouse.copy_between(
+                self._shop,
+                self._target,
+                self._select(contract.table),
+                self._window(start, end),
+                table,
+                contract.content,
+            )
+
+    def holds(self, contract: Contract) -> bool:
+        query = warehouse.literal_query(
+            self._shop, self._select(contract.table), self._window("-infinity", "infinity")
+        )
+        with self._answers(contract.table):
+            return bool(
+                warehouse.value(self._shop, f"SELECT EXISTS (SELECT 1 FROM ({query}) AS q)")
+            )
+
+    def _select(self, table: str) -> str:
+        return warehouse.sql(f"extract/{self._name}/{table}")
+
+    def _window(self, start: datetime | str, end: datetime | str) -> Mapping[str, Any]:
+        return {"start": start, "end": end, "timezone": self._timezone}
+
+    @contextmanager
+    def _answers(self, table: str) -> Iterator[None]:
+        """What the server says of a missing table, column or right, as one sentence."""
+        try:
+            yield
+        except (
+            psycopg2.errors.UndefinedColumn,
+            psycopg2.errors.UndefinedTable,
+            psycopg2.errors.InsufficientPrivilege,
+            psycopg2.errors.DatatypeMismatch,
+            psycopg2.errors.InvalidTextRepresentation,
+            psycopg2.errors.UndefinedFunction,
+        ) as error:
+            found = str(error).strip().splitlines()[0]
+            raise BadInput(
+                f"Expected the shop to answer include/sql/extract/{self._name}/{table}.sql, found: {found}. "
+                "Restore it in the shop, or change that SELECT to say where the column now comes from."
+            ) from error
+
+
+@contextmanager
+def opened() -> Iterator[Source]:
+    """The shop that the policy names."""
+    from include import file_drop, policy
+
+    shop = policy.load().shop
+    if file_drop.is_one(shop.source):
+        files = file_drop.FileSource(shop.source, shop.timezone)
+        yield files
+        files.close()
+        return
+    with warehouse.connect("shop") as conn:
+        yield PostgresSource(conn, shop.source, shop.timezone)

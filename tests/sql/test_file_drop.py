@@ -1,0 +1,327 @@
+"""A shop that delivers files: a cash-and-carry's list of invoices, by configuration alone."""
+
+import csv
+import datetime as dt
+import io
+import os
+import shutil
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from include import file_drop, gates, policy, warehouse
+from include.errors import BadInput
+from include.steps import ingest
+from include.warehouse import ROOT
+
+HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
+DAY = "2011-12-07"
+
+LIST = [
+    # two articles of one invoice, a cancellation of one of them, a row without a customer
+    '536365,85123A,"WHITE HANGING HEART, T-LIGHT",6,12/5/2011 8:26,2.55,17850,United Kingdom',
+    '536365,71053,"SAYS ""HELLO""",6,12/5/2011 8:26,3.39,17850,United Kingdom',
+    "C536379,85123A,WHITE HANGING HEART,-2,12/6/2011 9:41,2.55,17850,United Kingdom",
+    "536380,71053,WHITE METAL LANTERN,1,12/6/2011 9:45,3.39,,United Kingdom",
+    # a spreadsheet's number, a small letter, an accent, a formula, backslashes and tabs
+    "536390,22632a,CAFÉ ÉCLAIR TIN,2,12/6/2011 10:00,2.10,13047.0,France",
+    '536390,22633,"=HYPERLINK(""x"")",1,12/6/2011 10:00,1.85,13047,France',
+    '536390,22634,"\\N\t\\.",1,12/6/2011 10:00,1.85,13047,France',
+    # postage is not sold by the piece; a price that cannot be read; a date that cannot
+    "536391,POST,POSTAGE,1,12/7/2011 11:00,18.00,13047,France",
+    "536391,22632A,CAFE ECLAIR TIN,2,12/7/2011 11:00,n/a,13047,France",
+    "536392,22632A,CAFE ECLAIR TIN,2,sometime,2.10,13047,France",
+    # after the day
+    "536400,22632A,CAFE ECLAIR TIN,2,12/8/2011 11:00,2.10,13048,France",
+]
+#: Enough that is sound for the faults above to be few.
+SOUND = [
+    f"5370{n:02d},85123A,WHITE HANGING HEART,1,12/{1 + n % 7}/2011 9:00,2.55,{12000 + n},Norway"
+    for n in range(40)
+]
+
+
+def deliver(folder: Path, name: str, text: str, encoding: str = "utf-8") -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(text.encode(encoding))
+
+
+def needed() -> dict[str, bool]:
+    """What docs/own-shop.md says is to be switched on for such a list."""
+    mapped = file_drop.load("file_drop").tables
+    return {
+        name: name in mapped
+        for name in yaml.safe_load((ROOT / "config" / "policy.yml").read_text())["ingest"][
+            "sources"
+        ]
+    }
+
+
+@pytest.fixture
+def drop(warehouse, home, module_env, tmp_path) -> Path:
+    """An empty folder of deliveries, a policy that names it, an empty warehouse."""
+    rules = yaml.safe_load((ROOT / "config" / "policy.yml").read_text())
+    rules["shop"] |= {
+        "source": "file_drop", "timezone": "Europe/London", "currency": "GBP",
+        "opened_on": dt.date(2011, 12, 1), "clock": None,
+    }  # fmt: skip
+    rules["models"]["anchor_start"] = dt.date(2011, 12, 1)
+    rules["ingest"]["sources"] = needed()
+    path = home / "policy.yml"
+    path.write_text(yaml.safe_dump(rules, sort_keys=False))
+    module_env.setenv("REGULARS_POLICY", str(path))
+    folder = tmp_path / "drop"
+    module_env.setenv("REGULARS_FILE_DROP", str(folder))
+    with query_connection() as conn:
+        names = [
+            name
+            for (name,) in rows_of(
+                conn,
+                "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname IN "
+                "('raw', 'core', 'quarantine') UNION SELECT 'ops.publications'",
+            )
+        ]
+        execute(conn, f"TRUNCATE {', '.join(names)}")
+    assert policy.load().shop.source == "file_drop"
+    return folder
+
+
+query_connection, execute, rows_of = warehouse.connect, warehouse.execute, warehouse.rows
+
+
+def load_day(day: str = DAY, since: str | None = "2011-12-01") -> dict[str, int]:
+    run = ingest.plan({"as_of": day, "since": since, "run_id": "files"})
+    gates.gate(ingest.extract(run), rebuild=ingest.extract)
+    return gates.gate(ingest.build_core(run), rebuild=ingest.build_core)
+
+
+def found(statement: str) -> list[tuple[object, ...]]:
+    with query_connection() as conn:
+        return rows_of(conn, statement)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "mark"),
+    [("utf-8", ""), ("utf-8", "\ufeff"), ("latin-1", ""), ("utf-16", "")],
+    ids=["utf-8", "utf-8 with a mark", "latin-1", "utf-16"],
+)
+def test_a_list_of_invoices_reaches_core_by_configuration_alone(drop, encoding, mark):
+    deliver(drop, "list.csv", mark + "\r\n".join([HEADER, *SOUND, *LIST]) + "\r\n", encoding)
+    counts = load_day()
+    assert (
+        counts["core.orders"] == 43
+    )  # not the cancellation, nobody's, the undated, the next day's
+    assert counts["core.customers"] == 42
+    assert found(
+        "SELECT product_id, name, is_unit FROM core.products WHERE name LIKE 'CAF%' OR NOT is_unit "
+        "ORDER BY 1"
+    ) == [("22632A", "CAFÉ ÉCLAIR TIN", True), ("POST", "POSTAGE", False)]
+    assert found(
+        "SELECT order_id, line_number, product_id, quantity::int, sales::float FROM core.order_lines "
+        "WHERE order_id = '536365' ORDER BY 2"
+    ) == [("536365", 1, "85123A", 6, 15.3), ("536365", 2, "71053", 6, 20.34)]
+    assert found(
+        "SELECT return_id, product_id, quantity::int, refund::float, external_id "
+        "FROM core.returns JOIN core.identities USING (customer_id)"
+    ) == [("C536379-1", "85123A", 2, 5.1, "17850")]
+    assert found("SELECT name FROM core.products WHERE product_id IN ('22633', '22634')") == [
+        ('=HYPERLINK("x")',), ("\\N \\.",)
+    ]  # fmt: skip
+    assert found(
+        "SELECT table_name, row_key, reasons FROM quarantine.rejected_rows ORDER BY 1, 2"
+    ) == [
+        ("core.order_lines", "536391 / 2", ["missing_sales"]),
+        ("core.order_lines", "536392 / 1", ["orphan_order", "missing_order_id"][:1]
+         + ["missing_customer_id", "missing_ordered_at"]),
+        ("core.orders", "536392", ["missing_ordered_at", "missing_known_at"]),
+    ]  # fmt: skip
+
+
+def test_a_delivery_of_the_same_invoice_replaces_the_first(drop):
+    deliver(drop, "2011-12-a.csv", "\n".join([HEADER, *LIST[:2]]))
+    load_day("2011-12-05")
+    deliver(drop, "2011-12-b.csv", "\n".join([HEADER, LIST[0].replace(",6,", ",5,")]))
+    load_day("2011-12-05")
+    assert found("SELECT order_id, quantity::int FROM core.order_lines") == [("536365", 5)]
+
+
+def test_a_day_at_a_time_gives_what_one_load_gives(drop):
+    deliver(drop, "list.csv", "\n".join([HEADER, *SOUND, *LIST[:8]]))
+    load_day(DAY)
+    tables = ("customers", "orders", "order_lines", "products", "returns", "stores")
+    whole = {t: found(f"SELECT * FROM core.{t} ORDER BY 1, 2, 3") for t in tables}
+    with query_connection() as conn:
+        execute(conn, f"TRUNCATE {', '.join(f'core.{t}, raw.{t}' for t in tables)}")
+    for day, since in (("05", "01"), ("06", "06"), ("07", "07")):
+        load_day(f"2011-12-{day}", since=f"2011-12-{since}")
+    assert {t: found(f"SELECT * FROM core.{t} ORDER BY 1, 2, 3") for t in tables} == whole
+
+
+def test_parquet_does_as_well(drop):
+    rows = list(csv.DictReader(io.StringIO("\n".join([HEADER, *LIST[:3]]))))
+    drop.mkdir()
+    table = pa.table(
+        {
+            "InvoiceNo": pa.array([r["InvoiceNo"] for r in rows]).dictionary_encode(),
+            "StockCode": [r["StockCode"] for r in rows],
+            "Description": [r["Description"] for r in rows],
+            "Quantity": [int(r["Quantity"]) for r in rows],
+            "InvoiceDate": pd.to_datetime([r["InvoiceDate"] for r in rows]),
+            "UnitPrice": [float(r["UnitPrice"]) for r in rows],
+            "CustomerID": [float(r["CustomerID"]) for r in rows],
+            "Country": [r["Country"] for r in rows],
+        }
+    )
+    pq.write_table(table, drop / "list.parquet")
+    load_day("2011-12-06")
+    assert found("SELECT sum(sales)::float FROM core.order_lines") == [(35.64,)]
+    assert found("SELECT external_id FROM core.identities") == [("17850",)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEADER.replace("Quantity", "Pieces") + "\n" + LIST[0], r"Quantity in list\.csv, found Inv"),
+        (HEADER + "\n" + LIST[0] + "\n1,2,3\n", r"list\.csv, found: Row #3: Expected 8 columns, got 3"),
+        ("", r"readable file list\.csv"),
+    ],
+    ids=["missing column", "short line", "empty file"],
+)  # fmt: skip
+def test_what_cannot_be_read_is_said_without_quoting_it(drop, text, message):
+    deliver(drop, "list.csv", text)
+    with pytest.raises(BadInput, match=message) as caught:
+        load_day()
+    assert "17850" not in str(caught.value)
+
+
+def test_an_empty_folder_and_a_missing_one_are_said(drop):
+    with pytest.raises(BadInput, match="folder of delivered files"):
+        load_day()
+    drop.mkdir()
+    with pytest.raises(BadInput, match=r"\*\.csv or \*\.parquet"):
+        load_day()
+
+
+def test_a_source_that_is_not_mapped_must_be_switched_off(drop):
+    deliver(drop, "list.csv", "\n".join([HEADER, *LIST[:3]]))
+    path = Path(os.environ["REGULARS_POLICY"])
+    rules = yaml.safe_load(path.read_text())
+    rules["ingest"]["sources"]["reviews"] = True
+    path.write_text(yaml.safe_dump(rules))
+    with pytest.raises(BadInput, match=r"ingest\.sources\.reviews: false"):
+        load_day("2011-12-06")
+
+
+def test_a_wrong_expression_names_its_table(drop, module_env, tmp_path):
+    root = tmp_path / "sql"
+    root.mkdir()
+    for folder in warehouse.SQL_ROOT.iterdir():
+        if folder.name != "extract":
+            (root / folder.name).symlink_to(folder)
+    shutil.copytree(warehouse.SQL_ROOT / "extract", root / "extract")
+    mapping = root / "extract" / "file_drop" / "files.yml"
+    mapping.write_text(mapping.read_text().replace("store_number: country", "store_number: land"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warehouse, "SQL_ROOT", root)
+        deliver(drop, "list.csv", "\n".join([HEADER, *LIST[:3]]))
+        with pytest.raises(BadInput, match=r"files\.yml: tables\.orders: .*\"land\""):
+            load_day("2011-12-06")
+
+
+def test_files_stream_in_constant_memory(tmp_path):
+    form = file_drop.load("file_drop").files["invoices"]
+
+    def peak(rows: int) -> int:
+        path = tmp_path / f"{rows}.csv"
+        line = LIST[0] + "\n"
+        with path.open("w") as file:
+            file.write(HEADER + "\n")
+            for _ in range(rows // 1000):
+                file.write(line * 1000)
+        pool = pa.default_memory_pool()
+        before, highest, read = pool.bytes_allocated(), 0, 0
+        tracemalloc.start()
+        for batch in file_drop.read(path, form, "Europe/London"):
+            read += batch.num_rows
+            highest = max(highest, pool.bytes_allocated() - before)
+        traced = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert read == rows
+        return highest + traced
+
+    small, large = peak(200_000), peak(1_600_000)
+    assert large < 1.5 * small + 16 * 2**20
+    assert large < 100 * 2**20
+
+
+def test_stamps_in_a_gap_or_an_overlap_of_the_clock_are_read(drop):
+    rows = [
+        LIST[0].replace("12/5/2011 8:26", "3/27/2011 1:30"),
+        LIST[0].replace("12/5/2011 8:26", "10/30/2011 1:30").replace("536365", "536366"),
+    ]
+    deliver(drop, "list.csv", "\n".join([HEADER, *rows]))
+    load_day("2011-10-30", since="2011-01-01")
+    assert found("SELECT business_day::text FROM core.orders ORDER BY 1") == [
+        ("2011-03-27",), ("2011-10-30",)
+    ]  # fmt: skip
+
+
+def a_years_list(path: Path, customers: int = 160, days: int = 420) -> str:
+    """Invoices of customers who come at their own rate, with cancellations; the last day."""
+    rng = np.random.default_rng(7)
+    first = dt.date(2010, 12, 1)
+    rate = rng.gamma(1.2, 0.06, customers)
+    taste = rng.integers(0, 80, (customers, 12))
+    rows, invoice = [], 536_000
+    for day in range(days):
+        stamp = first + dt.timedelta(days=day)
+        for who in np.flatnonzero(rng.random(customers) < rate):
+            invoice += 1
+            for code in rng.choice(taste[who], rng.integers(2, 7), replace=False):
+                number = f"C{invoice}" if rng.random() < 0.02 else str(invoice)
+                pieces = int(rng.integers(1, 12)) * (-1 if number[0] == "C" else 1)
+                rows.append(
+                    f"{number},{20000 + code},ARTICLE {code},{pieces},{stamp:%m/%d/%Y} "
+                    f"{9 + who % 8}:{who % 60:02d},{0.5 + code % 9:.2f},"
+                    f"{12000 + who if who % 20 else ''},{'France' if who % 3 else 'Norway'}"
+                )
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join([HEADER, *rows]) + "\n")
+    return (first + dt.timedelta(days=days - 1)).isoformat()
+
+
+@pytest.mark.slow
+def test_the_chain_runs_on_a_list_of_invoices(drop):
+    from include.steps import features, models, recommend, score
+
+    day = a_years_list(drop / "list.csv")
+    with query_connection() as conn:
+        execute(conn, "TRUNCATE ops.publications")
+    path = Path(os.environ["REGULARS_POLICY"])
+    rules = yaml.safe_load(path.read_text())
+    rules["shop"]["opened_on"] = rules["models"]["anchor_start"] = dt.date(2010, 12, 1)
+    path.write_text(yaml.safe_dump(rules, sort_keys=False))
+    counts = load_day(day, since=None)
+    assert counts["core.returns"] > 50
+    run = {"as_of": day, "since": None, "run_id": "files"}
+    gates.gate(features.build(run), rebuild=features.build)
+    batch = models.plan(run)
+    models.train_value(batch)
+    recommend.train(batch)
+    models.gate(batch)
+    batch = score.score(run)
+    recommend.recommend(batch)
+    published = gates.gate(batch, rebuild=score.build)
+    customers = counts["core.customers"]
+    assert published["marketing.customer_segments"] == customers == 152
+    assert published["marketing.product_recommendations"] > 10 * customers
+    assert found(
+        "SELECT count(DISTINCT segment) > 2, min(predicted_value) >= 0, count(DISTINCT external_id)::int "
+        "FROM marketing.customer_segments"
+    ) == [(True, True, 152)]
