@@ -104,8 +104,8 @@ def _covered() -> tuple[str, str]:
         found = source.covered()
     if found is None:
         raise BadInput(
-            "Expected orders in the shop, found none: check that the policy's source and the connection "
-            "'shop' name the right place and that it is loaded."
+            "Expected orders in the shop, found its table of orders empty: check that the policy's source "
+            "and the connection 'shop' name the right place and that it is loaded."
         )
     return found[0].isoformat(), found[1].isoformat()
 
