@@ -39,6 +39,8 @@ SHOWN = {
     "decisions": "campaign offer channel decision decision_reason cost_expected "
     "expected_incremental_value",
     "coupon_triggers": "campaign offer_title channel valid_until send_not_before status",
+    "budget_use": "budget amount spent price expected_gain gain_bound gap",
+    "control_members": "scope is_member share",
     "messages": "campaign channel copy_source send_not_before send_not_after status",
     "segment_summary": "segment customers customer_share value_total value_share entered "
     "left_for_others",

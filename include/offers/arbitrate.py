@@ -1,73 +1,239 @@
-"""From what may be sent to what is sent: one offer a customer, the best first, within the budgets."""
+"""From what may be sent to what is sent: one offer a customer, the most gain, within the budgets."""
 
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from include.offers.control import in_control
+from include.offers import control
+from include.offers.allocate import Allocation, allocate
+from include.offers.inputs import Inputs, coded
 from include.policy import Policy
 
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+#: What is decided about a candidate.
+DECISIONS = ("send", "hold", "suppress", "control")
+
 #: Reasons beside those of the guard.
-SEND, CONTROL = "best_offer", "control_group"
+SEND, EXPLORE, CONTROL = "best_offer", "exploration", "control_group"
+BETTER, NO_GAIN, SPENT = "better_offer", "no_expected_gain", "budget_spent"
+STALE, COPY = "stale", "copy_failed"
+REASONS = (SEND, EXPLORE, CONTROL, BETTER, NO_GAIN, SPENT, STALE, COPY)
+
+#: Budgets that belong to no campaign.
+DAY, TOTAL = "day", "total"
 
 
-def arbitrate(guarded: pd.DataFrame, policy: Policy) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Limits:
+    """What may be spent on a day: by all campaigns together, and by each of them."""
+
+    day: float
+    total: float | None
+    campaigns: dict[str, float]
+
+    @classmethod
+    def of(cls, inputs: Inputs, policy: Policy, as_of: date) -> "Limits":
+        """The day's limits, less what other days have spent of those that span days."""
+        overall = policy.budgets.total
+        total = None
+        if overall is not None and overall.covers(as_of):
+            total = max(0.0, overall.amount - inputs.spent.get(None, 0.0))
+        campaigns = {}
+        for campaign in policy.campaigns:
+            most = campaign.budget_per_day
+            if campaign.budget_total is not None:
+                left = campaign.budget_total - inputs.spent.get(campaign.name, 0.0)
+                most = min(most, max(0.0, left))
+            campaigns[campaign.name] = most
+        return cls(policy.budgets.per_day, total, campaigns)
+
+    @property
+    def binding(self) -> float:
+        """The most that all campaigns together may spend."""
+        return self.day if self.total is None else min(self.day, self.total)
+
+    def less(self, cost: Floats, campaign: pd.Series) -> "Limits":
+        """What is left once some candidates are paid."""
+        by_name = pd.Series(cost).groupby(campaign.astype("str").to_numpy()).sum()
+        spent = float(cost.sum())
+        return Limits(
+            max(0.0, self.day - spent),
+            None if self.total is None else max(0.0, self.total - spent),
+            {
+                name: max(0.0, most - float(by_name.get(name, 0.0)))
+                for name, most in self.campaigns.items()
+            },
+        )
+
+
+def arbitrate(
+    guarded: pd.DataFrame, inputs: Inputs, policy: Policy, as_of: date
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Decide every candidate of a day.
 
-    Candidates are taken by expected incremental value, highest first (ties: the campaign's priority, its
-    name, the customer). One is sent when its customer has none yet and the day's and the campaign's
-    budgets have room for its expected cost; where they have not, the customer's next best is tried.
+    First the few whose offer is left to chance get theirs. For the others the candidates are chosen that
+    gain most within the budgets, at most one a customer, by `include.offers.allocate`.
 
     Parameters
     ----------
     guarded
         As made by `include.offers.guard`.
-    policy
-        The rules.
+    inputs, policy, as_of
+        What is known, the rules, the day.
 
     Returns
     -------
-    pd.DataFrame
-        The candidates with `decision` (send, hold, suppress) and `decision_reason`, ordered by customer
-        and campaign. The control group is drawn later, from what this sends.
+    decided
+        The candidates with `decision`, `decision_reason` and `choice_propensity`: the chance with which
+        the draw of the day picked this candidate among the customer's open ones. The control group is
+        drawn later, from what this sends.
+    budgets
+        One row per budget (the day's, the total one, each campaign's): budget, amount, spent, price (gain
+        that one more unit of money would bring) and, in the day's row, expected_gain, gain_bound and gap.
     """
-    found = guarded.sort_values(
-        ["expected_incremental_value", "priority", "campaign", "customer_id"],
-        ascending=[False, True, True, True],
-        ignore_index=True,
-        kind="stable",
-    )
-    decision = np.full(len(found), "suppress", dtype=object)
-    reason = found["refusal"].to_numpy(dtype=object).copy()
-    served: set[str] = set()
-    left_today = policy.budgets.per_day
-    left = {campaign.name: campaign.budget_per_day for campaign in policy.campaigns}
+    found = guarded.copy(deep=False)
+    allowed = found["refusal"].isna().to_numpy()
+    value = found["expected_incremental_value"].to_numpy()
+    cost = found["cost_expected"].to_numpy()
+    customer = found["customer"].to_numpy(dtype=np.int64)
+    limits = Limits.of(inputs, policy, as_of)
+    explorer = control.explorers(customer, inputs.customers, policy.control, as_of)
+    random = allowed & explorer & _one_of_each(customer, allowed, inputs, policy, as_of)
+    within = _affordable(random, cost, found["campaign"], limits)
+    explored = random & within
+    rest = limits.less(cost[explored], found["campaign"][explored])
     least = policy.activation.minimum_expected_value
-    rows = zip(
-        found["refusal"],
-        found["customer_id"],
-        found["campaign"],
-        found["cost_expected"],
-        found["expected_incremental_value"],
-        strict=True,
+    open_ = allowed & ~explorer & (value > 0) & (value >= least)
+    chosen = _allocated(found, open_, rest)
+    best = np.zeros(len(found), dtype=bool)
+    best[np.flatnonzero(open_)[chosen.chosen]] = True
+
+    served = np.zeros(len(inputs.customers), dtype=np.float64)
+    served[customer[best]] = value[best]
+    has = np.zeros(len(inputs.customers), dtype=bool)
+    has[customer[best | explored]] = True
+    reason = np.full(len(found), REASONS.index(SPENT), dtype=np.int8)
+    reason[(value <= 0) | (value < least)] = REASONS.index(NO_GAIN)
+    reason[has[customer] & (value <= served[customer])] = REASONS.index(BETTER)
+    reason[has[customer] & explorer] = REASONS.index(EXPLORE)
+    reason[random & ~explored] = REASONS.index(SPENT)
+    reason[best], reason[explored] = REASONS.index(SEND), REASONS.index(EXPLORE)
+    names = [*REASONS, *guarded["refusal"].cat.categories]
+    refused = guarded["refusal"].cat.codes.to_numpy().astype(np.int16) + len(REASONS)
+    found["decision_reason"] = coded(np.where(allowed, reason.astype(np.int16), refused), names)
+    decision = np.where(best | explored, 0, np.where(allowed, 1, 2)).astype(np.int8)
+    found["decision"] = coded(decision, DECISIONS)
+    found["choice_propensity"] = _choice(found, chosen, best | explored, allowed, policy)
+    return found, _budgets(chosen, limits, found, best | explored, value)
+
+
+def _allocated(found: pd.DataFrame, open_: Flags, limits: Limits) -> Allocation:
+    few = pd.DataFrame(
+        {
+            "customer_id": found["customer"].to_numpy()[open_],
+            "campaign": found["campaign"].astype("str").to_numpy()[open_],
+            "cost": found["cost_expected"].to_numpy()[open_],
+            "value": found["expected_incremental_value"].to_numpy()[open_],
+        }
     )
-    for index, (refusal, customer, campaign, cost, gain) in enumerate(rows):
-        if isinstance(refusal, str):
-            continue
-        if customer in served:
-            decision[index], reason[index] = "hold", "better_offer"
-        elif gain < least:
-            decision[index], reason[index] = "hold", "no_expected_gain"
-        elif cost > left_today or cost > left[campaign]:
-            decision[index], reason[index] = "hold", "budget_spent"
-        else:
-            decision[index], reason[index] = "send", SEND
-            served.add(customer)
-            left_today -= cost
-            left[campaign] -= cost
-    found["decision"], found["decision_reason"] = decision, reason
-    return found.sort_values(["customer_id", "campaign"], ignore_index=True)
+    present = set(few["campaign"])
+    per_campaign = {name: most for name, most in limits.campaigns.items() if name in present}
+    return allocate(few, limits.binding, per_campaign)
+
+
+def _one_of_each(
+    customer: Ints, allowed: Flags, inputs: Inputs, policy: Policy, as_of: date
+) -> Flags:
+    """Of each customer's open candidates one, each with the same chance; a flag for each candidate."""
+    row = np.flatnonzero(allowed)
+    found = np.zeros(len(customer), dtype=bool)
+    if policy.control.exploration_share == 0 or not len(row):
+        return found
+    start = np.flatnonzero(np.r_[True, customer[row][1:] != customer[row][:-1]])
+    size = np.diff(np.r_[start, len(row)])
+    owner = customer[row[start]]
+    drawn = control.explorers(owner, inputs.customers, policy.control, as_of)
+    start, size, owner = start[drawn], size[drawn], owner[drawn]
+    place = control.places(
+        inputs.customers["person_id"].iloc[owner], f"{policy.control.salt}|offer|{as_of}"
+    )
+    found[row[start + np.minimum((place * size).astype(np.int64), size - 1)]] = True
+    return found
+
+
+def _affordable(random: Flags, cost: Floats, campaign: pd.Series, limits: Limits) -> Flags:
+    """Which of the candidates that chance picked the budgets can pay, in the order in which they stand."""
+    found = np.zeros(len(random), dtype=bool)
+    left, by_name = limits.binding, dict(limits.campaigns)
+    for row in np.flatnonzero(random).tolist():
+        name = str(campaign.iloc[row])
+        if cost[row] <= left and cost[row] <= by_name[name]:
+            found[row] = True
+            left -= cost[row]
+            by_name[name] -= cost[row]
+    return found
+
+
+def _choice(
+    found: pd.DataFrame, chosen: Allocation, sent: Flags, allowed: Flags, policy: Policy
+) -> Floats:
+    """The chance with which each candidate that is sent was picked among its customer's open ones.
+
+    A share of customers gets any of the k open candidates with the same chance; the others get the best at
+    the day's prices. So the best has (1 - share) + share / k, any other share / k.
+    """
+    share = policy.control.exploration_share
+    result = np.full(len(found), np.nan)
+    if share == 0:
+        result[sent] = 1.0
+        return result
+    customer = found["customer"].to_numpy(dtype=np.int64)
+    count = np.bincount(customer[allowed], minlength=int(customer.max(initial=-1)) + 1)
+    price = np.full(len(found), chosen.prices.get("total", 0.0))
+    by_name = (
+        found["campaign"]
+        .astype("str")
+        .map(
+            {key.removeprefix("campaign "): p for key, p in chosen.prices.items() if key != "total"}
+        )
+    )
+    price += by_name.fillna(0.0).to_numpy(dtype=np.float64)
+    value = found["expected_incremental_value"].to_numpy()
+    left = np.where(allowed, value - price * found["cost_expected"].to_numpy(), -np.inf)
+    most = np.full(len(count), -np.inf)
+    np.maximum.at(most, customer, left)
+    is_best = (left == most[customer]) & (left > 0)
+    is_best |= sent & (found["decision_reason"] == SEND).to_numpy()
+    chance = share / np.maximum(count[customer], 1) + (1 - share) * is_best
+    result[sent] = chance[sent]
+    return result
+
+
+def _budgets(
+    chosen: Allocation, limits: Limits, found: pd.DataFrame, sent: Flags, value: Floats
+) -> pd.DataFrame:
+    cost = found["cost_expected"].to_numpy()
+    by_name = pd.Series(cost[sent]).groupby(found["campaign"][sent].astype("str").to_numpy()).sum()
+    scarce = chosen.prices.get("total", 0.0)
+    day_binds = limits.total is None or limits.day <= limits.total
+    rows = [(DAY, limits.day, float(cost[sent].sum()), scarce if day_binds else 0.0)]
+    if limits.total is not None:
+        rows.append((TOTAL, limits.total, float(cost[sent].sum()), 0.0 if day_binds else scarce))
+    for name, most in limits.campaigns.items():
+        price = chosen.prices.get(f"campaign {name}", 0.0)
+        rows.append((name, most, float(by_name.get(name, 0.0)), price))
+    result = pd.DataFrame(rows, columns=["budget", "amount", "spent", "price"])
+    explored = float(value[sent].sum()) - chosen.value
+    result["expected_gain"] = np.where(result["budget"] == DAY, chosen.value + explored, np.nan)
+    result["gain_bound"] = np.where(result["budget"] == DAY, chosen.bound + explored, np.nan)
+    result["gap"] = np.where(result["budget"] == DAY, chosen.gap, np.nan)
+    return result
 
 
 def hold_stale(decided: pd.DataFrame, as_of: date, newest: date, max_age_days: int) -> pd.DataFrame:
@@ -86,23 +252,43 @@ def hold_stale(decided: pd.DataFrame, as_of: date, newest: date, max_age_days: i
     """
     if (newest - as_of).days <= max_age_days:
         return decided
-    found = decided.copy()
-    sent = found["decision"] == "send"
-    found.loc[sent, "decision"], found.loc[sent, "decision_reason"] = "hold", "stale"
+    return held(decided, (decided["decision"] == "send").to_numpy(), STALE)
+
+
+def held(decided: pd.DataFrame, rows: Flags, reason: str) -> pd.DataFrame:
+    """Some rows turned from send to hold, for a reason."""
+    found = decided.copy(deep=False)
+    for name, code in (("decision", "hold"), ("decision_reason", reason)):
+        changed = found[name].copy()
+        changed[rows] = code
+        found[name] = changed
     return found
 
 
-def draw_control(decided: pd.DataFrame, policy: Policy) -> pd.DataFrame:
-    """Hold back the control group, last of all, from what would have been sent.
+def draw_control(decided: pd.DataFrame, customers: pd.DataFrame, policy: Policy) -> pd.DataFrame:
+    """Hold back the control groups, last of all, from what would have been sent.
 
     Their budget and place are given to nobody else, so that treated and control are alike. `propensity`
     is the chance of being sent where chance decided, and missing elsewhere.
     """
-    found = decided.copy()
+    found = decided.copy(deep=False)
     chosen = (found["decision"] == "send").to_numpy()
-    held = chosen & in_control(found["customer_id"], policy.control)
-    found["propensity"] = np.where(chosen, 1.0 - policy.control.share, np.nan)
-    found.loc[held, "decision"], found.loc[held, "decision_reason"] = "control", CONTROL
+    row = np.flatnonzero(chosen)
+    drawn, chance = control.drawn(
+        found["customer"].to_numpy(dtype=np.int64)[row],
+        found["campaign"].astype("str").to_numpy()[row],
+        customers,
+        policy,
+    )
+    propensity = np.full(len(found), np.nan)
+    propensity[row] = 1 - chance
+    found["propensity"] = propensity
+    rows = np.zeros(len(found), dtype=bool)
+    rows[row[drawn]] = True
+    for name, code in (("decision", "control"), ("decision_reason", CONTROL)):
+        changed = found[name].copy()
+        changed[rows] = code
+        found[name] = changed
     return found
 
 
@@ -123,10 +309,11 @@ def awaiting_approval(
     policy
         The rules.
     """
-    sent = decided[decided["decision"] == "send"]
+    sent = decided[(decided["decision"] == "send").to_numpy()]
+    campaigns = set(sent["campaign"].astype("str"))
     limit = policy.approvals.spend_above
     if limit is not None and float(sent["cost_expected"].sum()) > limit:
-        return set(sent["campaign"])
+        return campaigns
     if policy.approvals.first_run:
-        return set(sent["campaign"]) - earlier_campaigns
+        return campaigns - earlier_campaigns
     return set()

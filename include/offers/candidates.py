@@ -1,36 +1,40 @@
 """Which customers each campaign would like to reach on a business day, before anything is refused."""
 
-import calendar
 from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
 
-from include.policy import Campaign, OnBirthday, OnRegistration, Policy
+from include.offers import triggers
+from include.offers.inputs import Inputs, coded
+from include.offers.triggers import Found
+from include.offers.value import valued
+from include.policy import Policy
+from include.policy.campaigns import Campaign, OnBirthday, OnMemberEvent
 
-COLUMNS = [
-    "customer_id",
-    "campaign",
-    "period",
-    "segment",
-    "offer",
-    "priority",
-    "occasion",
-    "p_redeem",
-    "cost_expected",
-    "expected_incremental_value",
-]
+#: What `candidates` returns. Frames of millions of rows: positions and categories instead of texts.
+COLUMNS = {
+    "customer": "int32",
+    "campaign": "category",
+    "period": "category",
+    "priority": "int16",
+    "last_day": "datetime64[s]",
+    "signal": "int32",
+    "event": "int32",
+    "p_redeem": "float64",
+    "cost_expected": "float64",
+    "expected_incremental_value": "float64",
+    "is_experiment": "bool",
+}
 
 
-def candidates(customers: pd.DataFrame, policy: Policy, as_of: date) -> pd.DataFrame:
+def candidates(inputs: Inputs, policy: Policy, as_of: date) -> pd.DataFrame:
     """Every (customer, campaign) that fits audience and trigger.
 
     Parameters
     ----------
-    customers
-        One row per customer as of the day: customer_id, segment, registered_at (a day, may be missing),
-        birth_date (may be missing), predicted_value and predicted_orders (money and orders over the
-        horizon, may be missing).
+    inputs
+        What is known at the end of the day.
     policy
         The rules.
     as_of
@@ -39,81 +43,81 @@ def candidates(customers: pd.DataFrame, policy: Policy, as_of: date) -> pd.DataF
     Returns
     -------
     pd.DataFrame
-        `COLUMNS`, ordered by campaign and customer; `occasion` is the birthday a message is for. One
-        message's cost depends on its channel and is added by the guard.
+        `COLUMNS`, ordered by customer, priority and campaign: `customer` is the position in
+        `inputs.customers`, `signal` and `event` those of what the message is about (-1: nothing),
+        `last_day` the last day on which it makes sense. The cost of a message depends on its channel and
+        is added by the guard.
     """
     parts = [
-        _of_campaign(customers, campaign, policy, as_of)
+        part
         for campaign in policy.campaigns
         if campaign.runs_on(as_of)
+        for part in [_of_campaign(campaign, inputs, policy, as_of)]
+        if len(part)
     ]
-    parts = [part for part in parts if len(part)]
     if not parts:
-        return pd.DataFrame({name: [] for name in COLUMNS})
-    return pd.concat(parts, ignore_index=True)
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMNS.items()})
+    names = sorted({name for part in parts for name in part["period"].cat.categories})
+    for part in parts:
+        part["period"] = part["period"].cat.set_categories(names)
+    found = pd.concat(parts, ignore_index=True)
+    order = np.lexsort(
+        (found["campaign"].cat.codes, found["priority"].to_numpy(), found["customer"].to_numpy())
+    )
+    return found.take(order).reset_index(drop=True)
 
 
-def _of_campaign(
-    customers: pd.DataFrame, campaign: Campaign, policy: Policy, as_of: date
-) -> pd.DataFrame:
-    fits = np.ones(len(customers), dtype=bool)
+def _of_campaign(campaign: Campaign, inputs: Inputs, policy: Policy, as_of: date) -> pd.DataFrame:
+    customers = inputs.customers
+    found = triggers.find(campaign, inputs, as_of)
     if campaign.audience != "all":
-        fits &= customers["segment"].isin(campaign.audience).to_numpy()
-    sending = as_of + timedelta(days=1)
-    occasion = pd.Series(pd.NaT, index=customers.index, dtype="datetime64[s]")
-    period = pd.Series(period_of(campaign.repeat, sending), index=customers.index, dtype="str")
-    trigger = campaign.trigger
-    if isinstance(trigger, OnRegistration):
-        registered = pd.to_datetime(customers["registered_at"])
-        age = (pd.Timestamp(as_of) - registered).dt.days
-        fits &= ((age >= 0) & (age <= trigger.within_days)).to_numpy()
-    elif isinstance(trigger, OnBirthday):
-        occasion = next_birthday(customers["birth_date"], sending, trigger.leap_day)
-        ahead = (occasion - pd.Timestamp(sending)).dt.days
-        fits &= (ahead <= trigger.lead_days).to_numpy()
-        period = occasion.dt.year.astype("Int64").astype("str")
-    chosen = customers.loc[fits, ["customer_id", "segment", "predicted_value", "predicted_orders"]]
-    offer = policy.offer(campaign.offer)
-    # Whoever redeems has spent the offer's minimum.
-    basket = expected_basket(chosen, campaign.assumed.basket).clip(lower=offer.minimum_spend)
-    cost = basket.map(offer.cost)
-    believed = campaign.assumed
-    gain = believed.incremental_share * believed.margin_share * basket - cost
-    found = pd.DataFrame(
+        fits = customers["segment"].isin(campaign.audience).to_numpy(dtype=bool)
+        found = _only(found, fits[found.customer])
+    count = len(found.customer)
+    is_event = isinstance(campaign.trigger, OnMemberEvent)
+    nothing = np.full(count, -1, dtype=np.int32)
+    about = nothing if found.signal is None else found.signal.astype(np.int32)
+    never = np.full(count, np.datetime64("NaT"), dtype="datetime64[s]")
+    names = sorted(other.name for other in policy.campaigns)
+    worth = valued(campaign, found.customer, inputs, policy)
+    return pd.DataFrame(
         {
-            "customer_id": chosen["customer_id"],
-            "campaign": campaign.name,
-            "period": period[fits],
-            "segment": chosen["segment"],
-            "offer": offer.name,
-            "priority": campaign.priority,
-            "occasion": occasion[fits],
-            "p_redeem": believed.p_redeem,
-            "cost_expected": believed.p_redeem * cost,
-            "expected_incremental_value": believed.p_redeem * gain,
+            "customer": found.customer.astype(np.int32),
+            "campaign": coded(np.full(count, names.index(campaign.name)), names),
+            "period": _periods(campaign, found, as_of),
+            "priority": np.full(count, campaign.priority, dtype=np.int16),
+            "last_day": never if found.last_day is None else found.last_day.astype(never.dtype),
+            "signal": nothing if is_event else about,
+            "event": about if is_event else nothing,
+            "p_redeem": worth.p_redeem,
+            "cost_expected": worth.cost,
+            "expected_incremental_value": worth.value,
+            "is_experiment": worth.is_experiment,
         }
     )
-    return found.sort_values("customer_id", ignore_index=True)[COLUMNS]
 
 
-#: A predicted basket may differ from the campaign's assumed one by at most this factor.
-BASKET_FACTOR = 3.0
+def _only(found: Found, fits: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Found:
+    return Found(
+        found.customer[fits],
+        None if found.key is None else found.key[fits],
+        None if found.last_day is None else found.last_day[fits],
+        None if found.signal is None else found.signal[fits],
+    )
 
 
-def expected_basket(customers: pd.DataFrame, assumed: float) -> pd.Series:
-    """The money a customer is expected to leave in one order.
-
-    Predicted spend over predicted orders where both are known, within a factor of what the campaign
-    assumes (a customer with a hundredth of an order ahead has no basket to speak of); what the campaign
-    assumes otherwise.
-    """
-    orders = pd.to_numeric(customers["predicted_orders"])
-    basket = pd.to_numeric(customers["predicted_value"]) / orders.where(orders > 0)
-    return basket.clip(assumed / BASKET_FACTOR, assumed * BASKET_FACTOR).fillna(assumed)
+def _periods(campaign: Campaign, found: Found, as_of: date) -> "pd.Categorical[str]":
+    # A birthday belongs to the year it is in, which may be the next one.
+    own = campaign.repeat == "each" or isinstance(campaign.trigger, OnBirthday)
+    if own and found.key is not None:
+        codes, names = pd.factorize(found.key.astype(str))
+        return coded(codes, names)
+    name = period_of(campaign.repeat, as_of + timedelta(days=1))
+    return coded(np.zeros(len(found.customer), dtype=np.int8), [name])
 
 
 def period_of(repeat: str, day: date) -> str:
-    """The name of the period that a day lies in: `once`, `2017`, `2017-Q4` or `2017-10`."""
+    """What a campaign is sent at most once in: `once`, `2017`, `2017-Q4`, `2017-10`."""
     if repeat == "once":
         return "once"
     if repeat == "year":
@@ -121,26 +125,3 @@ def period_of(repeat: str, day: date) -> str:
     if repeat == "quarter":
         return f"{day.year}-Q{(day.month + 2) // 3}"
     return f"{day.year}-{day.month:02d}"
-
-
-def next_birthday(birth_dates: pd.Series, today: date, leap_day: str) -> pd.Series:
-    """The first birthday on or after a day.
-
-    Somebody born on 29 February keeps the birthday on `leap_day` ("02-28" or "03-01") in years without
-    one. Missing birth dates stay missing.
-    """
-    born = pd.to_datetime(birth_dates)
-    this_year = _birthday_in(born, today.year, leap_day)
-    next_year = _birthday_in(born, today.year + 1, leap_day)
-    return this_year.where(this_year >= pd.Timestamp(today), next_year)
-
-
-def _birthday_in(born: pd.Series, year: int, leap_day: str) -> pd.Series:
-    month, day = born.dt.month, born.dt.day
-    if not calendar.isleap(year):
-        missing = (month == 2) & (day == 29)
-        kept_month, kept_day = (int(part) for part in leap_day.split("-"))
-        month, day = month.mask(missing, kept_month), day.mask(missing, kept_day)
-    return pd.to_datetime(
-        pd.DataFrame({"year": year, "month": month, "day": day}, index=born.index), errors="coerce"
-    ).astype("datetime64[s]")

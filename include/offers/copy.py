@@ -1,4 +1,4 @@
-"""The words of messages, from approved templates in `templates/<name>/<channel>.txt`.
+"""The words of messages, from approved templates in `templates/<name>/<channel>[.<locale>].txt`.
 
 Templates are Jinja in a sandbox; what is filled in is data and never template text, so braces in a
 customer's name stay braces. An e-mail's first line is its subject; `<channel>.html`, where it exists, is
@@ -16,6 +16,8 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import escape
 
+from include.offers import sms
+
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 #: What every message must say, by channel: the name of the variable that must come out in the text.
@@ -27,6 +29,9 @@ REQUIRED = {
 #: What a text message tells people to answer who want no more.
 STOP_WORD = "STOP"
 
+#: Characters of a subject, and bytes of an HTML part: what is longer is cut by mail programs.
+LONGEST_SUBJECT, LONGEST_HTML = 150, 100_000
+
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f\u2028\u2029]+")
 
 
@@ -36,12 +41,21 @@ class CopyError(ValueError):
 
 @dataclass(frozen=True)
 class Copy:
-    """The words of one message."""
+    """The words of one message.
+
+    Attributes
+    ----------
+    source
+        The template that they come from.
+    parts
+        What a text message is sent in; None for mail.
+    """
 
     subject: str | None
     body: str
     body_html: str | None
     source: str
+    parts: int | None
 
 
 @cache
@@ -53,6 +67,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=False,
+        auto_reload=False,
     )
 
 
@@ -69,7 +84,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def write(template: str, channel: str, variables: dict[str, Any]) -> Copy:
+def write(
+    template: str,
+    channel: str,
+    variables: dict[str, Any],
+    locale: str = "",
+    most_parts: int | None = None,
+) -> Copy:
     """The message of a template for one customer.
 
     Parameters
@@ -78,26 +99,62 @@ def write(template: str, channel: str, variables: dict[str, Any]) -> Copy:
         Folder and file of the template.
     variables
         What the template may fill in. Texts lose their line breaks.
+    locale
+        The customer's: `<channel>.<locale>.txt` is taken where it exists, else that of the language alone,
+        else `<channel>.txt`.
+    most_parts
+        The most parts that a text message may be sent in; None for any number.
 
     Raises
     ------
     CopyError
-        When a variable is missing, or the text lacks what every message must say.
+        When a variable is missing, or the text lacks what every message must say, or is too long.
     """
     values = {name: _plain(value) for name, value in variables.items()}
     values["stop_word"] = STOP_WORD
-    text = _render(f"{template}/{channel}.txt", values)
+    name = _localised(template, channel, "txt", locale)
+    text = _render(f"{template}/{name}.txt", values)
     subject = None
     if channel == "email":
         first, _, text = text.partition("\n")
         subject = one_line(first.removeprefix("Subject:"))
+        if not subject or len(subject) > LONGEST_SUBJECT:
+            raise CopyError(
+                f"Expected template {template}/{name}.txt to give a subject of 1 to {LONGEST_SUBJECT} "
+                f"characters, found {len(subject)}: shorten it."
+            )
     body = text.strip()
-    _require(f"{template}/{channel}.txt", body, channel, values, str)
+    _require(f"{template}/{name}.txt", body, channel, values, str)
+    parts = None
+    if channel == "sms":
+        counted = sms.length(body)
+        parts = counted.parts
+        if most_parts is not None and parts > most_parts:
+            raise CopyError(
+                f"Expected template {template}/{name}.txt to give at most {most_parts} parts, found {parts} "
+                f"({counted.units} units in {counted.encoding}): shorten it, or raise caps.sms_parts."
+            )
     html = None
-    if channel == "email" and (TEMPLATES / template / "email.html").is_file():
-        html = _render(f"{template}/email.html", values)
-        _require(f"{template}/email.html", html, channel, values, lambda value: str(escape(value)))
-    return Copy(subject, body, html, f"template/{template}/{channel}")
+    if channel == "email" and (TEMPLATES / template / f"{name}.html").is_file():
+        html = _render(f"{template}/{name}.html", values)
+        shown = f"{template}/{name}.html"
+        _require(shown, html, channel, values, lambda value: str(escape(value)))
+        if len(html.encode()) > LONGEST_HTML:
+            raise CopyError(
+                f"Expected template {shown} to give at most {LONGEST_HTML} bytes, which mail programs show "
+                f"uncut, found {len(html.encode())}: shorten it."
+            )
+    return Copy(subject, body, html, f"template/{template}/{name}", parts)
+
+
+@cache
+def _localised(template: str, channel: str, kind: str, locale: str) -> str:
+    """The file of a template, without its ending, that fits a locale best."""
+    language = locale.partition("_")[0]
+    for suffix in (f".{locale}", f".{language}"):
+        if (TEMPLATES / template / f"{channel}{suffix}.{kind}").is_file():
+            return f"{channel}{suffix}"
+    return channel
 
 
 def _require(

@@ -12,35 +12,42 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from include.policy import Cap, Policy
+from include.offers.inputs import Inputs, coded
+from include.policy import Policy
+from include.policy.limits import Cap
 
 #: Why a channel is closed to a customer, the first that applies.
 CHANNEL_REASONS = ("on_suppression_list", "no_consent", "no_contact_point", "contact_not_verified")
 
+#: Every reason for which a candidate is refused, from the mildest to the one that matters most.
+REFUSALS = (
+    *reversed(CHANNEL_REASONS),
+    "out_of_stock",
+    "frequency_cap",
+    "too_soon",
+    "already_in_period",
+    "open_return",
+    "recent_complaint",
+    "age_unknown",
+    "minor",
+)
 
-def guard(
-    candidates: pd.DataFrame,
-    customers: pd.DataFrame,
-    permissions: pd.DataFrame,
-    history: pd.DataFrame,
-    policy: Policy,
-    as_of: date,
-) -> pd.DataFrame:
+_Flags = NDArray[np.bool_]
+_Ints = NDArray[np.int64]
+
+
+def guard(candidates: pd.DataFrame, inputs: Inputs, policy: Policy, as_of: date) -> pd.DataFrame:
     """The candidates with the channel each may use, or the reason why it must not be sent.
 
     Parameters
     ----------
     candidates
         As made by `include.offers.candidates`.
-    customers
-        customer_id, birth_date (may be missing) and is_birthday_faulty: whether the shop gave one that
-        nobody can read or have, so that the customer may be of any age.
-    permissions
-        One row per customer and channel: customer_id, channel, granted (consent to marketing), has_contact,
-        verified, suppressed (booleans). A missing row permits nothing.
-    history
-        Every decision of *other* days, earlier and later, that was sent or would have been (control):
-        customer_id, as_of, campaign, period.
+    inputs
+        What is known. Of its `permissions`: one row per customer and channel, with granted (consent to
+        marketing), has_contact, verified, suppressed (booleans); a missing row permits nothing. Of its
+        `history`: every decision of *other* days, earlier and later, that was sent or would have been
+        (control), so that treated and control are held back alike.
     policy
         The rules.
     as_of
@@ -49,30 +56,54 @@ def guard(
     Returns
     -------
     pd.DataFrame
-        The candidates with `channel` (None where none is open) and `refusal` (None where allowed); the
-        message's cost is added to `cost_expected` and taken from `expected_incremental_value`.
+        The candidates with `channel` (missing where none is open) and `refusal` (missing where allowed);
+        the message's cost is added to `cost_expected` and taken from `expected_incremental_value`.
     """
-    found = candidates.reset_index(drop=True).copy()
-    channel, refusal = _channels(found, permissions, policy)
-    minors = _minors(found["customer_id"], customers, policy, as_of)
-    ageless = _ageless(found["customer_id"], customers, policy)
-    repeated = _repeated(found, history)
-    soon = _too_soon(found, history, policy, as_of)
-    capped = _capped(found, history, policy, as_of)
-    # Later assignments win: from the mildest reason to the one that matters most.
-    refusal[capped] = "frequency_cap"
-    refusal[soon] = "too_soon"
-    refusal[repeated] = "already_in_period"
-    refusal[ageless] = "age_unknown"
-    refusal[minors] = "minor"
-    found["channel"], found["refusal"] = channel, refusal
-    costs = policy.budgets.message_cost.model_dump()
-    message = found["channel"].map(costs).astype(float).fillna(0.0)
-    found["cost_expected"] = found["cost_expected"].astype(float) + message
-    found["expected_incremental_value"] = (
-        found["expected_incremental_value"].astype(float) - message
+    found = candidates.copy(deep=False)
+    customer = found["customer"].to_numpy(dtype=np.int64)
+    channel, refusal = _channels(found, inputs, policy)
+
+    def refuse(reason: str, rows: _Flags) -> None:
+        refusal[rows] = REFUSALS.index(reason)
+
+    past = _Past.of(found, inputs, as_of)
+    limited = ~_of_campaigns(
+        found, {c.name for c in policy.campaigns if not _counts(policy, c.name)}
     )
+    patient = ~_of_campaigns(found, {c.name for c in policy.campaigns if c.after_complaint})
+    complaints, people = policy.activation.complaints, inputs.customers
+    # Later reasons win: from the mildest to the one that matters most.
+    refuse("out_of_stock", _out_of_stock(found, inputs))
+    refuse("frequency_cap", limited & _capped(customer, past, policy))
+    refuse("too_soon", _too_soon(found, past, policy))
+    refuse("already_in_period", _repeated(found, past))
+    for reason, name, days in (
+        ("open_return", "returned_on", complaints.return_days),
+        ("recent_complaint", "complained_on", complaints.days),
+    ):
+        gone = (pd.Timestamp(as_of) - pd.to_datetime(people[name])).dt.days
+        recent = ((gone >= 0) & (gone < days)).to_numpy(dtype=bool, na_value=False)
+        refuse(reason, patient & recent[customer])
+    refuse("age_unknown", _ageless(people, policy)[customer])
+    refuse("minor", _minors(people, policy, as_of)[customer])
+
+    names = sorted(policy.budgets.message_cost.model_dump())
+    found["channel"] = coded(channel, names)
+    found["refusal"] = coded(refusal, REFUSALS)
+    costs = np.array([getattr(policy.budgets.message_cost, name) for name in names] + [0.0])
+    message = costs[channel]  # -1, no channel, is the last one: nothing
+    found["cost_expected"] = found["cost_expected"].to_numpy() + message
+    found["expected_incremental_value"] = found["expected_incremental_value"].to_numpy() - message
     return found
+
+
+def _counts(policy: Policy, campaign: str) -> bool:
+    """Whether messages of a campaign count towards the caps; those of an unknown one do."""
+    return campaign not in {c.name for c in policy.campaigns if c.cap_class == "transactional"}
+
+
+def _of_campaigns(found: pd.DataFrame, names: set[str]) -> _Flags:
+    return np.asarray(found["campaign"].isin(list(names)), dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -193,126 +224,150 @@ def is_capped(sent_days: Iterable[date], today: date, cap: Cap) -> bool:
 
 
 def _channels(
-    found: pd.DataFrame, permissions: pd.DataFrame, policy: Policy
-) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
-    """The first open channel of each candidate's campaign, or the reason of its first channel."""
-    channel = np.full(len(found), None, dtype=object)
-    refusal = np.full(len(found), None, dtype=object)
-    campaigns = found["campaign"].to_numpy()
-    tables = {
-        name: _channel_refusals(found["customer_id"], permissions, name, policy)
-        for name in sorted({c for campaign in policy.campaigns for c in campaign.channels})
-    }
+    found: pd.DataFrame, inputs: Inputs, policy: Policy
+) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """The first open channel of each candidate's campaign, or the reason of its first channel; codes."""
+    names = sorted(policy.budgets.message_cost.model_dump())
+    closed = {name: _closed(inputs, name, policy) for name in names}
+    customer = found["customer"].to_numpy(dtype=np.int64)
+    channel = np.full(len(found), -1, dtype=np.int8)
+    refusal = np.full(len(found), -1, dtype=np.int8)
     for campaign in policy.campaigns:
-        rows = campaigns == campaign.name
-        undecided = rows.copy()
-        for position, name in enumerate(campaign.channels):
-            closed = tables[name]
-            if position == 0:
-                refusal[rows] = closed[rows]
-            is_open = undecided & np.array([reason is None for reason in closed], dtype=bool)
-            channel[is_open], refusal[is_open] = name, None
-            undecided &= ~is_open
+        row = np.flatnonzero(found["campaign"] == campaign.name)
+        refusal[row] = closed[campaign.channels[0]][customer[row]]
+        for name in campaign.channels:
+            reached = row[closed[name][customer[row]] < 0]
+            channel[reached], refusal[reached] = names.index(name), -1
+            row = row[closed[name][customer[row]] >= 0]
     return channel, refusal
 
 
-def _channel_refusals(
-    customer_ids: pd.Series, permissions: pd.DataFrame, channel: str, policy: Policy
-) -> NDArray[np.object_]:
-    of_channel = permissions[permissions["channel"] == channel].set_index("customer_id")
-    flags = {
-        name: customer_ids.map(of_channel[name])
-        .astype("boolean")
-        .fillna(False)
-        .to_numpy(dtype=bool)
-        for name in ("granted", "has_contact", "verified", "suppressed")
-    }
-    closed = np.full(len(customer_ids), None, dtype=object)
+def _closed(inputs: Inputs, channel: str, policy: Policy) -> NDArray[np.int8]:
+    """Of each customer, the code of the reason why a channel is closed, or -1 where it is open."""
+    permissions = inputs.permissions
+    rows = permissions[(permissions["channel"] == channel).to_numpy(dtype=bool)]
+    place = inputs.positions(rows["customer_id"], missing=-1)
+    known = place >= 0
+    flags = {}
+    for name in ("granted", "has_contact", "verified", "suppressed"):
+        flags[name] = np.zeros(len(inputs.customers), dtype=bool)
+        flags[name][place[known]] = rows[name].to_numpy(dtype=bool, na_value=False)[known]
+    found = np.full(len(inputs.customers), -1, dtype=np.int8)
     if policy.activation.verified_contacts_only:
-        closed[~flags["verified"]] = "contact_not_verified"
-    closed[~flags["has_contact"]] = "no_contact_point"
-    closed[~flags["granted"]] = "no_consent"
-    closed[flags["suppressed"]] = "on_suppression_list"
-    return closed
+        found[~flags["verified"]] = REFUSALS.index("contact_not_verified")
+    found[~flags["has_contact"]] = REFUSALS.index("no_contact_point")
+    found[~flags["granted"]] = REFUSALS.index("no_consent")
+    found[flags["suppressed"]] = REFUSALS.index("on_suppression_list")
+    return found
 
 
-def _minors(
-    customer_ids: pd.Series, customers: pd.DataFrame, policy: Policy, as_of: date
-) -> NDArray[np.bool_]:
+def _minors(customers: pd.DataFrame, policy: Policy, as_of: date) -> _Flags:
     sending = as_of + timedelta(days=1)
-    born = pd.to_datetime(customers.set_index("customer_id")["birth_date"])
-    minimum = policy.activation.minimum_age
     # Born after this day: not of age on the day of sending.
-    latest = pd.Timestamp(sending) - pd.DateOffset(years=minimum)
-    young = born > latest
-    return customer_ids.map(young).astype("boolean").fillna(False).to_numpy(dtype=bool)
+    latest = pd.Timestamp(sending) - pd.DateOffset(years=policy.activation.minimum_age)
+    born = pd.to_datetime(customers["birth_date"])
+    return (born > latest).to_numpy(dtype=bool, na_value=False)
 
 
-def _ageless(customer_ids: pd.Series, customers: pd.DataFrame, policy: Policy) -> NDArray[np.bool_]:
-    known = customers.set_index("customer_id")
-    faulty = (
-        known["is_birthday_faulty"].astype("boolean").fillna(False) & known["birth_date"].isna()
-    )
-    if policy.activation.minimum_age == 0:
-        faulty[:] = False
-    return customer_ids.map(faulty).astype("boolean").fillna(False).to_numpy(dtype=bool)
+def _ageless(customers: pd.DataFrame, policy: Policy) -> _Flags:
+    faulty = customers["is_birthday_faulty"].to_numpy(dtype=bool, na_value=False)
+    unknown = customers["birth_date"].isna().to_numpy(dtype=bool)
+    return np.asarray(faulty & unknown & (policy.activation.minimum_age > 0))
 
 
-def _repeated(found: pd.DataFrame, history: pd.DataFrame) -> NDArray[np.bool_]:
+def _out_of_stock(found: pd.DataFrame, inputs: Inputs) -> _Flags:
+    """Whether the product that the message is about is known to be sold out where the customer shops."""
+    sold_out = ~inputs.signals["in_stock"].to_numpy(dtype=bool, na_value=True)
+    signal = found["signal"].to_numpy(dtype=np.int64)
+    return np.asarray((signal >= 0) & np.append(sold_out, False)[signal])
+
+
+@dataclass(frozen=True)
+class _Past:
+    """Decisions of other days about today's customers, as numbers that compare with the candidates'."""
+
+    customer: _Ints
+    days: _Ints
+    campaign: pd.Series
+    period: pd.Series
+
+    @classmethod
+    def of(cls, found: pd.DataFrame, inputs: Inputs, as_of: date) -> "_Past":
+        history = inputs.history
+        place = inputs.positions(history["customer_id"], missing=-1)
+        wanted = np.zeros(len(inputs.customers) + 1, dtype=bool)
+        wanted[found["customer"].to_numpy(dtype=np.int64)] = True
+        rows = np.flatnonzero((place >= 0) & wanted[place])
+        kept = history.iloc[rows]
+        days = (pd.to_datetime(kept["as_of"]) - pd.Timestamp(as_of)).dt.days
+        offsets = np.asarray(days.to_numpy(dtype=np.int64), dtype=np.int64)
+        return cls(place[rows], offsets, kept["campaign"], kept["period"])
+
+    def keys(self, found: pd.DataFrame, *, with_period: bool) -> tuple[_Ints, _Ints]:
+        """One number for each customer and campaign (and period): of the past, and of the candidates."""
+        past = self._codes(self.campaign, found["campaign"])
+        theirs = np.asarray(found["campaign"].cat.codes, dtype=np.int64)
+        size = len(found["campaign"].cat.categories) + 1
+        standing = self.customer * size + past
+        wanted = np.asarray(found["customer"], dtype=np.int64) * size + theirs
+        if with_period:
+            size = len(found["period"].cat.categories) + 1
+            standing = standing * size + self._codes(self.period, found["period"])
+            wanted = wanted * size + np.asarray(found["period"].cat.codes, dtype=np.int64)
+        return standing, wanted
+
+    @staticmethod
+    def _codes(values: pd.Series, like: pd.Series) -> _Ints:
+        """The category of each value; one past the last where it is none of them."""
+        names = pd.Index(like.cat.categories.astype("str"))
+        codes = names.get_indexer(pd.Index(values.astype("str"))).astype(np.int64)
+        return np.where(codes < 0, len(names), codes)
+
+
+def _repeated(found: pd.DataFrame, past: _Past) -> _Flags:
     """Already decided on another day of the same campaign and period."""
-    keys = ["customer_id", "campaign", "period"]
-    standing = pd.MultiIndex.from_frame(history[keys].astype("str"))
-    return pd.MultiIndex.from_frame(found[keys].astype("str")).isin(standing)
+    standing, wanted = past.keys(found, with_period=True)
+    return np.isin(wanted, standing)
 
 
-def _too_soon(
-    found: pd.DataFrame, history: pd.DataFrame, policy: Policy, as_of: date
-) -> NDArray[np.bool_]:
+def _too_soon(found: pd.DataFrame, past: _Past, policy: Policy) -> _Flags:
     """Another period of the same campaign less than its `gap_days` away, before or after."""
     gaps = {campaign.name: campaign.gap_days for campaign in policy.campaigns}
-    away = (pd.to_datetime(history["as_of"]) - pd.Timestamp(as_of)).dt.days.abs()
-    close = history[away < history["campaign"].map(gaps).astype(float).fillna(0.0)]
-    keys = ["customer_id", "campaign"]
-    standing = pd.MultiIndex.from_frame(close[keys].astype("str"))
-    return pd.MultiIndex.from_frame(found[keys].astype("str")).isin(standing)
+    near = np.abs(past.days) < past.campaign.map(gaps).astype(float).fillna(0.0).to_numpy()
+    standing, wanted = past.keys(found, with_period=False)
+    return np.isin(wanted, standing[near])
 
 
-def _capped(
-    found: pd.DataFrame, history: pd.DataFrame, policy: Policy, as_of: date
-) -> NDArray[np.bool_]:
+def _capped(customer: _Ints, past: _Past, policy: Policy) -> _Flags:
     """Whether one more message on the day would break the cap in any window that holds the day."""
-    free = {c.name for c in policy.campaigns if c.cap_class == "transactional"}
-    limited: NDArray[np.bool_] = ~found["campaign"].isin(free).to_numpy(dtype=bool)
     cap = policy.caps.marketing
     if cap.messages == 0:
-        return limited
-    past = history[~history["campaign"].isin(free)]
-    full = capped_customers(past["customer_id"], past["as_of"], cap, as_of)
-    return limited & found["customer_id"].isin(full).to_numpy(dtype=bool)
+        return np.ones(len(customer), dtype=bool)
+    counted = np.array([_counts(policy, str(name)) for name in past.campaign], dtype=bool)
+    full = capped_customers(past.customer[counted], past.days[counted], cap)
+    return np.isin(customer, full)
 
 
-def capped_customers(customer_ids: pd.Series, days: pd.Series, cap: Cap, as_of: date) -> set[str]:
-    """Customers with messages near `as_of` for whom one more on that day would exceed a cap.
+def capped_customers(customer: _Ints, days: _Ints, cap: Cap) -> _Ints:
+    """Customers with messages near a day for whom one more on that day would exceed a cap.
 
-    Every window of `window_days` consecutive days that holds `as_of` is looked at, whether it reaches
+    Every window of `window_days` consecutive days that holds the day is looked at, whether it reaches
     back or ahead, so that days may be decided in any order and the cap still holds.
 
     Parameters
     ----------
-    customer_ids, days
-        The messages of other days, aligned.
+    customer : array of shape (n_messages,)
+    days : array of shape (n_messages,)
+        How many days after the day each other message was decided for; below 0 for earlier ones.
     cap
         At most `messages` in any `window_days` consecutive days.
-    as_of
-        The day on which one more is wanted.
     """
     width = cap.window_days
-    offset = (pd.to_datetime(days) - pd.Timestamp(as_of)).dt.days.to_numpy() + width - 1
+    offset = days + width - 1
     near = (offset >= 0) & (offset <= 2 * width - 2)
-    codes, names = pd.factorize(customer_ids[near])
+    names, codes = np.unique(customer[near], return_inverse=True)
     counts = np.zeros((len(names), 2 * width - 1), dtype=np.int32)
-    np.add.at(counts, (codes, offset[near].astype(int)), 1)
+    np.add.at(counts, (codes, offset[near]), 1)
     sums = np.concatenate([np.zeros((len(names), 1), np.int64), counts.cumsum(axis=1)], axis=1)
     windows = sums[:, width:] - sums[:, :width]
-    full = windows.max(axis=1, initial=0) + 1 > cap.messages
-    return {str(name) for name in names[full]}
+    return np.asarray(names[windows.max(axis=1, initial=0) + 1 > cap.messages])

@@ -8,7 +8,7 @@ second showing, so that a window holds every moment at which the wall clock read
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from include.policy import Activation
+from include.policy.limits import Activation
 
 _MINUTES = [time(minute // 60, minute % 60) for minute in range(24 * 60)]
 

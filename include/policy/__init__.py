@@ -13,7 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -22,33 +22,31 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from include.errors import RegularsError
-from include.policy import reading
+from include.policy import campaigns, limits, reading
 from include.policy.base import (
     Days,
+    LocaleName,
     Money,
     Name,
     Place,
     PolicyError,
     Section,
-    Share,
     Text,
-    TimeOfDay,
     Zone,
-    one_of,
     twice,
 )
+from include.policy.campaigns import Campaign, Offer
+from include.policy.limits import Activation, Budgets, Caps, Control
 from include.policy.recommendations import Recommendations
 
 __all__ = ["Policy", "PolicyError", "Recommendations", "load", "parse"]
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PATH = ROOT / "config" / "policy.yml"
-TEMPLATES = ROOT / "include" / "offers" / "templates"
 SOURCES = ROOT / "include" / "sql" / "extract"
 
 Lifecycle = Literal["new", "active", "lapsing", "lost"]
 ValueTier = Literal["high", "low"]
-Channel = Literal["email", "sms"]
 
 
 class Shop(Section):
@@ -61,6 +59,9 @@ class Shop(Section):
     clock: datetime | None
     #: The zone that the customers of a sales region live in, where it is not the shop's.
     region_timezones: dict[str, Zone] = Field(default_factory=dict)
+    #: The language and country that messages are written for, and those of regions that differ.
+    locale: LocaleName
+    region_locales: dict[str, LocaleName] = Field(default_factory=dict)
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -69,6 +70,10 @@ class Shop(Section):
     def timezone_of(self, region: str | None) -> str:
         """The time zone of a customer's region; the shop's where the region, or its zone, is not known."""
         return self.region_timezones.get(region or "", self.timezone)
+
+    def locale_of(self, region: str | None) -> str:
+        """The locale of a customer's region; the shop's where the region, or its locale, is not known."""
+        return self.region_locales.get(region or "", self.locale)
 
     def fixed_clock(self) -> datetime | None:
         """`clock` with the shop's zone, or None where the wall clock counts. Delivery alone asks."""
@@ -129,156 +134,6 @@ class Segments(Section):
     def of(self, lifecycle: str, value_tier: str) -> NamedSegment:
         """The segment of a lifecycle and value tier (every combination has one: checked on load)."""
         return next(s for s in self.named if s.covers(lifecycle, value_tier))
-
-
-class Offer(Section):
-    """What a customer can be given."""
-
-    name: Name
-    title: Text
-    kind: Literal["amount_off", "percent_off", "none"]
-    value: Money = 0.0
-    at_most: Money | None = None
-    minimum_spend: Money = 0.0
-    valid_days: Annotated[int, Field(ge=1, le=366)]
-
-    @property
-    def has_coupon(self) -> bool:
-        return self.kind != "none"
-
-    def cost(self, basket: float) -> float:
-        """What one redemption on a basket of this amount costs the shop."""
-        if self.kind == "amount_off":
-            return self.value
-        if self.kind == "percent_off":
-            cost = self.value * max(basket, self.minimum_spend)
-            return cost if self.at_most is None else min(cost, self.at_most)
-        return 0.0
-
-    @property
-    def worst_cost(self) -> float:
-        """The most that one redemption can cost, as far as the offer bounds it."""
-        if self.kind == "percent_off":
-            return self.at_most if self.at_most is not None else self.value * self.minimum_spend
-        return self.cost(0.0)
-
-
-class OnRegistration(Section):
-    """Customers who registered at most `within_days` ago."""
-
-    when: Literal["registration"]
-    within_days: Days
-
-
-class OnBirthday(Section):
-    """Customers whose birthday is at most `lead_days` ahead of the day after the business day."""
-
-    when: Literal["birthday"]
-    lead_days: Annotated[int, Field(ge=0, le=60)]
-    leap_day: Literal["02-28", "03-01"]
-
-
-class OnSegment(Section):
-    """Everybody in the audience."""
-
-    when: Literal["segment"]
-
-
-Trigger = Annotated[OnRegistration | OnBirthday | OnSegment, Field(discriminator="when")]
-
-
-class Assumed(Section):
-    """What a campaign is believed to do until it has been measured."""
-
-    p_redeem: Share
-    incremental_share: Share
-    margin_share: Share
-    basket: Annotated[float, Field(gt=0)]
-
-
-class Campaign(Section):
-    """Who gets which offer, when, by which channel."""
-
-    name: Name
-    enabled: bool
-    trigger: Trigger
-    audience: Literal["all"] | list[str]
-    offer: str
-    channels: Annotated[list[Channel], Field(min_length=1)]
-    template: Name
-    repeat: Literal["once", "year", "quarter", "month"]
-    gap_days: Annotated[int, Field(ge=0, le=366)] = 0
-    priority: Annotated[int, Field(ge=1)]
-    budget_per_day: Money
-    cap_class: Literal["marketing", "transactional"]
-    success_metric: Text
-    assumed: Assumed
-    starts_on: date | None = None
-    ends_on: date | None = None
-
-    def runs_on(self, day: date) -> bool:
-        """Whether the campaign is on for a business day."""
-        begun = self.starts_on is None or self.starts_on <= day
-        return self.enabled and begun and (self.ends_on is None or day <= self.ends_on)
-
-
-class Cap(Section):
-    """At most `messages` in any `window_days` consecutive days."""
-
-    messages: Annotated[int, Field(ge=0)]
-    window_days: Annotated[int, Field(ge=1, le=366)]
-
-
-class Caps(Section):
-    """The most a customer may be sent, over all campaigns and channels."""
-
-    marketing: Cap
-
-
-class MessageCost(Section):
-    """What one message costs."""
-
-    email: Money
-    sms: Money
-
-
-class Budgets(Section):
-    """Expected cost that a day may reach, and what messages cost."""
-
-    per_day: Money
-    message_cost: MessageCost
-
-
-class Control(Section):
-    """The share of customers who would be sent something and are sent nothing, to measure against."""
-
-    share: Annotated[float, Field(ge=0, lt=1)]
-    salt: Text
-
-
-class ClockWindow(Section):
-    """From `start` until `end`, wall-clock times in the customer's zone; may pass midnight."""
-
-    start: TimeOfDay
-    end: TimeOfDay
-
-    def covers(self, moment: time) -> bool:
-        """Whether a time of day lies in the window (start included, end not)."""
-        if self.start <= self.end:
-            return self.start <= moment < self.end
-        return moment >= self.start or moment < self.end
-
-
-class Activation(Section):
-    """When messages may go out, and to whom never."""
-
-    max_age_days: Annotated[int, Field(ge=0, le=366)]
-    send_window: ClockWindow
-    quiet_hours: ClockWindow
-    send_within_days: Annotated[int, Field(ge=1, le=60)]
-    minimum_age: Annotated[int, Field(ge=0, le=120)]
-    verified_contacts_only: bool
-    minimum_expected_value: float
 
 
 class Approvals(Section):
@@ -423,10 +278,12 @@ def _contradictions(policy: Policy) -> Iterator[tuple[Place, str]]:
                 (f"expected each name once, found '{name}' a second time; rename or remove one."),
             )
     for index, offer in enumerate(policy.offers):
-        yield from _offer_contradictions(index, offer)
+        yield from campaigns.offer_contradictions(index, offer)
     for index, campaign in enumerate(policy.campaigns):
-        yield from _campaign_contradictions(index, campaign, policy)
-    yield from _limit_contradictions(policy)
+        yield from campaigns.campaign_contradictions(index, campaign, policy)
+    yield from limits.contradictions(
+        policy.caps, policy.activation, policy.budgets, policy.campaigns
+    )
 
 
 def _shop_contradictions(policy: Policy) -> Iterator[tuple[Place, str]]:
@@ -496,171 +353,6 @@ def _segment_contradictions(policy: Policy) -> Iterator[tuple[Place, str]]:
                 "(value_tier: any covers both)."
             ),
         )
-
-
-def _offer_contradictions(index: int, offer: Offer) -> Iterator[tuple[Place, str]]:
-    here = ("offers", index)
-    if offer.has_coupon and offer.value <= 0:
-        yield (
-            (*here, "value"),
-            (
-                f"expected more than 0 for a coupon of kind {offer.kind}, found {offer.value:g}; set what it "
-                "is worth, or write kind: none."
-            ),
-        )
-    if offer.kind == "percent_off" and offer.value > 1:
-        yield (
-            (*here, "value"),
-            (
-                f"expected a share between 0 and 1 for percent_off, found {offer.value:g}; write 0.1 for 10%."
-            ),
-        )
-    if offer.kind != "percent_off" and offer.at_most is not None:
-        yield (
-            (*here, "at_most"),
-            (
-                f"expected at_most only beside kind: percent_off, found it beside {offer.kind}; remove it."
-            ),
-        )
-    if offer.kind == "amount_off" and 0 < offer.minimum_spend < offer.value:
-        yield (
-            (*here, "minimum_spend"),
-            (
-                f"expected at least the offer's value ({offer.value:g}), found {offer.minimum_spend:g}; "
-                "otherwise the shop pays customers to take goods: raise it."
-            ),
-        )
-
-
-def _campaign_contradictions(
-    index: int, campaign: Campaign, policy: Policy
-) -> Iterator[tuple[Place, str]]:
-    here = ("campaigns", index)
-    segments = [segment.name for segment in policy.segments.named]
-    offers = {offer.name: offer for offer in policy.offers}
-    if isinstance(campaign.audience, list):
-        for position, name in enumerate(campaign.audience):
-            if name not in segments:
-                yield (
-                    (*here, "audience", position),
-                    (
-                        f"expected a segment of segments.named ({', '.join(segments)}), found '{name}'; "
-                        f"{one_of(name, segments)}."
-                    ),
-                )
-        if not campaign.audience:
-            yield (
-                (*here, "audience"),
-                "expected at least one segment, found none; name one, or all.",
-            )
-    for position, channel in twice(campaign.channels):
-        yield (
-            (*here, "channels", position),
-            (f"expected each channel once, found '{channel}' a second time; remove it."),
-        )
-    for channel in dict.fromkeys(campaign.channels):
-        if not (TEMPLATES / campaign.template / f"{channel}.txt").is_file():
-            yield (
-                (*here, "template"),
-                (
-                    f"expected the file include/offers/templates/{campaign.template}/{channel}.txt, found "
-                    "none; add it, or name a template that has one."
-                ),
-            )
-    if campaign.starts_on and campaign.ends_on and campaign.ends_on < campaign.starts_on:
-        yield (
-            (*here, "ends_on"),
-            (
-                f"expected a day on or after starts_on ({campaign.starts_on}), found {campaign.ends_on}; "
-                "correct one of the two."
-            ),
-        )
-    if isinstance(campaign.trigger, OnBirthday) and campaign.repeat != "year":
-        yield (
-            (*here, "repeat"),
-            (
-                f"expected year for a birthday campaign, found {campaign.repeat}; write repeat: year."
-            ),
-        )
-    offer = offers.get(campaign.offer)
-    if offer is None:
-        yield (
-            (*here, "offer"),
-            (
-                f"expected one of the offers ({', '.join(offers)}), found '{campaign.offer}'; "
-                f"{one_of(campaign.offer, list(offers))}."
-            ),
-        )
-        return
-    last_send = policy.activation.send_within_days
-    if isinstance(campaign.trigger, OnBirthday):
-        last_send = max(last_send, campaign.trigger.lead_days + 1)
-    if offer.has_coupon and offer.valid_days < last_send:
-        yield (
-            (*here, "offer"),
-            (
-                f"expected an offer valid for at least the {last_send} days in which it may still be sent or "
-                f"is waited for, found '{offer.name}' with valid_days {offer.valid_days}; lengthen it, or "
-                "shorten activation.send_within_days or lead_days."
-            ),
-        )
-    if campaign.enabled and offer.has_coupon and campaign.budget_per_day < offer.worst_cost:
-        yield (
-            (*here, "budget_per_day"),
-            (
-                f"expected at least one '{offer.name}' ({offer.worst_cost:g}), found "
-                f"{campaign.budget_per_day:g}; raise it, or write enabled: false."
-            ),
-        )
-    if campaign.enabled and offer.has_coupon and policy.budgets.per_day < offer.worst_cost:
-        yield (
-            ("budgets", "per_day"),
-            (
-                f"expected at least one '{offer.name}' of campaign '{campaign.name}' ({offer.worst_cost:g}), "
-                f"found {policy.budgets.per_day:g}; raise it, or switch the campaign off."
-            ),
-        )
-
-
-def _limit_contradictions(policy: Policy) -> Iterator[tuple[Place, str]]:
-    on = [c.name for c in policy.campaigns if c.enabled and c.cap_class == "marketing"]
-    if policy.caps.marketing.messages == 0 and on:
-        yield (
-            ("caps", "marketing", "messages"),
-            (
-                f"expected at least 1 while campaigns are enabled ({', '.join(on)}), found 0; raise it, or "
-                "switch them off."
-            ),
-        )
-    rules = policy.activation
-    window, quiet = rules.send_window, rules.quiet_hours
-    if window.start == window.end:
-        yield (
-            ("activation", "send_window"),
-            (f"expected a start before the end, found {window.start:%H:%M} for both; widen it."),
-        )
-    elif window.start > window.end:
-        yield (
-            ("activation", "send_window"),
-            (
-                f"expected a start before the end, found {window.start:%H:%M} to {window.end:%H:%M}; a send "
-                "window stays within one day."
-            ),
-        )
-    elif not any(not quiet.covers(minute) for minute in _minutes(window.start, window.end)):
-        yield (
-            ("activation", "quiet_hours"),
-            (
-                f"expected some of the send window ({window.start:%H:%M} to {window.end:%H:%M}) outside, "
-                "found "
-                f"quiet hours {quiet.start:%H:%M} to {quiet.end:%H:%M} over all of it; shorten them."
-            ),
-        )
-
-
-def _minutes(start: time, end: time) -> Iterator[time]:
-    for minute in range(start.hour * 60 + start.minute, end.hour * 60 + end.minute):
-        yield time(minute // 60, minute % 60)
 
 
 # --- command ---------------------------------------------------------------------------------------

@@ -47,6 +47,18 @@ def _zone(value: str) -> str:
     return value
 
 
+def _locale(value: str) -> str:
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        Locale.parse(value)
+    except (ValueError, UnknownLocaleError) as error:
+        raise PydanticCustomError(
+            "locale", "Input should be a language, or one with its country, such as en_US or de"
+        ) from error
+    return value
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Money = Annotated[float, Field(ge=0)]
 Days = Annotated[int, Field(ge=1)]
@@ -54,6 +66,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
 Text = Annotated[str, Field(min_length=1)]
 TimeOfDay = Annotated[time, BeforeValidator(_clock_time)]
 Zone = Annotated[str, AfterValidator(_zone)]
+LocaleName = Annotated[str, AfterValidator(_locale)]
 
 
 class Section(BaseModel):

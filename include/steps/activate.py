@@ -15,18 +15,21 @@ from include.warehouse import Connection
 if TYPE_CHECKING:
     import pandas as pd
 
-    from include.offers.decide import Inputs
+    from include.offers.inputs import Inputs
 
 log = logging.getLogger(__name__)
 
 DATASET = "decisions"
+
+#: What a batch holds.
+TABLES = ("decisions", "coupon_triggers", "messages", "budget_use", "control_members")
 
 #: How many recommended products a message may name.
 PRODUCTS_IN_A_MESSAGE = 3
 
 
 def build(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Decide a day and stage decisions, coupon triggers and messages.
+    """Decide a day and stage decisions, coupon triggers, messages, budgets and control groups.
 
     A day that was decided before is not decided again: what stands is staged as it is, so that running a
     day twice changes nothing, whatever has been decided for other days in between.
@@ -50,10 +53,7 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
     rules = policy.load()
     one_day = {"as_of": run["as_of"], "run_id": run["run_id"]}
     with publication.opened(DATASET, one_day) as (conn, batch):
-        tables = {
-            name: contracts.load("marketing", name)
-            for name in ("decisions", "coupon_triggers", "messages")
-        }
+        tables = {name: contracts.load("marketing", name) for name in TABLES}
         for contract in tables.values():
             publication.stage(conn, batch, contract)
         if _is_decided(conn, run["as_of"]):
@@ -94,15 +94,49 @@ def _stage_standing(conn: Connection, batch: Batch, contract: Contract) -> None:
 def _stage_new(
     conn: Connection, batch: Batch, tables: Mapping[str, Contract], rules: Policy, day: date
 ) -> None:
-    from include.offers.decide import decide
+    from include.offers.decide import Day
 
-    outcome = decide(read_inputs(conn, rules, day), rules, day)
-    for name, found in (
-        ("decisions", outcome.decisions),
-        ("coupon_triggers", outcome.triggers),
-        ("messages", outcome.messages),
-    ):
-        warehouse.copy_frame(conn, found, batch.table(tables[name]))
+    decided = Day(read_inputs(conn, rules, day), rules, day)
+    staged = {name: batch.table(contract) for name, contract in tables.items()}
+    for triggers, messages in decided.written():
+        warehouse.copy_frame(conn, triggers, staged["coupon_triggers"])
+        warehouse.copy_frame(conn, messages, staged["messages"])
+    for decisions in decided.decisions():
+        warehouse.copy_frame(conn, decisions, staged["decisions"])
+    money = {"as_of": day.isoformat(), "currency": rules.shop.currency}
+    warehouse.copy_frame(conn, decided.budgets.round(4).assign(**money), staged["budget_use"])
+    _stage_members(conn, decided.members(), staged["control_members"], rules, day)
+
+
+def _stage_members(
+    conn: Connection, members: "pd.DataFrame", table: str, rules: Policy, day: date
+) -> None:
+    """Who came into a control group since the days before, and who left one."""
+    _, end = as_of.window(day.isoformat(), day.isoformat(), rules.shop.timezone)
+    standing = warehouse.frame(
+        conn, warehouse.sql("marketing/activate_members"), {"end": end, "as_of": day}
+    )
+    found = members.merge(
+        standing, on=["customer_id", "scope"], how="outer", suffixes=("", "_before")
+    )
+    is_member = found["share"].notna()
+    changed = found[is_member != found["share_before"].notna()]
+    is_member = is_member[changed.index]
+    rules_now = {campaign.name: campaign.control_share for campaign in rules.campaigns}
+    held = changed["scope"].map(rules_now).fillna(rules.control.share)
+    moment = end.isoformat()
+    warehouse.copy_frame(
+        conn,
+        changed[["customer_id", "scope"]].assign(
+            external_id=changed["external_id"].fillna(changed["external_id_before"]),
+            share=changed["share"].fillna(held),
+            is_member=is_member,
+            as_of=day.isoformat(),
+            valid_from=moment,
+            known_at=moment,
+        ),
+        table,
+    )
 
 
 def _counts(conn: Connection, batch: Batch, contract: Contract) -> dict[str, int]:
@@ -124,15 +158,22 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
     BadInput
         When the day has no segments.
     """
-    from include.offers.decide import Inputs
+    from include.offers.inputs import Inputs, Past
+    from include.steps import redemption
 
     _, end = as_of.window(day.isoformat(), day.isoformat(), rules.shop.timezone)
+    complaints, total = rules.activation.complaints, rules.budgets.total
     params = {
         "as_of": day,
         "end": end,
         "timezone": rules.shop.timezone,
         "customers": None,
         "products": PRODUCTS_IN_A_MESSAGE,
+        "complaint_days": complaints.days,
+        "complaint_rating": complaints.rating,
+        "return_days": complaints.return_days,
+        "starts_on": total.starts_on if total else None,
+        "ends_on": total.ends_on if total else None,
     }
     customers = warehouse.frame(conn, warehouse.sql("marketing/activate_customers"), params)
     if customers.empty:
@@ -143,13 +184,39 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
     newest = warehouse.value(
         conn, "SELECT max(partition) FROM ops.publications WHERE dataset = 'core'"
     )
+    past = warehouse.rows(conn, warehouse.sql("marketing/activate_past"), params)
+    spent = warehouse.rows(conn, warehouse.sql("marketing/activate_spent"), params)
+    version, chances = redemption.propensities(conn, day.isoformat())
     return Inputs(
         customers=customers,
         permissions=_read(conn, "activate_permissions", params),
         history=_read(conn, "activate_history", params),
         products=_read(conn, "activate_products", params),
         newest_day=max(newest or day, day),
+        signals=_read(conn, "activate_signals", params | _reach(rules)),
+        events=_read(conn, "activate_events", params),
+        chances=chances,
+        redemption_version=version,
+        past={name: Past(sent, redeemed) for name, sent, redeemed in past},
+        spent={name: cost for name, cost, _ in spent} | {None: sum(row[2] for row in spent)},
     )
+
+
+def _reach(rules: Policy) -> dict[str, int]:
+    """How many days back the signals of the policy's campaigns reach, at most."""
+    from include.policy.campaigns import OnAbandoned, OnPriceDrop, OnReview
+
+    on = [campaign.trigger for campaign in rules.campaigns if campaign.enabled]
+    drops = [trigger for trigger in on if isinstance(trigger, OnPriceDrop)]
+    visits = [trigger.within_days for trigger in on if isinstance(trigger, OnAbandoned)]
+    reviews = [trigger.within_days for trigger in on if isinstance(trigger, OnReview)]
+    return {
+        "visit_days": max(visits, default=-1) + 1,
+        "review_days": max(reviews, default=-1) + 1,
+        "followed_days": max((trigger.followed_days for trigger in drops), default=-1) + 1,
+        "recent_days": max((trigger.recent_days for trigger in drops), default=1),
+        "compared_days": max((trigger.compared_days for trigger in drops), default=1),
+    }
 
 
 def _read(conn: Connection, name: str, params: Mapping[str, Any]) -> "pd.DataFrame":

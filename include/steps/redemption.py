@@ -214,8 +214,10 @@ def load_champion(conn: Connection, day: str) -> "tuple[str, RedemptionModel] | 
     return version, RedemptionModel.from_state(registry.loads(bytes(stored)))
 
 
-def propensities(conn: Connection, day: str) -> "pd.DataFrame":
-    """How readily each customer redeems, as of a day: customer_id, p_redeem; empty without a model.
+def propensities(conn: Connection, day: str) -> "tuple[str | None, pd.DataFrame]":
+    """How readily each customer redeems, as of a day: the model's version, and customer_id, p_redeem.
+
+    Without a model the version is None and the frame is empty.
 
     Every customer is asked about the same campaign, the one that the shop has sent to most people so far, so
     the figures compare customers with one another. `include.models.coupons.moved_to` brings them to the
@@ -226,11 +228,11 @@ def propensities(conn: Connection, day: str) -> "pd.DataFrame":
     champion = load_champion(conn, day)
     reference = _largest_campaign(conn, day)
     if champion is None or reference is None:
-        return pd.DataFrame(
+        return None, pd.DataFrame(
             {"customer_id": pd.Series(dtype="str"), "p_redeem": pd.Series(dtype=float)}
         )
     rows = exposures(conn, day, reference)
-    return pd.DataFrame(
+    return champion[0], pd.DataFrame(
         {"customer_id": rows["customer_id"], "p_redeem": champion[1].predict(rows).round(6)}
     )
 

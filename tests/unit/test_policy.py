@@ -38,11 +38,19 @@ def test_the_shipped_policy_is_valid_and_the_demos() -> None:
     assert clock.astimezone(UTC) == datetime(2017, 10, 2, 14, tzinfo=UTC)
     assert rules.approvals.spend_above is None
     assert not rules.approvals.first_run
-    assert {campaign.name for campaign in rules.campaigns} == {
-        "welcome",
-        "birthday",
-        "vip_exclusive",
-        "win_back",
+    assert {campaign.name: campaign.trigger.when for campaign in rules.campaigns} == {
+        "welcome": "registration",
+        "second_purchase": "first_order",
+        "birthday": "birthday",
+        "vip_exclusive": "segment",
+        "win_back": "segment",
+        "service_recovery": "review",
+        "abandoned_cart": "abandoned",
+        "abandoned_browse": "abandoned",
+        "price_drop": "price_drop",
+        "member_event": "member_event",
+        "review_thanks": "review",
+        "replenishment": "replenish",
     }
 
 
@@ -54,7 +62,31 @@ def test_the_shipped_policy_is_valid_and_the_demos() -> None:
         ("lookback_days: 3", "lookback_days: -1", "greater than or equal to 0", "-1"),
         ("lookback_days: 3", "lookback_days: three", "integer", "three"),
         ("timezone: America/New_York", "timezone: New York", "a time zone such as", "New York"),
-        ("when: registration", "when: registered", "'registration', 'birthday'", "registered"),
+        ("when: registration", "when: registered", "'registration', 'first_order'", "registered"),
+        ("after_days: 3", "after_days: 28", "more than after_days (28)", "28"),
+        ("at_least_days: 3", "at_least_days: 30", "at least at_least_days (30)", "14"),
+        ("ratings: [4, 5]", "ratings: [5, 5]", "each rating once", "found 5"),
+        ("ratings: [4, 5]", "ratings: [2, 5]", "above activation.complaints.rating", "found 2"),
+        ("ratings: [4, 5]", "ratings: [6]", "less than or equal to 5", "found 6"),
+        ("minimum_drop: 0.15", "minimum_drop: 15", "less than 1", "found 15"),
+        ("event: cart ", "event: wish ", "'browse' or 'cart'", "wish"),
+        ("repeat: once ", "repeat: each ", "no one event, product or review", "found each"),
+        ("control_share: 0.10", "control_share: 1.0", "less than 1", "found 1.0"),
+        ("locale: en_US", "locale: en_XY_ZZ_", "a language, or one with its country", "en_XY"),
+        ("titles: {es:", "titles: {english:", "a language, or one with its country", "english"),
+        ("sms_parts: 2", "sms_parts: 0", "greater than or equal to 1", "found 0"),
+        (
+            "total: null",
+            "total: {amount: 1.00, starts_on: 2017-10-01, ends_on: 2017-12-31}",
+            "at least one 'welcome_3' of campaign 'welcome' (3)",
+            "found 1",
+        ),
+        (
+            "total: null",
+            "total: {amount: 900.00, starts_on: 2017-10-01, ends_on: 2017-09-30}",
+            "on or after starts_on (2017-10-01)",
+            "found 2017-09-30",
+        ),
         ("within_days: 14", "inside_days: 14", "the keys when, within_days", "inside_days"),
         ("channels: [email, sms]", "channels: [fax]", "'email' or 'sms'", "fax"),
         ("offer: welcome_3", "offer: welcome_4", "write 'welcome_3'", "welcome_4"),
@@ -216,7 +248,7 @@ def test_check_says_what_is_valid_and_what_is_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert policy.main(["check"]) == 0
-    assert "config/policy.yml: valid. 8 segments, 4 offers, 4 of 4 campaigns on" in (
+    assert "config/policy.yml: valid. 8 segments, 7 offers, 12 of 12 campaigns on" in (
         capsys.readouterr().out
     )
     file = tmp_path / "policy.yml"

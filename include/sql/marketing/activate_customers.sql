@@ -1,27 +1,63 @@
 -- One row per customer with a segment on the business day, as campaigns look at customers.
+-- complaint_days, complaint_rating, return_days: how long, and from which rating down, a complaint or a
+-- return is remembered.
+WITH states AS (
+    SELECT DISTINCT ON (v.customer_id)
+        v.customer_id,
+        v.registered_at,
+        v.region
+    FROM core.customers AS v
+    WHERE v.valid_from < %(end)s AND v.known_at < %(end)s
+    ORDER BY v.customer_id ASC, v.valid_from DESC, v.known_at DESC
+),
+
+complaints AS (
+    SELECT
+        r.customer_id,
+        max(r.business_day) AS complained_on
+    FROM core.reviews AS r
+    WHERE
+        r.rating <= %(complaint_rating)s
+        AND r.business_day <= %(as_of)s
+        AND r.business_day > %(as_of)s::date - %(complaint_days)s::integer
+    GROUP BY r.customer_id
+),
+
+brought_back AS (
+    SELECT
+        b.customer_id,
+        max(b.business_day) AS returned_on
+    FROM core.returns AS b
+    WHERE
+        b.business_day <= %(as_of)s
+        AND b.business_day > %(as_of)s::date - %(return_days)s::integer
+    GROUP BY b.customer_id
+)
+
 SELECT
     s.customer_id,
+    s.customer_id AS person_id,
     s.external_id,
     s.segment,
     s.priority_service,
     s.predicted_value,
     s.predicted_orders,
+    s.expected_next_order_date,
+    f.orders_total,
+    f.first_order_day,
     s.model_version,
     i.birth_date,
     coalesce(i.flags && ARRAY['unreadable_birthday', 'implausible_birthday'], FALSE) AS is_birthday_faulty,
     i.first_name,
     c.region,
-    (c.registered_at AT TIME ZONE %(timezone)s)::date AS registered_at
+    (c.registered_at AT TIME ZONE %(timezone)s)::date AS registered_at,
+    k.complained_on,
+    b.returned_on
 FROM marketing.customer_segments AS s
+LEFT JOIN features.customer_features AS f ON s.customer_id = f.customer_id AND s.as_of = f.as_of
 LEFT JOIN core.identities AS i ON s.customer_id = i.customer_id
-LEFT JOIN LATERAL (
-    SELECT
-        v.registered_at,
-        v.region
-    FROM core.customers AS v
-    WHERE v.customer_id = s.customer_id AND v.valid_from < %(end)s AND v.known_at < %(end)s
-    ORDER BY v.valid_from DESC, v.known_at DESC
-    LIMIT 1
-) AS c ON TRUE
+LEFT JOIN states AS c ON s.customer_id = c.customer_id
+LEFT JOIN complaints AS k ON s.customer_id = k.customer_id
+LEFT JOIN brought_back AS b ON s.customer_id = b.customer_id
 WHERE s.as_of = %(as_of)s
 ORDER BY s.customer_id

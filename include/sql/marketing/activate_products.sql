@@ -1,17 +1,59 @@
--- One row per customer, list and recommended product that a message may name, best first.
+-- One row per customer, list and recommended product that a message may name, best first. Products that are
+-- known to be sold out in the customer's region are left out.
+WITH regions AS (
+    SELECT DISTINCT ON (v.customer_id)
+        v.customer_id,
+        v.region
+    FROM core.customers AS v
+    WHERE v.valid_from < %(end)s AND v.known_at < %(end)s
+    ORDER BY v.customer_id ASC, v.valid_from DESC, v.known_at DESC
+),
+
+names AS (
+    SELECT DISTINCT ON (v.product_id)
+        v.product_id,
+        v.name
+    FROM core.products AS v
+    WHERE v.valid_from < %(end)s AND v.known_at < %(end)s
+    ORDER BY v.product_id ASC, v.valid_from DESC, v.known_at DESC
+),
+
+sold_out AS (
+    SELECT
+        t.region,
+        t.product_id
+    FROM (
+        SELECT DISTINCT ON (x.region, x.product_id)
+            x.region,
+            x.product_id,
+            x.on_hand
+        FROM core.stock_levels AS x
+        WHERE x.business_day <= %(as_of)s AND x.business_day > %(as_of)s::date - 28
+        ORDER BY x.region ASC, x.product_id ASC, x.counted_at DESC
+    ) AS t
+    WHERE t.on_hand <= 0
+),
+
+offered AS (
+    SELECT
+        r.customer_id,
+        r.list,
+        row_number() OVER (PARTITION BY r.customer_id, r.list ORDER BY r.rank) AS rank,
+        n.name,
+        r.score
+    FROM marketing.product_recommendations AS r
+    INNER JOIN names AS n ON r.product_id = n.product_id
+    LEFT JOIN regions AS c ON r.customer_id = c.customer_id
+    LEFT JOIN sold_out AS s ON c.region = s.region AND r.product_id = s.product_id
+    WHERE r.as_of = %(as_of)s AND s.product_id IS NULL
+)
+
 SELECT
-    r.customer_id,
-    r.list,
-    r.rank,
-    p.name
-FROM marketing.product_recommendations AS r
-CROSS JOIN
-    LATERAL (
-        SELECT v.name
-        FROM core.products AS v
-        WHERE v.product_id = r.product_id AND v.valid_from < %(end)s AND v.known_at < %(end)s
-        ORDER BY v.valid_from DESC, v.known_at DESC
-        LIMIT 1
-    ) AS p
-WHERE r.as_of = %(as_of)s AND r.rank <= %(products)s AND p.name IS NOT NULL
-ORDER BY r.customer_id, r.list, r.rank
+    o.customer_id,
+    o.list,
+    o.rank,
+    o.name,
+    o.score
+FROM offered AS o
+WHERE o.rank <= %(products)s
+ORDER BY o.customer_id, o.list, o.rank
