@@ -1,11 +1,12 @@
 """The gate of a dataset: audit what is staged, then publish all of it in one transaction, or none."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from include import publication, quality, warehouse
+from include import profiles, publication, quality, trends, warehouse
 from include.errors import QualityStop
+from include.profiles import Profile
 from include.publication import Batch
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ def _audit_and_publish(
         tables = publication.staged_contracts(conn, staged)
     with warehouse.connect() as conn:
         results = quality.audit(conn, staged, tables)
+        days = profiles.of_batch(conn, staged, tables)
+        results += _trends(profiles.before(conn, staged, trends.PAST_DAYS), days, staged)
     with warehouse.connect() as conn:
         quality.store(conn, staged, fence, results)
     stopped = [r for r in results if r.severity == "critical" and not r.passed]
@@ -77,8 +80,22 @@ def _audit_and_publish(
     with warehouse.connect() as conn:
         stood = publication.stands(conn, staged, tables)
         counts = publication.publish(conn, staged, fence)
+        if not stood:
+            profiles.store(conn, staged, days)
     if stood:
         log.info("%s of %s stands as it was first published.", staged.dataset, staged.as_of)
     else:
         log.info("Published %s of %s: %s", staged.dataset, staged.as_of, counts)
     return counts
+
+
+def _trends(past: Sequence[Profile], days: Sequence[Profile], batch: Batch) -> list[quality.Result]:
+    """The batch's own day of each table, beside the days before it."""
+    results = []
+    for day in days:
+        if day.day.isoformat() == batch.as_of:
+            earlier = [
+                one for one in (*past, *days) if one.table == day.table and one.day < day.day
+            ]
+            results += trends.judge(day, earlier[-trends.PAST_DAYS :])
+    return results

@@ -37,6 +37,14 @@ SQL_ROOT = Path(__file__).resolve().parent / "sql"
 #: Frames up to this size stay in memory while they are copied; larger ones pass through a file.
 SPOOL_BYTES = 64 * 2**20
 
+#: A peer that is gone without a word is noticed after about a minute and a half.
+KEEPALIVES: dict[str, Any] = {
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 15,
+    "keepalives_count": 4,
+}
+
 _INTEGERS = {20, 21, 23}
 _FLOATS = {700, 701, 1700}
 _BOOLEAN = 16
@@ -89,12 +97,14 @@ def _airflow(name: str) -> str | None:
 def connect(name: str = "warehouse") -> Iterator[Connection]:
     """One connection for one transaction: commits at the end, rolls back on an error, closes.
 
-    The session's time zone is UTC, so that a stamp reads the same on every machine.
+    The session's time zone is UTC and its encoding UTF-8, so that a stamp and a text read the same on every
+    machine, whatever the server's own are.
 
     Raises
     ------
     Unreachable
-        When the server does not answer or refuses the login.
+        When the server does not answer or refuses the login, when the connection is cut, or when the
+        server's disk is full.
     """
     address = url(name)
     try:
@@ -103,6 +113,8 @@ def connect(name: str = "warehouse") -> Iterator[Connection]:
             application_name=f"regulars {name}",
             connect_timeout=10,
             options="-c timezone=UTC -c datestyle=ISO",
+            client_encoding="UTF8",
+            **KEEPALIVES,
         )
     except psycopg2.OperationalError as error:
         place = re.sub(r"//[^@]*@", "//", address)
@@ -114,12 +126,41 @@ def connect(name: str = "warehouse") -> Iterator[Connection]:
     try:
         yield conn
         conn.commit()
-    except BaseException:
+    except psycopg2.errors.DiskFull as error:
+        raise Unreachable(
+            f"Expected room on the disk of the connection '{name}', found it full "
+            f"({_first_line(error)}). What stood before stands; make room, then clear the task."
+        ) from error
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        if not conn.closed:
+            raise
+        raise Unreachable(
+            f"Expected the connection '{name}' to last until the work was done, found it cut "
+            f"({_first_line(error)}). What stood before stands; the task may be run again."
+        ) from error
+    except psycopg2.DataError as error:
+        if error.cursor is not None and error.cursor.connection is not conn:
+            raise  # another connection's, which will say so
+        raise BadInput(
+            f"Expected data that the connection '{name}' can take, found: {_without_values(error)}. "
+            "Nothing was changed; mend the value where it comes from, or the statement that reads it."
+        ) from None
+    finally:
         if not conn.closed:
             conn.rollback()
-        raise
-    finally:
         conn.close()
+
+
+def _first_line(error: BaseException) -> str:
+    """What a server says first; its further lines may quote a row."""
+    return (str(error).strip().splitlines() or ["no reason given"])[0]
+
+
+def _without_values(error: psycopg2.DataError) -> str:
+    """What a server says of a value and where it met it, without the value: it may be personal."""
+    said = re.sub(r'(: |value )"[^"]*"', r"\1...", _first_line(error))
+    place = re.match(r"COPY \w+, line \d+(, column \w+)?", error.diag.context or "")
+    return f"{said} ({place[0]})" if place else said
 
 
 def execute(conn: Connection, statement: str, params: Params = None) -> int:
