@@ -16,8 +16,9 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from include import policy, wiring
+from include import wiring
 from include.approval import OfferApproval
+from include.policy import schedule
 from include.wiring import Audience, Tier
 
 
@@ -47,7 +48,7 @@ def gate_decisions(batch: dict[str, Any], **context: Any) -> dict[str, int]:
 )
 def regulars_activate() -> None:
     approve_offers = OfferApproval(
-        task_id="approve_offers", timeout_hours=policy.load().approvals.timeout_hours
+        task_id="approve_offers", timeout_hours=schedule.approval_hours()
     )
     gate_decisions(decide_offers()) >> approve_offers
 

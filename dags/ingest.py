@@ -14,7 +14,8 @@ from typing import Any
 from airflow.sdk import Param, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include import policy, wiring
+from include import wiring
+from include.policy import schedule
 from include.wiring import Audience, Tier
 
 
@@ -63,7 +64,7 @@ def gate_core(batch: dict[str, Any], **context: Any) -> dict[str, int]:
 
 
 @dag(
-    schedule=wiring.daily(policy.load().shop.timezone),
+    schedule=wiring.daily(schedule.timezone()),
     **wiring.settings(
         __doc__,
         Tier.STOPS_MARKETING,

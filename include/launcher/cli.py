@@ -189,8 +189,10 @@ def bring_up(options: argparse.Namespace, _: list[str]) -> int:
 
 def stay_up() -> int:
     """Start the servers and see after them until the end."""
-    from include import contracts, warehouse
+    from include import contracts, policy, warehouse
     from include.launcher.platform import platform
+
+    policy.load()  # a fault in it is told before anything is started
 
     def say(text: str) -> None:
         print(text, flush=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from include import policy
 from include.launcher import chain, summary
 from include.launcher.api import Api, Run
 from include.launcher.databases import CONNECTIONS
@@ -45,6 +46,7 @@ def run(*, leave: bool, again: bool) -> int:
     """
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     begun = time.monotonic()
+    policy.load()  # a fault in it is told before anything is started
     # The demo is about its own shop and warehouse, whatever else this machine knows.
     for name in CONNECTIONS:
         if os.environ.pop(f"AIRFLOW_CONN_{name.upper()}", None):

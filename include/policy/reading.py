@@ -39,7 +39,11 @@ def parse(
     try:
         parsed = model.model_validate(document)
     except ValidationError as error:
-        found = [_from_pydantic(dict(e), document, model) for e in error.errors(include_url=False)]
+        errors: list[dict[str, Any]] = [dict(e) for e in error.errors(include_url=False)]
+        meant = {_meant(e, model) for e in errors}
+        # A key that is misspelt is one fault, not one too many and one too few.
+        errors = [e for e in errors if not (e["type"] == "missing" and tuple(e["loc"]) in meant)]
+        found = [_from_pydantic(e, document, model) for e in errors]
     else:
         found = list(contradictions(parsed))
     if found:
@@ -179,8 +183,8 @@ def _from_pydantic(
         )
     if kind == "extra_forbidden":
         keys = _keys_at(tuple(error["loc"])[:-1], root)
-        close = difflib.get_close_matches(str(path[-1]), keys, n=1)
-        advice = f"write '{close[0]}'" if close else "remove it"
+        meant = _meant(error, root)
+        advice = f"write '{meant[-1]}'" if meant else "remove it"
         return path, f"expected one of the keys {', '.join(keys)}; found '{path[-1]}'; {advice}."
     expected = str(error["msg"])
     if kind == "string_pattern_mismatch":
@@ -195,6 +199,15 @@ def _from_pydantic(
         expected = expected.removeprefix(start)
     expected = expected[0].lower() + expected[1:]
     return path, f"expected {expected}, found {_quoted(error['input'])}; correct the value."
+
+
+def _meant(error: dict[str, Any], root: type[BaseModel]) -> Place | None:
+    """The place of the known key that an unknown one looks like; None where there is none."""
+    *above, key = error["loc"]
+    if error["type"] != "extra_forbidden":
+        return None
+    close = difflib.get_close_matches(str(key), _keys_at(tuple(above), root), n=1)
+    return (*above, close[0]) if close else None
 
 
 _PATTERNS = {

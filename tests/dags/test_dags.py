@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
+from include import policy
+from include.policy import schedule
 from include.warehouse import ROOT
 from include.wiring import Audience, Tier
 
@@ -109,3 +111,25 @@ print(json.dumps([seconds, sorted({{m.split(".")[0] for m in set(sys.modules) - 
     seconds, imported = best
     assert not set(HEAVY) & set(imported), f"{path.name} imports {set(HEAVY) & set(imported)}"
     assert seconds < PARSE_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("broken", "zone"),
+    [
+        (lambda text: text.replace("lookback_days: 3", "lookback_day: 3"), "America/New_York"),
+        (lambda text: text.replace("timezone: America/New_York", "timezone: Gotham"), "UTC"),
+        (lambda text: text.replace("shop:", "shop: ["), "UTC"),
+    ],
+    ids=["unknown key", "unknown zone", "not YAML"],
+)
+def test_a_broken_policy_takes_no_dag_out_of_the_ui(dags, broken, zone, tmp_path, monkeypatch):
+    """Their runs fail with the policy's sentence, and are told; a DAG that is gone tells nobody."""
+    path = tmp_path / "policy.yml"
+    path.write_text(broken((ROOT / "config" / "policy.yml").read_text()))
+    monkeypatch.setenv("REGULARS_POLICY", str(path))
+    with pytest.raises(policy.PolicyError):
+        policy.load()
+    bag = DagBag(str(ROOT / "dags"))
+    assert bag.import_errors == {}
+    assert set(bag.dags) == set(dags)
+    assert schedule.timezone() == zone

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from include.launcher import cli
+from include.warehouse import ROOT
 
 COMMANDS = (
     "demo",
@@ -56,3 +57,23 @@ def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]):
     found = printed(capsys, "--help")
     for command in COMMANDS:
         assert f"\n    {command}" in found
+
+
+@pytest.mark.parametrize("command", [["demo", "--exit"], ["up", "--foreground"]])
+def test_a_fault_in_the_policy_is_one_sentence_before_anything_is_started(
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    policy = tmp_path / "policy.yml"
+    text = (ROOT / "config" / "policy.yml").read_text()
+    policy.write_text(text.replace("lookback_days: 3", "lookback_day: 3"))
+    home = tmp_path / "state"
+    monkeypatch.setenv("REGULARS_POLICY", str(policy))
+    monkeypatch.setenv("REGULARS_HOME", str(home))
+    assert cli.main(command) == 1
+    told = capsys.readouterr().err
+    assert "expected one of the keys lookback_days, sources; found 'lookback_day'" in told
+    assert told.count("\n") == 1
+    assert not home.exists()
