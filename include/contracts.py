@@ -26,6 +26,13 @@ READERS = {
     "ops": ("regulars_console",),
 }
 
+#: Functions that others may call (`<schema>/<name>.function.sql`), and who; nobody else may.
+CALLERS = {
+    "marketing.why": READERS["marketing"],
+    "marketing.redeem": ("regulars_shop",),
+    "ops.record_delivery_event": ("regulars_shop",),
+}
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -225,8 +232,18 @@ def migrate(conn: Connection) -> list[str]:
             changes += _migrate_view(conn, contract.name, select)
         elif contract.current and not _has_own_current(contract):
             changes += _migrate_view(conn, _current_name(contract), _current_select(conn, contract))
+    for path in _functions():
+        changes += _migrate_function(conn, f"{path.parent.name}.{_stem(path)}", path.read_text())
     _grant(conn)
     return changes
+
+
+def _functions() -> list[Path]:
+    return sorted(SQL_ROOT.glob("*/*.function.sql"))
+
+
+def _stem(path: Path) -> str:
+    return path.name.partition(".")[0]
 
 
 def _run(conn: Connection, template: str, *parts: pgsql.Composable, params: Any = None) -> None:
@@ -373,6 +390,22 @@ def _migrate_view(conn: Connection, name: str, select: str) -> list[str]:
     return [f"defined view {name}"]
 
 
+def _migrate_function(conn: Connection, name: str, definition: str) -> list[str]:
+    """Make a function again only where its text has changed."""
+    mark = "definition " + hashlib.sha256(definition.encode()).hexdigest()[:16]
+    standing = warehouse.value(
+        conn, "SELECT obj_description(to_regproc(%(name)s), 'pg_proc')", {"name": name}
+    )
+    if standing == mark:
+        return []
+    target = warehouse.qualified(name)
+    _run(conn, "DROP FUNCTION IF EXISTS {}", target)
+    warehouse.execute(conn, definition)
+    _run(conn, "REVOKE ALL ON FUNCTION {} FROM PUBLIC", target)
+    _run(conn, "COMMENT ON FUNCTION {} IS {}", target, pgsql.Literal(mark))
+    return [f"defined function {name}"]
+
+
 def _grant(conn: Connection) -> None:
     roles = {name for (name,) in warehouse.rows(conn, "SELECT rolname FROM pg_roles")}
     for schema, readers in READERS.items():
@@ -380,6 +413,12 @@ def _grant(conn: Connection) -> None:
             parts = (pgsql.Identifier(schema), pgsql.Identifier(reader))
             _run(conn, "GRANT USAGE ON SCHEMA {} TO {}", *parts)
             _run(conn, "GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}", *parts)
+    for name, callers in CALLERS.items():
+        home = pgsql.Identifier(name.partition(".")[0])
+        for caller in roles.intersection(callers):
+            role = pgsql.Identifier(caller)
+            _run(conn, "GRANT USAGE ON SCHEMA {} TO {}", home, role)
+            _run(conn, "GRANT EXECUTE ON FUNCTION {} TO {}", warehouse.qualified(name), role)
 
 
 def documentation() -> str:
@@ -395,7 +434,19 @@ def documentation() -> str:
             lines += ["", f"## {schema}"]
         for contract in members:
             lines += _table_page(contract)
+        for path in _functions():
+            if path.parent.name == schema:
+                lines += _function_page(f"{schema}.{_stem(path)}", path.read_text())
     return "\n".join(lines) + "\n"
+
+
+def _function_page(name: str, definition: str) -> list[str]:
+    """A function's head and the comment above it."""
+    head, _, rest = definition.partition("CREATE FUNCTION ")
+    words = " ".join(line.removeprefix("--").strip() for line in head.splitlines())
+    signature = " ".join(rest.partition("\nLANGUAGE ")[0].split())
+    callers = ", ".join(f"`{caller}`" for caller in CALLERS.get(name, ())) or "nobody else"
+    return ["", f"### {name} (function)", "", words, "", f"Called by {callers}: `{signature}`."]
 
 
 def _table_page(contract: Contract) -> list[str]:

@@ -2,6 +2,7 @@
 
 import email.policy
 import os
+import select
 import smtplib
 import ssl
 import urllib.parse
@@ -113,12 +114,17 @@ class Mail:
         mail["To"] = recipient
         mail["Message-ID"] = f"<{message.message_id}@{sender.domain}>"
         mail["List-Unsubscribe"] = f"<{message.unsubscribe_url}>"
+        if message.unsubscribe_url.startswith("https:"):
+            mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
         mail.set_content(message.body)
         if message.body_html:
             mail.add_alternative(message.body_html, subtype="html")
         return mail
 
     def _connected(self) -> smtplib.SMTP:
+        if self._server is not None and _has_said_more(self._server):
+            # Every answer from here on would be taken for that to another question.
+            self._broken()
         if self._server is None:
             try:
                 self._server = self._open()
@@ -159,6 +165,24 @@ class Mail:
         if self._server is not None:
             self._server.close()
         self._server = None
+
+
+def _has_said_more(server: smtplib.SMTP) -> bool:
+    """Whether the server has sent something that nobody asked for: a second answer, or its end."""
+    connection, answers = server.sock, server.file
+    if connection is None or answers is None:
+        return False
+    connection.settimeout(0)
+    try:
+        if answers.peek(1):
+            return True
+        return bool(select.select([connection], [], [], 0)[0])
+    except ssl.SSLWantReadError:
+        return False
+    except OSError:
+        return True
+    finally:
+        connection.settimeout(TIMEOUT_SECONDS)
 
 
 def _refusal(code: int) -> Refused | Unavailable:

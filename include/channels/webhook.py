@@ -36,7 +36,11 @@ class Webhook:
                 "correct it."
             )
         self._address, self._secret = address, secret
-        self._client = httpx.Client(timeout=TIMEOUT_SECONDS)
+        # A connection for each message: on a shared one, a gateway that answers one message twice would
+        # have its second answer taken for the answer to the next message.
+        self._client = httpx.Client(
+            timeout=TIMEOUT_SECONDS, limits=httpx.Limits(max_keepalive_connections=0)
+        )
 
     @classmethod
     def from_environment(cls) -> Self:

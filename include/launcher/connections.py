@@ -25,7 +25,8 @@ def embedded(state: State) -> Iterator[dict[str, str]]:
                 server.admin_url(), passwords, {name: name for name in databases.OWNERS}
             )
             # They are written last, so their presence says that the databases are there.
-            if state.read("connections.json") != urls:
+            standing = state.read("connections.json") == urls
+            if not (standing and databases.is_prepared(server.admin_url())):
                 urls = databases.prepare(server.admin_url(), passwords)
                 state.write("pgpass", passwords_file([*urls.values(), server.admin_url()]))
                 state.write("connections.json", urls)

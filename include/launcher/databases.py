@@ -8,6 +8,7 @@
 | regulars_etl | owns the database `warehouse` and makes its schemas |
 | regulars_marketing | connects to `warehouse`; reads the schema `marketing` by its contracts' grants |
 | regulars_console | connects to `warehouse`; reads `marketing` and `ops` by their contracts' grants |
+| regulars_shop | a group for the shop's own logins: redeems coupons, records delivery events, reads nothing |
 
 Schemas and tables are not made here: the contracts do that.
 """
@@ -30,8 +31,11 @@ OWNERS = {"airflow": "airflow", "shop": "shop", "warehouse": "regulars_etl"}
 GUESTS = {
     "airflow": (),
     "shop": ("regulars_reader",),
-    "warehouse": ("regulars_marketing", "regulars_console"),
+    "warehouse": ("regulars_marketing", "regulars_console", "regulars_shop"),
 }
+
+#: Roles that logins of the shop's own are made members of; they cannot log in themselves.
+GROUPS = ("regulars_shop",)
 
 #: Roles that never write: said twice, as privileges and as the session's default.
 READERS = ("regulars_reader", "regulars_marketing", "regulars_console")
@@ -93,6 +97,13 @@ def prepare(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
     return addresses(admin_url, passwords, {name: name for name in OWNERS})
 
 
+def is_prepared(admin_url: str) -> bool:
+    """Whether every role is there: a server that an older version prepared lacks what came later."""
+    with admin(admin_url) as conn, conn.cursor() as cursor:
+        cursor.execute("SELECT rolname FROM pg_roles")
+        return {*ROLES, *GROUPS} <= {name for (name,) in cursor.fetchall()}
+
+
 def addresses(
     admin_url: str, passwords: Mapping[str, str], databases: Mapping[str, str]
 ) -> dict[str, str]:
@@ -144,6 +155,8 @@ def make_database(conn: Connection, kind: str, database: str, template: str | No
     run(conn, "ALTER DATABASE {} OWNER TO {}", database, owner)
     run(conn, "REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
     for guest in GUESTS[kind]:
+        if guest in GROUPS and not fetch(conn, "SELECT 1 FROM pg_roles WHERE rolname = %s", guest):
+            run(conn, "CREATE ROLE {} NOLOGIN", guest)
         run(conn, "GRANT CONNECT ON DATABASE {} TO {}", database, guest)
 
 

@@ -173,6 +173,10 @@ COLUMNS = [
     "sends",
     "redemptions",
     "redemption_rate",
+    "bounces",
+    "opt_outs",
+    "complaints",
+    "discounts_given",
     "revenue_treated",
     "revenue_control",
     "margin_treated",
@@ -210,7 +214,8 @@ def summarise(outcomes: pd.DataFrame, currency: str) -> pd.DataFrame:
     outcomes
         One row per customer, campaign and period that chance decided about and whose outcome window has
         passed: customer_id, campaign, decided_on, is_treated, propensity, is_sent, is_redeemed,
-        cost_expected, spend_before, spend_after, margin_after.
+        is_bounced, is_opted_out, is_complained, discount_given, cost_expected, spend_before, spend_after,
+        margin_after.
     currency
         For the verdict's words.
 
@@ -254,6 +259,10 @@ def _row(name: str, every: pd.DataFrame, currency: str) -> dict[str, Any]:
         "sends": sends,
         "redemptions": redeemed,
         "redemption_rate": redeemed / sends if sends else float("nan"),
+        "bounces": int(every["is_bounced"].sum()),
+        "opt_outs": _people(every, "is_opted_out"),
+        "complaints": _people(every, "is_complained"),
+        "discounts_given": float(every["discount_given"].to_numpy(dtype=np.float64).sum()),
         "revenue_treated": _mean(revenue[treated]),
         "revenue_control": _mean(revenue[~treated]),
         "margin_treated": _mean(margin[treated]),
@@ -277,6 +286,11 @@ def _row(name: str, every: pd.DataFrame, currency: str) -> dict[str, Any]:
         "sample_ratio_p": split,
         "verdict": verdict(sharp, split, people, int((~treated).sum()), currency),
     }
+
+
+def _people(every: pd.DataFrame, flag: str) -> int:
+    """How many different people a flag stands at."""
+    return int(every.loc[every[flag].astype(bool), "customer_id"].nunique())
 
 
 def _mean(values: Array) -> float:

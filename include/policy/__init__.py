@@ -151,10 +151,23 @@ class DeliveryChannels(Section):
     sms: Literal["outbox", "webhook"]
 
 
+class DeliveryRates(Section):
+    """At most so many messages a minute through each channel; null for no limit."""
+
+    email: Annotated[int, Field(ge=1)] | None = None
+    sms: Annotated[int, Field(ge=1)] | None = None
+
+    def of(self, channel: str) -> int | None:
+        """The limit of a channel."""
+        limit: int | None = getattr(self, channel)
+        return limit
+
+
 class Delivery(Section):
     """How messages are sent, and what every one of them must say."""
 
     channels: DeliveryChannels
+    per_minute: DeliveryRates = DeliveryRates()
     sender_name: Text
     sender_address: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
     postal_address: Text

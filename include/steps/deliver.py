@@ -11,13 +11,18 @@ How a message is sent once:
   drops a second copy by the message's key (a webhook). By e-mail it is given up as `dead` with the words
   `outcome unknown`: between sending twice and perhaps not at all, customers are spared the second.
 
+A sender that was stopped for a while (SIGSTOP, a frozen machine) and goes on still holds its claims, or has
+lost them with its connection. Before each message it looks again: at the clock, the switch that pauses sends,
+and at what the customer wants by now.
+
 Every due time is judged by `shop.clock` of the policy (the wall clock where that is null).
 """
 
 import logging
+import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -27,6 +32,7 @@ from zoneinfo import ZoneInfo
 from include import channels, policy, warehouse
 from include.channels import OutcomeUnknown, Outgoing, Provider, Refused, Unavailable
 from include.policy import Policy
+from include.steps import feedback, pace
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
@@ -37,6 +43,12 @@ FAILURES_IN_A_ROW = 3
 #: How many messages one claim takes where each is handed over by itself: few, so that others can help
 #: and little is left behind where a sender dies.
 CLAIM_SIZE = 50
+
+#: How long a sender goes on, in seconds; the next one starts after five minutes.
+RUN_SECONDS = 280.0
+
+#: The longest wait between two tries.
+LONGEST_WAIT = timedelta(days=1)
 
 _LOCK = "hashtextextended('regulars sender ' || %(claim)s, 0)"
 
@@ -73,22 +85,28 @@ def send(now: datetime | None = None) -> dict[str, int]:
         `paused` or `closed` is 1 where sends are paused, or the moment lies outside the send window.
     """
     rules = policy.load()
-    moment = now or rules.shop.fixed_clock() or datetime.now(UTC)
+    fixed = now or rules.shop.fixed_clock()
+
+    def clock() -> datetime:
+        return fixed or datetime.now(UTC)
+
     with warehouse.connect() as conn:
         if warehouse.value(conn, "SELECT to_regclass('marketing.messages')") is None:
             log.info("The warehouse has no messages yet.")
             return {}
-        counts = _Sender(conn, rules, moment).run()
-    log.info("Delivery at %s: %s", moment.isoformat(), counts or "nothing is due")
+        sender = _Sender(conn, rules, clock)
+        counts = sender.run()
+    log.info("Delivery at %s: %s", sender.now.isoformat(), counts or "nothing is due")
     return counts
 
 
 class _Sender:
     """One sender: a claim of its own, on one connection that is also its sign of life."""
 
-    def __init__(self, conn: Connection, rules: Policy, now: datetime) -> None:
-        self.conn, self.rules, self.now = conn, rules, now
-        self.today = now.astimezone(rules.shop.zone).date()
+    def __init__(self, conn: Connection, rules: Policy, clock: Callable[[], datetime]) -> None:
+        self.conn, self.rules, self.clock = conn, rules, clock
+        self.now = clock()
+        self.ends = time.monotonic() + RUN_SECONDS
         self.claim = int(warehouse.value(conn, "SELECT nextval('ops.tokens')"))
         self.counts: Counter[str] = Counter()
 
@@ -96,6 +114,8 @@ class _Sender:
         warehouse.value(self.conn, f"SELECT pg_advisory_lock({_LOCK})", {"claim": self.claim})
         self.conn.commit()
         self._recover()
+        feedback.take_up(self.conn)
+        self.conn.commit()
         self._expire()
         if self._paused():
             self.counts["paused"] = 1
@@ -137,6 +157,12 @@ class _Sender:
             for name in zones
             if windows.is_open(self.now, self.rules.activation, ZoneInfo(name))
         )
+
+    def _is_open(self, time_zone: str | None) -> bool:
+        from include.offers import windows
+
+        zone = ZoneInfo(time_zone or self.rules.shop.timezone)
+        return windows.is_open(self.now, self.rules.activation, zone)
 
     def _day_in(self, time_zone: str | None) -> date:
         return self.now.astimezone(ZoneInfo(time_zone or self.rules.shop.timezone)).date()
@@ -183,7 +209,8 @@ class _Sender:
 
     def _expire(self) -> None:
         """Cancel what may not be sent any more: past its window, or decided for too old a day."""
-        oldest = self.today - timedelta(days=1 + self.rules.activation.max_age_days)
+        today = self.now.astimezone(self.rules.shop.zone).date()
+        oldest = today - timedelta(days=1 + self.rules.activation.max_age_days)
         expired = warehouse.rows(
             self.conn,
             """
@@ -224,22 +251,38 @@ class _Sender:
             self.conn.commit()
             if not claimed:
                 return
-            for message, address in allowed:
-                if in_a_row >= FAILURES_IN_A_ROW or not self._begin(message):
+            for message, _ in allowed:
+                if in_a_row >= FAILURES_IN_A_ROW or not self._is_its_turn(message):
                     self._release()
                     return
-                in_a_row = 0 if self._hand_over(provider, message, address) else in_a_row + 1
+                # Since the claim minutes may have passed: what is known by now counts.
+                still = self._checked([message], capped=False)
+                self.conn.commit()
+                for _, address in still:
+                    if not self._begin(message):
+                        self._release()
+                        return
+                    in_a_row = 0 if self._hand_over(provider, message, address) else in_a_row + 1
+
+    def _is_its_turn(self, message: _Claimed) -> bool:
+        """Wait for the channel's next turn; False where it comes too late for this run or the customer."""
+        limit = self.rules.delivery.per_minute.of(message.channel)
+        if not pace.wait_turn(self.conn, message.channel, limit, self.ends - time.monotonic()):
+            return False
+        self.now = self.clock()
+        return self._is_open(message.time_zone) and time.monotonic() < self.ends
 
     def _begin(self, message: _Claimed) -> bool:
-        """Mark a message as being handed over; False where sends are paused or it is not ours."""
+        """Mark a message as being handed over; False where that is not to be, or not by us."""
         begun = warehouse.execute(
             self.conn,
             """
             UPDATE marketing.messages SET handed_over_at = clock_timestamp(), updated_at = now()
             WHERE message_id = %(message)s AND claimed_by = %(claim)s AND status = 'claimed'
+              AND send_not_after >= %(now)s
               AND NOT EXISTS (SELECT 1 FROM ops.switches WHERE key = 'pause_sends' AND value)
             """,
-            {"message": message.message_id, "claim": self.claim},
+            {"message": message.message_id, "claim": self.claim, "now": self.now},
         )
         self.conn.commit()
         return bool(begun)
@@ -292,6 +335,15 @@ class _Sender:
     # --- claims and checks ---------------------------------------------------------------------------
 
     def _claim(self, provider: str, through: list[str], batch_size: int) -> list[_Claimed]:
+        """Take what is due; until the caller commits, no other sender claims anything.
+
+        Otherwise two senders could each take a message of one customer, and each find the cap unharmed.
+        """
+        warehouse.value(
+            self.conn, "SELECT pg_advisory_xact_lock(hashtextextended('regulars claims', 0))"
+        )
+        self.now = self.clock()
+        feedback.take_up(self.conn)
         found = warehouse.rows(
             self.conn,
             warehouse.sql("marketing/deliver_claim"),
@@ -308,7 +360,9 @@ class _Sender:
         )
         return sorted((_Claimed(*row) for row in found), key=lambda m: str(m.message_id))
 
-    def _checked(self, claimed: list[_Claimed]) -> list[tuple[_Claimed, str]]:
+    def _checked(
+        self, claimed: list[_Claimed], *, capped: bool = True
+    ) -> list[tuple[_Claimed, str]]:
         """What may still be sent, with its address; the rest is cancelled with the guard's reason."""
         if not claimed:
             return []
@@ -334,7 +388,7 @@ class _Sender:
                 others,
                 today,
                 self.rules,
-                capped=message.cap_class == "marketing",
+                capped=capped and message.cap_class == "marketing",
             )
             if reason:
                 refused.append((message, reason))
@@ -424,7 +478,8 @@ class _Sender:
         if attempts >= self.rules.delivery.max_attempts:
             self._record_end(message, "dead", error, "cancelled")
             return
-        wait = timedelta(minutes=self.rules.delivery.backoff_minutes) * 2 ** (attempts - 1)
+        doubled = 2 ** min(attempts - 1, 30)
+        wait = min(timedelta(minutes=self.rules.delivery.backoff_minutes) * doubled, LONGEST_WAIT)
         warehouse.execute(
             self.conn,
             """

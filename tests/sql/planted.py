@@ -1,10 +1,12 @@
 """A small warehouse with people in it, for the tests of deciding and delivering."""
 
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from include import contracts, gates, warehouse
 from include.steps import activate
@@ -36,6 +38,8 @@ TABLES = (
     "ops.publications",
     "ops.switches",
     "ops.suppressions",
+    "ops.delivery_events",
+    "ops.channel_paces",
     "ops.fences",
 )
 
@@ -163,3 +167,87 @@ def decide(day: str = DAY, run_id: str = "run-1") -> dict[str, int]:
     """A day through the build and the gate, as the DAG does it."""
     batch = activate.build({"as_of": day, "since": None, "run_id": run_id})
     return gates.gate(batch, rebuild=activate.build, in_turn=True)
+
+
+def plant(conn: Any, count: int, **message: Any) -> None:
+    """Messages by e-mail that are due, to customers 1 to `count`, with their triggers."""
+    people(conn, range(1, count + 1))
+    window = {"send_not_before": "2017-10-02T13:00Z", "send_not_after": "2017-10-05T00:00Z"}
+    identity = [
+        {
+            "trigger_id": person(1000 + n),
+            "customer_id": person(n),
+            "external_id": str(n),
+            "as_of": DAY,
+            "campaign": "vip_exclusive",
+            "period": "2017-Q4",
+            "channel": "email",
+        }
+        | window
+        for n in range(1, count + 1)
+    ]
+    fill(
+        conn,
+        "marketing.coupon_triggers",
+        [
+            row | {"status": "approved", "coupon_code": f"CODE-{i}"}
+            for i, row in enumerate(identity)
+        ],
+    )
+    fill(
+        conn,
+        "marketing.messages",
+        [
+            row
+            | {
+                "message_id": person(2000 + n),
+                "subject": "For you: ä",
+                "body": f"Hello {n}\n.\nend",
+                "body_html": "<p>Hello</p>",
+                "cap_class": "marketing",
+                "status": "pending",
+            }
+            | message
+            for n, row in enumerate(identity, start=1)
+        ],
+    )
+    conn.commit()
+
+
+def states(conn: Any) -> dict[str, int]:
+    """Message and trigger status -> how many."""
+    conn.commit()
+    return dict(
+        warehouse.rows(
+            conn,
+            "SELECT m.status || '/' || t.status, count(*) FROM marketing.messages AS m "
+            "JOIN marketing.coupon_triggers AS t USING (trigger_id) GROUP BY 1",
+        )
+    )
+
+
+def errors(conn: Any) -> list[str | None]:
+    """What every message says went wrong, by message."""
+    conn.commit()
+    return [
+        error
+        for (error,) in warehouse.rows(
+            conn, "SELECT error FROM marketing.messages ORDER BY message_id"
+        )
+    ]
+
+
+def wait_for_the_server_to_notice(conn: Any) -> None:
+    """A killed client's locks go when its backend reads the closed socket: at once, but not before."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        conn.commit()
+        held = warehouse.value(
+            conn,
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid() "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        )
+        if not held:
+            return
+        time.sleep(0.05)
+    pytest.fail("the killed sender's lock did not go")

@@ -25,6 +25,7 @@ TABLES = (
     "ml.campaign_outcomes",
     "ops.publications",
     "ops.fences",
+    "ops.delivery_events",
 )
 
 
@@ -72,6 +73,9 @@ def trigger(conn, numbers, campaign="vip", day=DECIDED, status="approved", sent_
         for n in numbers
     ]
     codes = [{"coupon_code": f"CODE-{n}", "status": status} for n in numbers]
+    if status == "redeemed":
+        told = {"redeemed_on": (day + timedelta(days=9)).isoformat(), "discount_given": 4.5}
+        codes = [code | told for code in codes]
     fill(conn, "marketing.coupon_triggers", [r | c for r, c in zip(rows, codes, strict=True)])
     message = {"status": "sent" if sent_on else "pending", "sent_at": stamp}
     ids = [{"message_id": person(200_000 + n)} for n in numbers]
@@ -183,6 +187,34 @@ def test_a_day_that_was_rejected_treated_nobody(conn):
     assert found == [(person(4),), (person(5),)], "one of two rejected stays: intention to treat"
 
 
+def test_what_came_back_is_counted_once_a_person_and_within_the_window(conn):
+    decide(conn, [1, 2, 3, 4])
+    trigger(conn, [1, 2, 3, 4], sent_on=DECIDED + timedelta(days=1))
+    events = [
+        (1, "unsubscribed", 3),
+        (1, "unsubscribed", 4),
+        (2, "complained", 28),
+        (3, "bounced", 1),
+    ]
+    fill(
+        conn,
+        "ops.delivery_events",
+        [
+            {
+                "event_key": f"e{place}",
+                "kind": kind,
+                "message_id": person(200_000 + n),
+                "occurred_at": f"{DECIDED + timedelta(days=days)}T16:00Z",
+            }
+            for place, (n, kind, days) in enumerate([*events, (4, "complained", 29)])
+        ],
+    )
+    conn.commit()
+    run()
+    found = result(conn, "vip")
+    assert [found[name] for name in ("bounces", "opt_outs", "complaints")] == [1, 1, 1]
+
+
 def test_what_left_late_or_was_redeemed_is_told_apart(conn):
     decide(conn, [1, 2, 3, 4, 5])
     trigger(conn, [1], sent_on=DECIDED + timedelta(days=1))
@@ -208,6 +240,7 @@ def test_what_left_late_or_was_redeemed_is_told_apart(conn):
     assert [bool(outcome(conn, n)["is_redeemed"]) for n in range(1, 6)] == [0, 0, 1, 1, 0]
     found = result(conn, "vip")
     assert (found["sends"], found["redemptions"]) == (4, 2)
+    assert float(found["discounts_given"]) == 4.5
     assert found["redemption_rate"] == 0.5
 
 

@@ -92,12 +92,33 @@ sent AS (
         AND (m.sent_at AT TIME ZONE %(timezone)s)::date <= c.decided_on + %(window_days)s::integer
 ),
 
--- A coupon counts as redeemed where the shop says so in its own records, or in ours.
-redeemed AS (
-    SELECT DISTINCT
+-- What came back of its message within the window.
+heard AS (
+    SELECT
         c.customer_id,
         c.campaign,
-        c.period
+        c.period,
+        bool_or(e.kind = 'bounced') AS is_bounced,
+        bool_or(e.kind = 'unsubscribed') AS is_opted_out,
+        bool_or(e.kind = 'complained') AS is_complained
+    FROM chosen AS c
+    INNER JOIN marketing.messages AS m
+        ON c.customer_id = m.customer_id AND c.campaign = m.campaign AND c.period = m.period
+    INNER JOIN ops.delivery_events AS e
+        ON m.message_id = e.message_id OR (e.message_id IS NULL AND m.provider_id = e.provider_id)
+    WHERE
+        c.is_treated
+        AND (e.occurred_at AT TIME ZONE %(timezone)s)::date <= c.decided_on + %(window_days)s::integer
+    GROUP BY c.customer_id, c.campaign, c.period
+),
+
+-- A coupon counts as redeemed where the shop says so in its own records, or in ours.
+redeemed AS (
+    SELECT
+        c.customer_id,
+        c.campaign,
+        c.period,
+        max(t.discount_given) AS discount_given
     FROM chosen AS c
     INNER JOIN marketing.coupon_triggers AS t
         ON c.customer_id = t.customer_id AND c.campaign = t.campaign AND c.period = t.period
@@ -107,7 +128,17 @@ redeemed AS (
             AND t.customer_id = r.customer_id
             AND c.decided_on < r.business_day
             AND c.decided_on + %(window_days)s::integer >= r.business_day
-    WHERE c.is_treated AND (t.status = 'redeemed' OR r.redemption_id IS NOT NULL)
+    WHERE
+        c.is_treated
+        AND (
+            r.redemption_id IS NOT NULL
+            OR (
+                t.status = 'redeemed'
+                AND c.decided_on < t.redeemed_on
+                AND c.decided_on + %(window_days)s::integer >= t.redeemed_on
+            )
+        )
+    GROUP BY c.customer_id, c.campaign, c.period
 )
 
 SELECT
@@ -123,6 +154,10 @@ SELECT
     c.cost_expected,
     s.customer_id IS NOT NULL AS is_sent,
     r.customer_id IS NOT NULL AS is_redeemed,
+    coalesce(r.discount_given, 0)::numeric(12, 2) AS discount_given,
+    coalesce(h.is_bounced, FALSE) AS is_bounced,
+    coalesce(h.is_opted_out, FALSE) AS is_opted_out,
+    coalesce(h.is_complained, FALSE) AS is_complained,
     coalesce(p.spend_before, 0)::numeric(12, 2) AS spend_before,
     coalesce(p.spend_after, 0)::numeric(12, 2) AS spend_after,
     coalesce(p.orders_after, 0) AS orders_after,
@@ -130,5 +165,6 @@ SELECT
 FROM chosen AS c
 LEFT JOIN spending AS p ON c.customer_id = p.customer_id AND c.decided_on = p.decided_on
 LEFT JOIN sent AS s ON c.customer_id = s.customer_id AND c.campaign = s.campaign AND c.period = s.period
+LEFT JOIN heard AS h ON c.customer_id = h.customer_id AND c.campaign = h.campaign AND c.period = h.period
 LEFT JOIN redeemed AS r ON c.customer_id = r.customer_id AND c.campaign = r.campaign AND c.period = r.period
 ORDER BY c.decided_on, c.campaign, c.customer_id, c.period
