@@ -13,6 +13,10 @@ BEGIN
     WITH words (reason, said) AS (
         VALUES
         ('best_offer', 'the best offer for the customer, within the budgets'),
+        ('exploration', 'chance chose it among what may be sent, so that effects can be learnt'),
+        ('recent_complaint', 'the customer complained a short while ago'),
+        ('open_return', 'a return of the customer is not settled yet'),
+        ('out_of_stock', 'the product that it is about is out of stock'),
         ('control_group', 'the customer belongs to the control group, which is sent nothing'),
         ('better_offer', 'another campaign had a better offer on the day'),
         ('no_expected_gain', 'it was expected to cost more than it brings'),
