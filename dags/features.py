@@ -19,7 +19,7 @@ from include.wiring import Audience, Tier
 def build_features(**context: Any) -> dict[str, Any]:
     from include.steps import features
 
-    return features.build(wiring.run_of(context))
+    return features.build(wiring.run_of(context, needs="core"))
 
 
 @task(outlets=[wiring.asset("features")])

@@ -20,7 +20,7 @@ from include.wiring import Audience, Tier
 def build_campaign_results(**context: Any) -> dict[str, Any]:
     from include.steps import measure
 
-    return measure.build(wiring.run_of(context))
+    return measure.build(wiring.run_of(context, needs="core"))
 
 
 @task(outlets=[wiring.asset("campaign_results")])

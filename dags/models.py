@@ -20,7 +20,7 @@ from include.wiring import Audience, Tier
 def open_training(**context: Any) -> dict[str, Any]:
     from include.steps import models
 
-    return models.plan(wiring.run_of(context))
+    return models.plan(wiring.run_of(context, needs="core"))
 
 
 @task

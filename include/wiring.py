@@ -20,7 +20,7 @@ from airflow.sdk import (
     RetryRule,
 )
 
-from include import as_of
+from include import as_of, coverage
 from include.errors import BadInput, Superseded
 from include.notify import run_failed, task_failed
 
@@ -108,10 +108,19 @@ def settings(doc: str | None, tier: Tier, *audiences: Audience, **more: Any) -> 
     } | more
 
 
-def run_of(context: Mapping[str, Any]) -> dict[str, Any]:
-    """The run as its steps know it: business day, first day of a load with history, run id."""
+def run_of(context: Mapping[str, Any], needs: str | None = None) -> dict[str, Any]:
+    """The run as its steps know it: business day, first day of a load with history, run id.
+
+    Parameters
+    ----------
+    needs
+        A dataset that must hold the day: what woke the run does, what a person asks for may not.
+    """
+    day = as_of.business_day(context)
+    if needs:
+        coverage.require(needs, day)
     return {
-        "as_of": as_of.business_day(context),
+        "as_of": day,
         "since": as_of.since(context),
         "run_id": context["dag_run"].run_id,
     }

@@ -10,6 +10,7 @@ import pytest
 
 from include import contracts, publication, warehouse
 from include.launcher import truth
+from include.launcher.api import ENDED
 from include.launcher.state import State
 
 from .conftest import CHAIN, DAY, Demo, wait
@@ -282,6 +283,20 @@ def test_a_day_beyond_the_data_fails_by_hand_and_skips_by_the_clock(demo: Demo):
     assert scheduled
     states = {task.state for task in demo.api.tasks(scheduled[0])}
     assert states == {"skipped"}
+
+
+@pytest.mark.parametrize("dag", ["features", "models", "measure"])
+def test_a_day_that_core_does_not_hold_is_worked_out_by_nobody(demo: Demo, dag: str):
+    run = demo.api.trigger(f"regulars_{dag}", conf={"as_of": "2018-06-01"})
+    demo.api.unpause([run.dag])
+    wait(lambda: demo.api.run(run.dag, run.id).state in ENDED, 300, "the end of the run")
+    assert demo.api.run(run.dag, run.id).state == "failed"
+    first = next(task for task in demo.api.tasks(run) if task.state == "failed")
+    told = "\n".join(demo.api.log(run, first))
+    assert "Expected core to hold the business day 2018-06-01, found days from 2017-01-01" in told
+    assert demo.rows("SELECT count(*) FROM ops.publications WHERE partition = '2018-06-01'") == [
+        (0,)
+    ]
 
 
 def test_no_personal_data_stands_in_the_logs(demo: Demo):
