@@ -15,7 +15,7 @@ series that sold at all within the 13 weeks stand beside them (`... all`).
 
 Settings were chosen on origins 24 and 28, whose weeks end by week 36.
 
-    bin/regulars bench demand [--origins 36 40 44] [--only accuracy customers replay speed]
+    bin/regulars bench demand [--origins 36 40 44] [--only accuracy speed]
 """
 
 import argparse
@@ -55,7 +55,7 @@ from include.steps import stock
 from include.warehouse import Connection
 
 ORIGINS = (36, 40, 44)
-PARTS = ("accuracy", "customers", "replay", "speed")
+PARTS = ("accuracy", "speed")
 #: Series of the timed runs.
 SIZES = (2000, 4000, 8000)
 SEED = 20170101
@@ -180,7 +180,7 @@ def report(setting: str, origins: Mapping[int, Level]) -> None:
                 )  # fmt: skip
     for (metric, name), pairs in figures.items():
         ours, peer = np.mean(pairs, axis=0)
-        more = {}
+        more: dict[str, list[float] | float] = {}
         if metric == "wape" and not np.isnan(peer):
             more = {
                 "ours_95": interval(origins, None),
@@ -201,7 +201,7 @@ def none_if_nan(value: float) -> float | None:
 
 def interval(origins: Mapping[int, Level], peer: str | None) -> list[float]:
     """95% bootstrap interval over series of our mean WAPE, or of its difference to a baseline's."""
-    ends = []
+    ends: list[tuple[float, float]] = []
     for level in origins.values():
         sold = level.truth.sum(axis=1)
         missed = np.abs(level.truth - level.ours).sum(axis=1)

@@ -45,8 +45,8 @@ SIMPLE = "adida"
 TESTED = (HORIZON, HORIZON // 2)
 #: The ends of the 80% and of the 95% interval.
 QUANTILES = (0.025, 0.1, 0.9, 0.975)
-#: Series of one size share their errors: so many sizes, with equally many series.
-SIZES = 8
+#: Series of one size share their errors: so many sizes with equally many errors, at least so many in each.
+SIZES, ERRORS = 8, 200
 #: A type's share of units outside its forecast products is shrunk to all types', as if so many units a week
 #: had been seen at it.
 REST_PRIOR = 20.0
@@ -330,10 +330,13 @@ def interval(units: Floats, tested: list[tuple[Floats, Floats]]) -> Floats:
         expected, came = (np.concatenate(side) for side in zip(*seen, strict=True))
         sold = expected > 0
         expected, came = expected[sold], came[sold]
-        edges = np.quantile(expected, np.linspace(0, 1, SIZES + 1)[1:-1])
+        if not len(expected):
+            continue
+        sizes = int(np.clip(len(expected) // ERRORS, 1, SIZES))
+        edges = np.quantile(expected, np.linspace(0, 1, sizes + 1)[1:-1])
         size, size_now = np.digitize(expected, edges), np.digitize(units[:, part], edges)
         missed = (came - expected) / np.sqrt(expected)
-        quantiles = np.stack([np.quantile(missed[size == s], QUANTILES) for s in range(SIZES)])
+        quantiles = np.stack([np.quantile(missed[size == s], QUANTILES) for s in range(sizes)])
         now = units[:, part, None]
         ends[:, part] = np.maximum(now + quantiles[size_now] * np.sqrt(now), 0.0)
     return ends

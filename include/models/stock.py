@@ -15,7 +15,7 @@ one good.
 Demand is negative binomial: its variance is the mean plus `dispersion` times the mean squared.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,12 +40,15 @@ class Costs:
         Lost with a sale, in money.
     holding
         Of a piece left over at the end of the period, in money.
+    piece
+        What a piece costs to buy, in money.
     high_weight
         How many margins a sale lost to a high-value customer costs; 1 makes no difference between customers.
     """
 
     margin: Floats
     holding: Floats
+    piece: Floats
     high_weight: float
 
 
@@ -83,7 +86,9 @@ def reserve(high: Floats, spread: float, high_weight: float) -> Ints:
         return kept
     open_ = np.flatnonzero(high > 0)
     while len(open_):
-        more = at_least(high[open_], spread, kept[open_] + 1.0) >= 1.0 / high_weight
+        more = (
+            at_least(high[open_], spread, (kept[open_] + 1).astype(np.float64)) >= 1 / high_weight
+        )
         open_ = open_[more]
         kept[open_] += 1
     return kept
@@ -117,15 +122,20 @@ def keep(high: Floats, low: Floats, spread: float, costs: Costs) -> Ints:
     return np.bincount(places[values >= 0], minlength=len(high))
 
 
-def keep_so_many(high: Floats, low: Floats, spread: float, costs: Costs, pieces: int) -> Ints:
-    """The best `pieces` pieces over all products: where a further one is worth most, one after another.
+def keep_within(high: Floats, low: Floats, spread: float, costs: Costs, budget: float) -> Ints:
+    """The best stock over all products that costs no more than `budget`.
 
-    As v falls from piece to piece, it is the optimum (a knapsack of equal weights); it shifts stock from
-    what only low-value customers are expected to want to what high-value ones will.
+    Piece by piece, where a further one is worth most for what it costs. As v falls from piece to piece that
+    is the optimum but for the last piece (a knapsack filled by density). Compared with the same money spent
+    without customer value, it shifts stock from what only low-value customers are expected to want to what
+    high-value ones will.
     """
     places, values = worth(high, low, spread, costs)
-    best = np.argsort(-values, kind="stable")[:pieces]
-    return np.bincount(places[best], minlength=len(high))
+    price = np.maximum(costs.piece[places], 1e-9)
+    best = np.argsort(-values / price, kind="stable")
+    paid = np.cumsum(price[best])
+    bought = places[best[paid <= budget * (1 + 1e-9)]]
+    return np.bincount(bought, minlength=len(high))
 
 
 @dataclass(frozen=True)
@@ -161,7 +171,10 @@ def prioritise(places: pd.DataFrame, spread: float, rules: Rules) -> pd.DataFram
     there = hand + places["on_order"].fillna(0.0).to_numpy(dtype=np.float64)
     margin = places["unit_margin"].to_numpy(dtype=np.float64)
     holding = places["holding"].to_numpy(dtype=np.float64)
-    kept = _kept(places["region"].to_numpy(dtype="U"), high, low, spread, margin, holding, rules)
+    piece = places["unit_price"].to_numpy(dtype=np.float64) - margin
+    kept = _kept(
+        places["region"].to_numpy(dtype="U"), high, low, spread, margin, holding, piece, rules
+    )
 
     short = shortage(demand, spread, there)
     mix = high / np.maximum(demand, 1e-9)
@@ -173,8 +186,7 @@ def prioritise(places: pd.DataFrame, spread: float, rules: Rules) -> pd.DataFram
     held_back = np.where(counted & (spared >= rules.minimum_worth), held_back, 0)
     missing = np.where(counted, np.maximum(kept - np.floor(there), 0), 0)
     surplus = np.where(counted, np.maximum(np.floor(there) - kept, 0), 0)
-    cost = (places["unit_price"].to_numpy(dtype=np.float64) - margin) * surplus
-    surplus = np.where(cost >= rules.minimum_worth, surplus, 0)
+    surplus = np.where(surplus * piece >= rules.minimum_worth, surplus, 0)
     cover = np.where(
         counted & (demand > 0), rules.cover_days * hand / np.maximum(demand, 1e-9), np.nan
     )
@@ -217,15 +229,17 @@ def _kept(
     spread: float,
     margin: Floats,
     holding: Floats,
+    piece: Floats,
     rules: Rules,
 ) -> Ints:
-    """Pieces to keep: in each region as many as the plain newsvendor would, placed by customer value."""
+    """Pieces to keep: in each region for the money of the plain newsvendor's, placed by customer value."""
     kept = np.zeros(len(region), dtype=np.int64)
     for name in np.unique(region):
         at = np.flatnonzero(region == name)
-        plain = keep(high[at], low[at], spread, Costs(margin[at], holding[at], 1.0))
-        costs = Costs(margin[at], holding[at], rules.high_weight)
-        kept[at] = keep_so_many(high[at], low[at], spread, costs, int(plain.sum()))
+        plain = Costs(margin[at], holding[at], piece[at], 1.0)
+        money = float((keep(high[at], low[at], spread, plain) * piece[at]).sum())
+        valued = replace(plain, high_weight=rules.high_weight)
+        kept[at] = keep_within(high[at], low[at], spread, valued, money)
     return kept
 
 
