@@ -22,7 +22,7 @@ def made_up(lift: float = 3.0, seed: int = 3, weeks: int = WEEKS) -> tuple[Panel
     """A panel in which mailers multiply sales, and the weeks after it."""
     chance = np.random.default_rng(seed)
     level = chance.gamma(1.5, 3.0, PRODUCTS)
-    mailer = (chance.random((PRODUCTS, weeks + HORIZON)) < 0.1) * 1.0
+    mailer = (chance.random((PRODUCTS, weeks + HORIZON)) < 0.1).astype(np.float64)
     mean = level[:, None] * np.where(mailer > 0, lift, 1.0)
     units = chance.poisson(mean).astype(float)
     known = units[:, :weeks]

@@ -1,6 +1,7 @@
 """Newsvendor and reserve: against the textbook, and what customer value moves."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,13 @@ from include.models import stock
 ONE = np.ones(1)
 
 
+def ranked(frame: pd.DataFrame) -> dict[str, Any]:
+    """Product -> what is said of it."""
+    return {str(row.product_id): row for row in stock.prioritise(frame, 0.3, RULES).itertuples()}
+
+
 def places(**columns):
-    base = {
+    base: dict[str, Any] = {
         "region": ["north"], "product_id": ["1"], "name": ["Milk"], "type": ["MILK"],
         "units_high_value": [4.0], "units_other": [6.0], "on_hand": [5.0], "on_order": [0.0],
         "unit_price": [10.0], "unit_margin": [3.0], "holding": [0.5],
@@ -78,46 +84,44 @@ def test_dispersion_is_found_again():
 
 
 def test_what_runs_out_for_the_best_customers_comes_first_and_is_reserved():
-    found = stock.prioritise(
+    found = ranked(
         places(
             product_id=["few", "many", "low"],
             units_high_value=[4.0, 4.0, 0.0],
             units_other=[6.0, 6.0, 10.0],
             on_hand=[5.0, 60.0, 5.0],
-        ),
-        0.3,
-        RULES,
-    ).set_index("product_id")
-    assert found.loc["few", "priority_rank"] == 1
-    assert found.loc["few", "promote_to"] == "high_value"
-    assert 0 < found.loc["few", "units_to_reserve"] <= 5
-    assert found.loc["few", "action"] == "order and reserve"
-    assert found.loc["low", "units_to_reserve"] == 0
-    assert found.loc["few", "cost_of_running_out"] > found.loc["low", "cost_of_running_out"]
-    assert found.loc["many", "promote_to"] == "clear"
-    assert found.loc["many", "action"] == "reduce"
-    assert found.loc["many", "units_reducible"] > 20
-    assert "high-value" in found.loc["few", "reason"]
+        )
+    )
+    assert found["few"].priority_rank == 1
+    assert found["few"].promote_to == "high_value"
+    assert 0 < found["few"].units_to_reserve <= 5
+    assert found["few"].action == "order and reserve"
+    assert found["low"].units_to_reserve == 0
+    assert found["few"].cost_of_running_out > found["low"].cost_of_running_out
+    assert found["many"].promote_to == "clear"
+    assert found["many"].action == "reduce"
+    assert found["many"].units_reducible > 20
+    assert "high-value" in found["few"].reason
 
 
 def test_uncounted_goods_say_so_and_order_nothing():
-    found = stock.prioritise(places(on_hand=[np.nan], on_order=[np.nan]), 0.3, RULES).iloc[0]
-    assert found["action"] == "count"
-    assert (found["units_to_order"], found["units_to_reserve"], found["units_reducible"]) == (
+    found = ranked(places(on_hand=[np.nan], on_order=[np.nan]))["1"]
+    assert found.action == "count"
+    assert (found.units_to_order, found.units_to_reserve, found.units_reducible) == (
         0,
         0,
         0,
     )
-    assert np.isnan(found["cost_of_running_out"])
-    assert found["promote_to"] == "everybody"
+    assert np.isnan(found.cost_of_running_out)
+    assert found.promote_to == "everybody"
 
 
 def test_costs_of_running_out_and_holding_are_the_expected_ones():
-    found = stock.prioritise(places(), 0.3, RULES).iloc[0]
+    found = ranked(places())["1"]
     size, wanted = 1 / 0.3, np.arange(400)
     chance = stats.nbinom.pmf(wanted, size, size / (size + 10))
     short = (np.maximum(wanted - 5, 0) * chance).sum()
     left = (np.maximum(5 - wanted, 0) * chance).sum()
-    assert found["cost_of_running_out"] == pytest.approx(short * 3 * (0.6 + 3 * 0.4), rel=1e-6)
-    assert found["cost_of_holding"] == pytest.approx(left * 0.5, rel=1e-6)
-    assert found["days_of_cover"] == pytest.approx(7.0)
+    assert found.cost_of_running_out == pytest.approx(short * 3 * (0.6 + 3 * 0.4), rel=1e-6)
+    assert found.cost_of_holding == pytest.approx(left * 0.5, rel=1e-6)
+    assert found.days_of_cover == pytest.approx(7.0)
