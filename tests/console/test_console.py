@@ -136,7 +136,7 @@ def test_today_shows_the_chain_the_tables_and_the_decisions(
     answer = client.get("/")
     assert answer.status_code == 200
     text = answer.text
-    assert "All five stages have published this day, and 2 checks did not hold." in text
+    assert "All six stages have published this day, and 2 checks did not hold." in text
     for stage in (*data.STAGES, data.DELIVERY):
         assert f'href="../dags/{stage.dag_id}"' in text
     for contract in contracts.all_contracts():
