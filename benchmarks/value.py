@@ -32,10 +32,11 @@ import pandas as pd
 from benchmarks._lines import show
 from benchmarks._year import whole_year
 from include import warehouse
-from include.models import evaluate, value
+from include.models import contest, evaluate, search, value
 from include.models.evaluate import Array, Metric
-from include.steps import models
-from include.steps.models import Panels
+from include.models.panels import BASELINE, CHURN_DAYS, high_value
+from include.steps import panels as training
+from include.steps.panels import Panels
 from include.warehouse import Connection
 
 CUTS = (36, 38, 40)
@@ -125,13 +126,26 @@ def ends(drawn: Sequence[float]) -> list[float]:
     return [round(float(end), 5) for end in np.quantile(drawn, [0.025, 0.975])]
 
 
-def high_value(panels: Panels, later: Mapping[int, pd.DataFrame]) -> None:
+def tuned(panels: Panels, settings: value.Settings, week: int) -> value.Settings:
+    """As the champion of the week is tuned: on outcomes that had matured by its judge day, a horizon before.
+
+    Where there are none, which is before week 31, the settings that the search starts from stand.
+    """
+    judge_day = (
+        date.fromisoformat(day_of(week)) - timedelta(days=settings.horizon_days)
+    ).isoformat()
+    if not training.matured_cuts(judge_day, settings.horizon_days):
+        return settings
+    return replace(settings, tuning=search.search(settings, panels.matured(judge_day))[0])
+
+
+def classified(panels: Panels, later: Mapping[int, pd.DataFrame]) -> None:
     """Every algorithm of "high value", the champion's line by line."""
-    settings = models.settings()
     found: dict[str, dict[int, Scored]] = {}
     for week, rows in later.items():
-        truth = value.high_value(rows, settings.high_value_share)
-        for name, model in value.rivals(settings, panels.matured(day_of(week))).items():
+        settings = tuned(panels, training.settings(), week)
+        truth = high_value(rows, settings.high_value_share)
+        for name, model in contest.rivals(settings, panels.matured(day_of(week))).items():
             ours = model.predict_high_value(rows)
             found.setdefault(name, {})[week] = scored(rows, truth, ours)
     for name, weeks in found.items():
@@ -148,7 +162,7 @@ def high_value(panels: Panels, later: Mapping[int, pd.DataFrame]) -> None:
 
 def spend(panels: Panels, later: Mapping[int, pd.DataFrame]) -> None:
     """Spend in the horizon: the amount, its order and its interval."""
-    settings = models.settings()
+    settings = training.settings()
     found: dict[int, Scored] = {}
     inside: dict[int, Scored] = {}
     deciles, widths = [], []
@@ -160,10 +174,8 @@ def spend(panels: Panels, later: Mapping[int, pd.DataFrame]) -> None:
             said[f"predicted_value{end}"].to_numpy(np.float64) for end in ("", "_low", "_high")
         )
         found[week] = scored(rows, truth, ours)
-        naive = rows[value.BASELINE].to_numpy(np.float64)
-        missed = matured["spend"].to_numpy(np.float64) - matured[value.BASELINE].to_numpy(
-            np.float64
-        )
+        naive = rows[BASELINE].to_numpy(np.float64)
+        missed = matured["spend"].to_numpy(np.float64) - matured[BASELINE].to_numpy(np.float64)
         below, above = np.quantile(missed, [value.INTERVAL_TAIL, 1 - value.INTERVAL_TAIL])
         lower = np.maximum(naive + below, 0)
         within = [
@@ -172,7 +184,7 @@ def spend(panels: Panels, later: Mapping[int, pd.DataFrame]) -> None:
         ]
         inside[week] = Scored(found[week].customers, truth, *within)
         widths.append(float(np.mean(high - low) / np.mean(naive + above - lower)))
-        deciles.append(evaluate.coverage_by_decile(truth, low, high, ours))
+        deciles.append(evaluate.mean_by_decile(within[0], ours))
     measures = dict(evaluate.SPEND) | {"bias": lambda t, p: abs(evaluate.bias(t, p))}
     for metric, measure in measures.items():
         unit = "currency" if metric == "mae" else "share"
@@ -189,36 +201,37 @@ def spend(panels: Panels, later: Mapping[int, pd.DataFrame]) -> None:
 
 def four_weeks(conn: Connection, cuts: Sequence[int], known: Known) -> None:
     """High value in the next four weeks, by the same recipe."""
-    settings = replace(models.settings(), horizon_days=28)
+    settings = replace(training.settings(), horizon_days=28)
     panels = Panels(conn, settings.horizon_days, known)
     found = {}
     for week in cuts:
         later = panels.judged(day_of(week))
-        truth = value.high_value(later, settings.high_value_share)
-        model = value.ValueModel(settings).fit_high_value(panels.matured(day_of(week)))
+        truth = high_value(later, settings.high_value_share)
+        chosen = tuned(panels, settings, week)
+        model = value.ValueModel(chosen).fit_high_value(panels.matured(day_of(week)))
         found[week] = scored(later, truth, model.predict_high_value(later))
     report("roc_auc_4w", found, evaluate.roc_auc, NAIVE)
 
 
 def churn(conn: Connection, cuts: Sequence[int], known: Known) -> None:
     """No order within 28 days, and the day of the next one."""
-    settings = models.settings()
+    settings = training.settings()
     past = Panels(conn, settings.horizon_days, known)
-    following_weeks = Panels(conn, value.CHURN_DAYS, known)
+    following_weeks = Panels(conn, CHURN_DAYS, known)
     everybody, active, following = {}, {}, {}
     for week in cuts:
         later = following_weeks.judged(day_of(week))
         model = value.ValueModel(settings).fit_recent(past.recent(day_of(week)))
         ours, days = model.predict_recent(later)
         after = later["days_to_next_order"].to_numpy(np.float64)
-        gone = (~(after <= value.CHURN_DAYS)).astype(np.float64)
+        gone = (~(after <= CHURN_DAYS)).astype(np.float64)
         visits = -later["order_days_4w"].to_numpy(np.float64)
         everybody[week] = scored(later, gone, ours, visits)
-        bought = (later["recency_days"] < value.CHURN_DAYS).to_numpy()
+        bought = (later["recency_days"] < CHURN_DAYS).to_numpy()
         active[week] = scored(later[bought], gone[bought], ours[bought], visits[bought])
-        truth = np.where(after <= value.CHURN_DAYS, after, value.CHURN_DAYS)
+        truth = np.where(after <= CHURN_DAYS, after, CHURN_DAYS)
         naive = (later["gap_median_days"] - later["recency_days"]).to_numpy(np.float64)
-        naive = np.clip(np.nan_to_num(naive, nan=value.CHURN_DAYS), 1, value.CHURN_DAYS)
+        naive = np.clip(np.nan_to_num(naive, nan=CHURN_DAYS), 1, CHURN_DAYS)
         following[week] = scored(later[bought], truth[bought], days[bought], naive[bought])
     visited = "days with an order in the last 4 weeks"
     report("churn_roc_auc", everybody, evaluate.roc_auc, visited)
@@ -235,7 +248,7 @@ def churn(conn: Connection, cuts: Sequence[int], known: Known) -> None:
 
 def scored(rows: pd.DataFrame, truth: Array, ours: Array, peer: Array | None = None) -> Scored:
     """The cut's households; the baseline is their spend in the last 13 weeks unless given."""
-    naive = rows[value.BASELINE].to_numpy(np.float64) if peer is None else peer
+    naive = rows[BASELINE].to_numpy(np.float64) if peer is None else peer
     return Scored(rows["customer_id"].tolist(), truth, ours, naive)
 
 
@@ -264,9 +277,9 @@ def main() -> None:
 
 def value_figures(conn: Connection, cuts: Sequence[int], known: Known) -> None:
     """The figures of the 13 weeks after each cut."""
-    panels = Panels(conn, models.settings().horizon_days, known)
+    panels = Panels(conn, training.settings().horizon_days, known)
     later = {week: panels.judged(day_of(week)) for week in cuts}
-    high_value(panels, later)
+    classified(panels, later)
     spend(panels, later)
 
 

@@ -331,6 +331,7 @@ def backtests(conn: Connection, day: date) -> list[Backtest]:
                 b.baseline_name, b.n
             FROM judged AS j
             JOIN ml.backtests AS b USING (model_version)
+            WHERE b.setting NOT LIKE 'rolling%%'
             """,
             {"day": day},
         )
@@ -362,7 +363,9 @@ def coefficients(conn: Connection, day: date) -> list[tuple[str, float]]:
         {"day": day},
     )
     named = [
-        (name, float(weight)) for name, weight in (explained or {}).items() if name != "intercept"
+        (name, float(line["coefficient"]))
+        for name, line in (explained or {}).items()
+        if name != "intercept"
     ]
     return sorted(named, key=lambda pair: -abs(pair[1]))[:COEFFICIENTS]
 

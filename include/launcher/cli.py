@@ -135,6 +135,13 @@ def parser() -> argparse.ArgumentParser:
         more="FILE is config/policy.yml where none is given; the preview compares it with the decisions "
         "in force.",
     )
+    add(
+        "models",
+        manage_models,
+        "Show the models, go back to an earlier one, write one out: models list|show|rollback|release|"
+        "export.",
+        passes_on=True,
+    )
     pause = add("pause-sends", pause_sends, "Stop every send at once, until --off.")
     pause.add_argument("--off", action="store_true", help="send again")
     pause.add_argument("--note", help="why, for those who look later")
@@ -349,6 +356,18 @@ def check_policy(_: argparse.Namespace, rest: list[str]) -> int:
     with embedded(state):
         os.environ["REGULARS_HOME"] = str(state.home)
         return policy.main(rest)
+
+
+def manage_models(_: argparse.Namespace, rest: list[str]) -> int:
+    """List, show, roll back, release or export models."""
+    from include.launcher import models
+
+    if {"-h", "--help"} & set(rest):
+        return models.main(rest)
+    state = State()
+    with embedded(state):
+        os.environ["REGULARS_HOME"] = str(state.home)
+        return models.main(rest)
 
 
 def pause_sends(options: argparse.Namespace, _: list[str]) -> int:

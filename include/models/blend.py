@@ -44,35 +44,52 @@ class Member:
         The columns it sees.
     root
         Whether it predicts the square root of an amount, which is far less skewed than the amount.
+    gate
+        For a two-part model (Cragg 1971): a classifier of whether there is any amount; the model then
+        learns from the rows that have one, and the prediction is the product of the two.
     """
 
     model: Any
     columns: tuple[str, ...]
     root: bool = False
+    gate: Any = None
 
     def fit(self, rows: pd.DataFrame, truth: Array) -> "Member":
         """A copy of the member whose model is fitted."""
-        target = np.sqrt(truth) if self.root else truth
-        return replace(self, model=clone(self.model).fit(self._seen(rows), target))
+        seen, target = self._seen(rows), np.sqrt(truth) if self.root else truth
+        if self.gate is None:
+            return replace(self, model=clone(self.model).fit(seen, target))
+        some = truth > 0
+        # Where everybody has an amount there is nothing to tell apart, and the model stands alone.
+        gate = clone(self.gate).fit(seen, some) if not some.all() else None
+        return replace(self, model=clone(self.model).fit(seen[some], target[some]), gate=gate)
 
     def predict(self, rows: pd.DataFrame) -> Array:
         """A classifier's P(y = 1), a regressor's amount; shape (n_rows,)."""
+        seen = self._seen(rows)
         if hasattr(self.model, "predict_proba"):
-            return np.asarray(self.model.predict_proba(self._seen(rows))[:, 1])
-        amount = np.asarray(self.model.predict(self._seen(rows)))
-        return np.maximum(amount, 0) ** 2 if self.root else amount
+            return np.asarray(self.model.predict_proba(seen)[:, 1])
+        amount = np.asarray(self.model.predict(seen))
+        amount = np.maximum(amount, 0) ** 2 if self.root else amount
+        return amount if self.gate is None else amount * self.gate.predict_proba(seen)[:, 1]
 
     def _seen(self, rows: pd.DataFrame) -> Array:
         return rows[list(self.columns)].to_numpy(np.float64)
 
     def state(self) -> dict[str, Any]:
         """What `from_state` needs."""
-        return {"model": self.model, "columns": list(self.columns), "root": self.root}
+        return {
+            "model": self.model,
+            "columns": list(self.columns),
+            "root": self.root,
+            "gate": self.gate,
+        }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "Member":
         """The fitted member that `state` described."""
-        return cls(state["model"], tuple(state["columns"]), bool(state["root"]))
+        columns = tuple(state["columns"])
+        return cls(state["model"], columns, bool(state["root"]), state.get("gate"))
 
 
 @dataclass(frozen=True)
@@ -95,6 +112,8 @@ def cross_fit(
     truth: Array,
     customers: "pd.Series[Any]",
     fold_count: int = 3,
+    *,
+    refit: bool = True,
 ) -> Fitted:
     """Fit every member once on all rows and once without each fold of customers.
 
@@ -103,6 +122,8 @@ def cross_fit(
     rows : DataFrame of shape (n_rows, n_features)
     truth : array of shape (n_rows,)
     customers : Series of shape (n_rows,), whose row each one is
+    refit
+        Whether the members are fitted on all rows; otherwise there is only what they say unseen.
     """
     fold = folds(customers, fold_count)
     unseen = {name: np.zeros(len(rows)) for name in members}
@@ -110,7 +131,8 @@ def cross_fit(
         out = fold == part
         for name, member in members.items():
             unseen[name][out] = member.fit(rows[~out], truth[~out]).predict(rows[out])
-    return Fitted({name: member.fit(rows, truth) for name, member in members.items()}, unseen)
+    wanted = members.items() if refit else ()
+    return Fitted({name: member.fit(rows, truth) for name, member in wanted}, unseen)
 
 
 class ProbabilityBlend:

@@ -4,6 +4,7 @@ Every function takes the truth first and the score second, as one-dimensional ar
 returns a float; where a metric has no meaning (one class only, no spend at all) it returns NaN.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -32,10 +33,16 @@ def top_share(amounts: Array, share: float) -> npt.NDArray[np.int64]:
 
 
 def roc_auc(truth: Array, score: Array) -> float:
-    """Chance that a positive scores above a negative, ties counting half."""
-    if len(np.unique(truth)) < 2:
+    """Chance that a positive scores above a negative, ties counting half (Mann and Whitney 1947).
+
+    By ranks: many times faster than by the curve, which counts where thousands of draws are measured.
+    """
+    positives = float(np.sum(truth))
+    negatives = len(truth) - positives
+    if not positives or not negatives:
         return float("nan")
-    return float(metrics.roc_auc_score(truth, score))
+    above = float(stats.rankdata(score) @ truth) - positives * (positives + 1) / 2
+    return above / (positives * negatives)
 
 
 def pr_auc(truth: Array, score: Array) -> float:
@@ -114,15 +121,10 @@ def _captured(truth: Array, score: Array) -> float:
     return float(np.cumsum(shared).sum() / total / n - (n + 1) / (2 * n))
 
 
-def coverage(truth: Array, low: Array, high: Array) -> float:
-    """Share of customers whose truth lies within [low, high]."""
-    return float(np.mean((truth >= low) & (truth <= high)))
-
-
-def coverage_by_decile(truth: Array, low: Array, high: Array, score: Array) -> list[float]:
-    """Coverage within each tenth of customers by score, the best tenth first."""
+def mean_by_decile(values: Array, score: Array) -> list[float]:
+    """The mean within each tenth of customers by score, the best tenth first."""
     order = np.argsort(-score, kind="stable")
-    return [coverage(truth[b], low[b], high[b]) for b in np.array_split(order, 10)]
+    return [float(values[b].mean()) for b in np.array_split(order, 10)]
 
 
 def captured_by_decile(truth: Array, score: Array) -> list[float]:
@@ -130,6 +132,12 @@ def captured_by_decile(truth: Array, score: Array) -> list[float]:
     order = np.argsort(-score, kind="stable")
     total = truth.sum() or 1.0
     return [float(truth[b].sum() / total) for b in np.array_split(order, 10)]
+
+
+def lift_by_decile(truth: Array, score: Array) -> list[float]:
+    """Share of positives in each tenth of customers by score over their share in all, the best first."""
+    share = float(truth.mean()) or 1.0
+    return [mean / share for mean in mean_by_decile(truth, score)]
 
 
 def misjudged(truth: Array, score: Array) -> float:
@@ -148,6 +156,9 @@ CLASSIFICATION: Mapping[str, Metric] = {
     "misjudged": misjudged,
 }
 
+#: Metrics that only a probability has; an amount, as the naive rule gives, has none.
+PROBABILITY = frozenset({"ece", "brier"})
+
 SPEND: Mapping[str, Metric] = {
     "mae": mae,
     "wape": wape,
@@ -165,17 +176,40 @@ def bootstrap(
     repeats: int = 200,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile interval of a statistic over customers drawn with replacement (Efron 1979).
+    """Percentile interval of one statistic; see `bootstrap_many`."""
+    low, high = bootstrap_many(
+        lambda drawn: np.array([statistic(drawn)]), n, seed=seed, repeats=repeats, level=level
+    )
+    return float(low[0]), float(high[0])
+
+
+def bootstrap_many(
+    statistics: Callable[[npt.NDArray[np.int64]], Array],
+    n: int,
+    *,
+    seed: int,
+    repeats: int = 200,
+    level: float = 0.95,
+) -> tuple[Array, Array]:
+    """Percentile intervals of statistics over customers drawn with replacement (Efron 1979).
 
     Parameters
     ----------
-    statistic
-        Takes the positions of the customers drawn, so that a difference of two models is paired.
+    statistics
+        Takes the positions of the customers drawn, so that a difference of two models is paired; returns
+        an array of figures, all of the same draw.
     n
         Number of customers.
+
+    Returns
+    -------
+    The lower and the upper ends, each of the shape that `statistics` returns
     """
     random = np.random.default_rng(seed)
-    drawn = np.array([statistic(random.integers(0, n, n)) for _ in range(repeats)])
+    drawn = np.array([statistics(random.integers(0, n, n)) for _ in range(repeats)])
     tail = (1 - level) / 2
-    low, high = np.nanquantile(drawn, [tail, 1 - tail])
-    return float(low), float(high)
+    with warnings.catch_warnings():
+        # A figure without a meaning in any draw is NaN, as the figure itself is.
+        warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
+        low, high = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
+    return low, high

@@ -36,6 +36,13 @@ def by_theme(blend: ProbabilityBlend, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(total, columns=themes, index=rows.index)
 
 
+def importance(blend: ProbabilityBlend, rows: pd.DataFrame) -> dict[str, float]:
+    """The share of each theme in the mean size of the contributions, the largest first."""
+    sizes = by_theme(blend, rows).abs().mean()
+    shares = (sizes / (sizes.sum() or 1.0)).sort_values(ascending=False, kind="stable")
+    return {str(theme): round(float(share), 5) for theme, share in shares.items()}
+
+
 def sentences(
     contributions: pd.DataFrame, known: pd.DataFrame, currency: str, count: int = 3
 ) -> pd.DataFrame:

@@ -5,10 +5,10 @@ what could be learnt by then, and on customers left out of days up to 23. Forest
 defaults lose to the naive rule here; strong smoothing and few leaves do not.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
-import numpy as np
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -30,8 +30,42 @@ BLENDED = ("logistic_regression", "extra_trees", "gradient_boosting")
 
 ALGORITHMS = ("blend", *BLENDED, "random_forest", "decision_tree")
 
+#: The column of `include.models.buy_till_you_die`: the root of the spend that it expects.
+BUY_TILL_YOU_DIE = "root_buy_till_you_die"
+
 #: What stands for a missing value where a tree looks: below everything that is known.
 _MISSING = -1.0
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What `include.models.search` may choose; the defaults are what it is to beat.
+
+    Attributes
+    ----------
+    strength
+        Inverse weight of the logistic regression's penalty (scikit-learn's C).
+    linear_without
+        Themes of features that the logistic regression does not see.
+    leaf
+        Fewest rows in a leaf of the extra trees.
+    rounds
+        Trees of the boosting.
+    """
+
+    strength: float = 0.01
+    linear_without: tuple[str, ...] = ()
+    leaf: int = 20
+    rounds: int = 150
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as JSON can hold them."""
+        return asdict(self) | {"linear_without": list(self.linear_without)}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """The settings that `as_dict` described."""
+        return cls(**dict(stored) | {"linear_without": tuple(stored["linear_without"])})
 
 
 def members_of(algorithm: str) -> list[str]:
@@ -39,22 +73,24 @@ def members_of(algorithm: str) -> list[str]:
     return list(BLENDED) if algorithm == "blend" else [algorithm]
 
 
-def classifiers(names: Sequence[str], seed: int) -> dict[str, Member]:
+def classifiers(names: Sequence[str], seed: int, tuning: Tuning | None = None) -> dict[str, Member]:
     """Unfitted classifiers by name, on the named features.
 
     `logistic_regression`: P = 1 / (1 + exp(-(b0 + b1 x1 + ... + bn xn))) on features standardised with the
     training rows. `gradient_boosting` is told which features never lower the value.
     """
-    columns = tuple(names)
+    columns, tuning = tuple(names), tuning or Tuning()
+    left_out = {f.name for f in features.FEATURES if f.theme in tuning.linear_without}
     found = {
-        "logistic_regression": logistic_regression(),
         "extra_trees": _trees(
             ExtraTreesClassifier(
-                n_estimators=60, min_samples_leaf=20, max_features=0.4, random_state=seed
+                n_estimators=60, min_samples_leaf=tuning.leaf, max_features=0.4, random_state=seed
             )
         ),
         "gradient_boosting": _trees(
-            HistGradientBoostingClassifier(monotonic_cst=_rising(columns), **_boosting(seed))
+            HistGradientBoostingClassifier(
+                monotonic_cst=_rising(columns), **_boosting(seed, tuning.rounds)
+            )
         ),
         "random_forest": _trees(
             RandomForestClassifier(
@@ -69,7 +105,12 @@ def classifiers(names: Sequence[str], seed: int) -> dict[str, Member]:
             DecisionTreeClassifier(max_depth=4, min_samples_leaf=100, random_state=seed)
         ),
     }
-    return {name: Member(model, columns) for name, model in found.items()}
+    linear = Member(
+        logistic_regression(tuning.strength), tuple(n for n in columns if n not in left_out)
+    )
+    return {"logistic_regression": linear} | {
+        name: Member(model, columns) for name, model in found.items()
+    }
 
 
 def churn_classifiers(names: Sequence[str], seed: int) -> dict[str, Member]:
@@ -94,22 +135,28 @@ def logistic_regression(strength: float = 0.01) -> Any:
 
 
 def spend_members(names: Sequence[str], seed: int) -> dict[str, Member]:
-    """Members of the spend blend: two kinds of trees, a line, and the decayed rate alone.
+    """Members of the spend blend, the stack of all of them.
 
-    Trees see the features; the lines predict the square root of spend from the roots of the decayed rates
-    of spend, so that a customer beyond all those seen is carried on instead of cut off.
+    `two_part`: the chance of any spend, by boosting, times the spend of those who have some, by boosting
+    with a gamma loss. `buy_till_you_die`: BG/NBD times Gamma-Gamma, brought to the shop's level. Then extra
+    trees, a line, and the decayed rate alone. Trees see the features; the lines predict the square root of
+    spend from the roots of the decayed rates of spend, so that a customer beyond all those seen is carried
+    on instead of cut off.
     """
     columns = tuple(names)
     rates = tuple(f"root_{name}" for name in features.RATES)
     bands = tuple(f.name for f in features.FEATURES if f.unit == "band" and f.name in columns)
     return {
-        "gradient_boosting": Member(
+        "two_part": Member(
             _trees(
                 HistGradientBoostingRegressor(
-                    loss="poisson", monotonic_cst=_rising(columns), **_boosting(seed)
+                    loss="gamma", monotonic_cst=_rising(columns), **_boosting(seed)
                 )
             ),
             columns,
+            gate=_trees(
+                HistGradientBoostingClassifier(monotonic_cst=_rising(columns), **_boosting(seed))
+            ),
         ),
         "extra_trees": Member(
             _trees(
@@ -124,6 +171,9 @@ def spend_members(names: Sequence[str], seed: int) -> dict[str, Member]:
             make_pipeline(StandardScaler(), Ridge(alpha=100.0)), (*rates, *bands), root=True
         ),
         "rate": Member(LinearRegression(fit_intercept=False), (rates[1],), root=True),
+        "buy_till_you_die": Member(
+            LinearRegression(fit_intercept=False), (BUY_TILL_YOU_DIE,), root=True
+        ),
     }
 
 
@@ -155,47 +205,6 @@ def next_order_member(names: Sequence[str], seed: int) -> Member:
     )
 
 
-def coefficients(member: Member) -> dict[str, float]:
-    """The named coefficients of a fitted logistic regression, on standardised features.
-
-    Returns
-    -------
-    dict of `intercept` and each feature's name to its coefficient
-    """
-    final = member.model[-1]
-    return {"intercept": float(final.intercept_[0])} | {
-        name: float(value) for name, value in zip(member.columns, final.coef_[0], strict=True)
-    }
-
-
-def importances(member: Member) -> dict[str, float]:
-    """The share of each feature in what a fitted forest's splits gained."""
-    shares = member.model[-1].feature_importances_
-    return {name: float(share) for name, share in zip(member.columns, shares, strict=True)}
-
-
-def rules(member: Member) -> list[str]:
-    """A fitted decision tree as one sentence a leaf, in the units of the features, best leaf first."""
-    tree = member.model[-1].tree_
-    logged = {feature.name for feature in features.FEATURES if feature.logged}
-    leaves: list[tuple[float, str]] = []
-
-    def walk(node: int, conditions: list[str]) -> None:
-        if tree.children_left[node] < 0:
-            share = float(tree.value[node][0][1])
-            text = " and ".join(conditions) or "always"
-            leaves.append((share, f"{text}: {share:.0%} of {tree.n_node_samples[node]:,} rows"))
-            return
-        name = member.columns[tree.feature[node]]
-        line = float(tree.threshold[node])
-        shown = f"{np.expm1(line) if name in logged else line:,.4g}"
-        walk(tree.children_left[node], [*conditions, f"{name} <= {shown}"])
-        walk(tree.children_right[node], [*conditions, f"{name} > {shown}"])
-
-    walk(0, [])
-    return [text for _, text in sorted(leaves, key=lambda leaf: -leaf[0])]
-
-
 def _trees(model: Any) -> Any:
     return make_pipeline(
         SimpleImputer(strategy="constant", fill_value=_MISSING, keep_empty_features=True), model
@@ -206,9 +215,9 @@ def _rising(columns: Sequence[str]) -> list[int]:
     return [int(name in features.RISING) for name in columns]
 
 
-def _boosting(seed: int) -> dict[str, Any]:
+def _boosting(seed: int, rounds: int = Tuning.rounds) -> dict[str, Any]:
     return {
-        "max_iter": 150,
+        "max_iter": rounds,
         "learning_rate": 0.04,
         "max_leaf_nodes": 8,
         "min_samples_leaf": 60,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from include import as_of, contracts, policy, warehouse
 from include.errors import BadInput
 from include.publication import Batch
+from include.steps import champions
+from include.steps.champions import Champion
 from include.warehouse import Connection
 
 if TYPE_CHECKING:
@@ -140,7 +142,7 @@ def train(batch: Mapping[str, Any]) -> dict[str, Any]:
     chosen = settings()
     made_of = recipe(anchor, chosen)
     with warehouse.connect() as conn:
-        found = _standing(conn, anchor, made_of["recipe"])
+        found = champions.standing(conn, KIND, anchor, made_of["recipe"])
         if found:
             log.info("The recommender of %s stands: %s", anchor, found)
             return {"model_version": found, "trained": False, "metrics": {}}
@@ -243,28 +245,10 @@ def fit(
     return row, pd.DataFrame(lines, columns=names)
 
 
-def _standing(conn: Connection, anchor: str, made_of: str) -> str | None:
-    found: str | None = warehouse.value(
-        conn,
-        "SELECT model_version FROM ml.models WHERE kind = %(kind)s AND anchor = %(anchor)s "
-        "AND manifest ->> 'recipe' = %(recipe)s AND is_champion",
-        {"kind": KIND, "anchor": anchor, "recipe": made_of},
-    )
-    return found
-
-
-def champion(conn: Connection, day: str) -> tuple[str, str] | None:
-    """Version and anchor of the recommender that serves a day, or None before the first one."""
-    found = warehouse.rows(
-        conn,
-        """
-        SELECT model_version, anchor FROM ml.models
-        WHERE kind = %(kind)s AND is_champion AND anchor <= %(day)s
-        ORDER BY anchor DESC, updated_at DESC, model_version LIMIT 1
-        """,
-        {"kind": KIND, "day": day},
-    )
-    return (found[0][0], found[0][1].isoformat()) if found else None
+def champion(conn: Connection, day: str) -> Champion | None:
+    """The recommender that serves a day, or None before the first one."""
+    made_of = recipe(anchor_of(day), settings())
+    return champions.serving(conn, KIND, day, recipe=made_of["recipe"])
 
 
 def load_model(conn: Connection, day: str, known: "Catalogue") -> "tuple[str, Recommender]":
@@ -282,10 +266,8 @@ def load_model(conn: Connection, day: str, known: "Catalogue") -> "tuple[str, Re
         raise BadInput(
             f"Expected a trained recommender for {day}, found none: run regulars_models for the day first."
         )
-    artefact = warehouse.value(
-        conn, "SELECT artefact FROM ml.models WHERE model_version = %(v)s", {"v": found[0]}
-    )
-    return found[0], Recommender.from_bytes(bytes(artefact), known, settings())
+    stored = champions.artefact(conn, found.model_version)
+    return found.model_version, Recommender.from_bytes(stored, known, settings())
 
 
 def recommend(batch: Mapping[str, Any]) -> dict[str, Any]:

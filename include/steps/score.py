@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from include import as_of, contracts, policy, publication, warehouse
-from include.steps import features, models
+from include.steps import features, value_model
 from include.warehouse import Connection
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def score(run: Mapping[str, Any]) -> dict[str, Any]:
     """
     day = run["as_of"]
     with publication.opened("scores", dict(run) | {"since": day}) as (conn, batch):
-        version, model = models.load_champion(conn, day)
+        version, model = value_model.load_champion(conn, day)
         known = features.published_customers(conn, day)
         _refuse_empty(known, day)
         earlier = _a_week_earlier(conn, day)

@@ -1,0 +1,177 @@
+"""Which stored model serves a day, how it is loaded, and how somebody goes back to an earlier one.
+
+A model may serve from its anchor day on, if it was promoted. Of those that may, the newest anchor does; of
+one anchor, the model of the recipe in force, so that reverting policy or code brings its model back. A pin
+(`bin/regulars models rollback`) goes before all that.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from include import warehouse
+from include.errors import BadInput
+from include.warehouse import Connection
+
+log = logging.getLogger(__name__)
+
+Model = TypeVar("Model")
+
+#: Where the manifest keeps the hash of the artefact.
+HASH = "artefact_sha256"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A stored model that may serve."""
+
+    model_version: str
+    anchor: str
+    algorithm: str
+    manifest: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    pinned: bool
+
+
+def standing(conn: Connection, kind: str, anchor: str, recipe: str) -> str | None:
+    """The version of a model of this anchor day and recipe, promoted or not; None where there is none."""
+    found: str | None = warehouse.value(
+        conn,
+        "SELECT model_version FROM ml.models WHERE kind = %(kind)s AND anchor = %(anchor)s "
+        "AND manifest ->> 'recipe' = %(recipe)s ORDER BY is_champion DESC, algorithm LIMIT 1",
+        {"kind": kind, "anchor": anchor, "recipe": recipe},
+    )
+    return found
+
+
+def candidates(
+    conn: Connection,
+    kind: str,
+    day: str,
+    *,
+    recipe: str | None = None,
+    question: str | None = None,
+) -> list[Champion]:
+    """Every model that may serve a day, the one that does first.
+
+    Parameters
+    ----------
+    recipe
+        Of the models of one anchor day, the one of this recipe goes first.
+    question
+        Models that answer another question (another horizon, another line) come after all that answer
+        this one: they are better than none, for a shop that has no other yet.
+    """
+    found = warehouse.rows(
+        conn,
+        """
+        SELECT
+            m.model_version, m.anchor, m.algorithm, m.manifest - 'explained' - 'search' - 'reference',
+            m.metrics, p.model_version IS NOT NULL AS pinned
+        FROM ml.models AS m
+        LEFT JOIN ops.champion_pins AS p ON m.kind = p.kind AND m.model_version = p.model_version
+        WHERE
+            m.kind = %(kind)s AND m.anchor <= %(day)s AND m.artefact IS NOT NULL
+            AND (m.is_champion OR p.model_version IS NOT NULL)
+        ORDER BY
+            pinned DESC,
+            m.manifest ->> 'question' IS NOT DISTINCT FROM %(question)s DESC,
+            m.anchor DESC,
+            m.manifest ->> 'recipe' IS NOT DISTINCT FROM %(recipe)s DESC,
+            m.updated_at DESC,
+            m.model_version
+        """,
+        {"kind": kind, "day": day, "recipe": recipe, "question": question},
+    )
+    return [
+        Champion(version, anchor.isoformat(), algorithm, manifest, metrics, pinned)
+        for version, anchor, algorithm, manifest, metrics, pinned in found
+    ]
+
+
+def serving(
+    conn: Connection, kind: str, day: str, *, recipe: str | None = None, question: str | None = None
+) -> Champion | None:
+    """The model that serves a day, or None before the first one."""
+    return next(iter(candidates(conn, kind, day, recipe=recipe, question=question)), None)
+
+
+def artefact(conn: Connection, version: str) -> bytes:
+    """The stored bytes of a model.
+
+    Raises
+    ------
+    BadInput
+        When there are none, or they are not those that were trained.
+    """
+    found = warehouse.rows(
+        conn,
+        "SELECT artefact, manifest ->> %(hash)s FROM ml.models WHERE model_version = %(v)s",
+        {"v": version, "hash": HASH},
+    )
+    if not found or found[0][0] is None:
+        raise BadInput(
+            f"Expected the model {version} in ml.models, found none that is stored: see "
+            "`bin/regulars models` for those that are."
+        )
+    stored, expected = bytes(found[0][0]), found[0][1]
+    # Models that were stored before their hashes are taken as they are.
+    if expected is not None and hashlib.sha256(stored).hexdigest() != expected:
+        raise BadInput(
+            f"Expected the bytes of {version} to have the hash of its manifest, found another: the row was "
+            "changed after training; train again, or roll back."
+        )
+    return stored
+
+
+def load(
+    conn: Connection, found: list[Champion], read: Callable[[Champion, bytes], Model]
+) -> tuple[Champion, Model] | None:
+    """The first of the models that can be read; what cannot is passed over with a warning.
+
+    Parameters
+    ----------
+    found
+        From `candidates`.
+    read
+        Makes a model of the bytes, or raises BadInput.
+    """
+    for champion in found:
+        try:
+            return champion, read(champion, artefact(conn, champion.model_version))
+        except BadInput as unreadable:
+            log.warning("%s cannot serve: %s", champion.model_version, unreadable)
+    return None
+
+
+def pin(conn: Connection, kind: str, version: str, note: str | None) -> None:
+    """Let a stored model serve, whatever was trained since, until `release`.
+
+    Raises
+    ------
+    BadInput
+        When no such model is stored.
+    """
+    artefact(conn, version)
+    warehouse.execute(
+        conn,
+        """
+        INSERT INTO ops.champion_pins (kind, model_version, note, changed_at)
+        VALUES (%(kind)s, %(version)s, %(note)s, now())
+        ON CONFLICT (kind) DO UPDATE SET
+            model_version = excluded.model_version, note = excluded.note,
+            changed_at = excluded.changed_at
+        """,
+        {"kind": kind, "version": version, "note": note},
+    )
+
+
+def release(conn: Connection, kind: str) -> bool:
+    """Take a pin out; whether there was one."""
+    return bool(
+        warehouse.execute(
+            conn, "DELETE FROM ops.champion_pins WHERE kind = %(kind)s", {"kind": kind}
+        )
+    )
