@@ -122,7 +122,7 @@ def _show_models(console: Console, conn: warehouse.Connection, day: str) -> None
             SELECT DISTINCT ON (kind) kind, anchor, model_version, algorithm
             FROM ml.models
             WHERE is_champion AND anchor <= %(day)s
-            ORDER BY kind, anchor DESC
+            ORDER BY kind, anchor DESC, updated_at DESC
         ),
 
         judged AS (
@@ -135,7 +135,9 @@ def _show_models(console: Console, conn: warehouse.Connection, day: str) -> None
             FROM champions AS c
             JOIN ml.models AS m ON c.kind = m.kind AND c.anchor = m.anchor
             JOIN ml.backtests AS b ON m.model_version = b.model_version
-            WHERE m.model_version = c.model_version OR b.setting = m.algorithm
+            WHERE
+                b.setting NOT LIKE 'rolling%%'
+                AND (m.model_version = c.model_version OR b.setting = m.algorithm)
         )
 
         SELECT kind, baseline_name, cut, n, setting, metric, ours, baseline

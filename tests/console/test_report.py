@@ -33,7 +33,16 @@ def add_models(conn: warehouse.Connection) -> None:
             anchor=sample.DAY,
             algorithm=algorithm,
             is_champion=digest == "abc",
-            manifest=json.dumps({"explained": {"coefficients": {"sales_13w": 0.9, "gap": -1.5}}}),
+            manifest=json.dumps(
+                {
+                    "explained": {
+                        "coefficients": {
+                            "sales_13w": {"coefficient": 0.9},
+                            "gap": {"coefficient": -1.5},
+                        }
+                    }
+                }
+            ),
             metrics="{}",
             artefact=b"x",
         )
