@@ -138,9 +138,9 @@ def parser() -> argparse.ArgumentParser:
     add(
         "models",
         manage_models,
-        "Show the models, go back to an earlier one, write one out: models list|show|rollback|release|"
-        "export.",
-        passes_on=True,
+        "Show which models serve and why, go back to an earlier one, write one out as a file.",
+        passes_on="[list|show VERSION|rollback [VERSION]|release|export VERSION FOLDER]",
+        more="A rollback holds, whatever is trained, until `release`; both take --kind (default: value).",
     )
     pause = add("pause-sends", pause_sends, "Stop every send at once, until --off.")
     pause.add_argument("--off", action="store_true", help="send again")
@@ -362,8 +362,6 @@ def manage_models(_: argparse.Namespace, rest: list[str]) -> int:
     """List, show, roll back, release or export models."""
     from include.launcher import models
 
-    if {"-h", "--help"} & set(rest):
-        return models.main(rest)
     state = State()
     with embedded(state):
         os.environ["REGULARS_HOME"] = str(state.home)
