@@ -226,7 +226,8 @@ def _first(conn: Any, notice: Notice) -> bool:
                 'log', true, clock_timestamp()
             )
             ON CONFLICT (dag_id, run_id) DO UPDATE SET
-                attempt = coalesce(excluded.attempt, n.attempt), task_id = excluded.task_id, error = excluded.error,
+                attempt = coalesce(excluded.attempt, n.attempt), task_id = excluded.task_id,
+                error = excluded.error,
                 body = excluded.body, channel = excluded.channel, delivered = excluded.delivered,
                 delivery_error = NULL, recorded_at = excluded.recorded_at
             WHERE coalesce(n.attempt, 0) < excluded.attempt

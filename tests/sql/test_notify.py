@@ -150,7 +150,7 @@ def test_a_failed_run_is_told_once_with_what_on_call_needs(conn):
 
 
 def test_a_run_that_fails_again_after_it_was_cleared_is_told_again(conn, monkeypatch):
-    sent: list[tuple[int, str | None, str | None]] = []
+    sent: list[tuple[int | None, str | None, str | None]] = []
 
     def keep(notice: notify.Notice) -> tuple[str, str | None]:
         sent.append((notice.attempt, notice.task_id, notice.error))
