@@ -42,7 +42,8 @@ class Column(_Strict):
     """One column.
 
     `run` columns say which run wrote a row and are no content of it; `keep` columns are never changed
-    once a row stands.
+    once a row stands. `fill`, SQL over the other columns, is what rows that stand get where the column is
+    added later.
     """
 
     name: str = Field(pattern=r"^[a-z_][a-z0-9_]*$")
@@ -57,6 +58,7 @@ class Column(_Strict):
     generated: bool = False
     run: bool = False
     keep: bool = False
+    fill: str | None = None
 
 
 class Reject(_Strict):
@@ -300,6 +302,9 @@ def _migrate_table(
                 pgsql.Identifier(column.name),
                 pgsql.SQL(column.type),
             )
+            if column.fill:
+                fill = (target, pgsql.Identifier(column.name), pgsql.SQL(column.fill))
+                _run(conn, "UPDATE {} SET {} = {}", *fill)
             _comment(conn, contract, [column])
             changes.append(f"added column {contract.name}.{column.name}")
         elif _canonical(found) != _canonical(column.type):
@@ -308,7 +313,30 @@ def _migrate_table(
                 f"{found} in the warehouse: a type is never changed silently; give the new form a new "
                 "column name, or alter the table by hand."
             )
-    return changes
+    return changes + _migrate_key(conn, contract)
+
+
+def _migrate_key(conn: Connection, contract: Contract) -> list[str]:
+    """Make the primary key anew where the contract names another; doubles under the new one stop it."""
+    found = warehouse.rows(
+        conn,
+        """
+        SELECT c.conname, array_agg(a.attname::text ORDER BY k.place)
+        FROM pg_constraint AS c
+        CROSS JOIN LATERAL unnest(c.conkey) WITH ORDINALITY AS k (attnum, place)
+        JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.attnum
+        WHERE c.contype = 'p' AND c.conrelid = to_regclass(%(name)s)
+        GROUP BY c.conname
+        """,
+        {"name": contract.name},
+    )
+    if not contract.keys or (found and found[0][1] == contract.keys):
+        return []
+    target = warehouse.qualified(contract.name)
+    for name, _ in found:
+        _run(conn, "ALTER TABLE {} DROP CONSTRAINT {}", target, pgsql.Identifier(name))
+    _run(conn, "ALTER TABLE {} ADD PRIMARY KEY ({})", target, _names(contract.keys))
+    return [f"made the key of {contract.name} anew: {', '.join(contract.keys)}"]
 
 
 def column_list(contract: Contract, *, strict: bool, wide: bool = False) -> pgsql.Composed:

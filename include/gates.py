@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from include import profiles, publication, quality, trends, warehouse
+from include import people, profiles, publication, quality, trends, warehouse
 from include.errors import QualityStop
 from include.profiles import Profile
 from include.publication import Batch
@@ -80,6 +80,8 @@ def _audit_and_publish(
     with warehouse.connect() as conn:
         stood = publication.stands(conn, staged, tables)
         counts = publication.publish(conn, staged, fence)
+        if staged.dataset == "core":
+            people.settle(conn, staged.since, staged.as_of)
         if not stood:
             profiles.store(conn, staged, days)
     if stood:

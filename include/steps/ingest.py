@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from include import as_of, contracts, policy, pseudonym, publication, quality, sources, warehouse
+from include import as_of, contracts, people, policy, publication, quality, sources, warehouse
 from include.contracts import Contract
 from include.errors import BadInput
 from include.publication import Batch
@@ -14,9 +14,11 @@ from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
 
-#: core tables in the order they are built: a table may join those before it as staged in its batch.
+#: Who there is: built first, so that every other table knows whose its rows are.
+WHO = ("identities", "accounts")
+
+#: The other core tables in the order they are built: a table may join those before it as staged in its batch.
 CORE_ORDER = (
-    "identities",
     "stores",
     "products",
     "customers",
@@ -34,6 +36,7 @@ CORE_ORDER = (
     "promotions",
     "deliveries",
     "returns",
+    "mentions",
     "member_events",
 )
 
@@ -177,7 +180,9 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
             conn, batch, [name for name in ("reviews", "mentions") if settings.ingest.is_on(name)]
         )
         switched_off = []
-        for name in CORE_ORDER:
+        for name in (*WHO, *CORE_ORDER):
+            if name == CORE_ORDER[0]:
+                people.stage_numbers(conn, batch)
             contract = contracts.load("core", name)
             if not settings.ingest.is_on(_table_of(contract)):
                 # Tables that join it find it empty; it is not published.
@@ -199,7 +204,7 @@ def _build_table(
 ) -> dict[str, int]:
     table = publication.stage(conn, batch, contract)
     if contract.table == "identities":
-        _stage_pseudonyms(conn, batch)
+        integrate.stage_pseudonyms(conn, batch)
     names = ", ".join(f'"{name}"' for name in contract.content)
     # A SELECT may name its columns in any order; they are matched by name.
     query = warehouse.literal_query(conn, warehouse.sql(f"core/{contract.table}"), params)
@@ -214,25 +219,6 @@ def _build_table(
         _add_known_identities(conn, table, names)
     warehouse.execute(conn, f"ANALYZE {table}")
     return counts.__dict__
-
-
-def _stage_pseudonyms(conn: Connection, batch: Batch) -> None:
-    """`pseudonyms`: the keyed hash of every customer number that raw holds for the window."""
-    secret = pseudonym.key()
-    table = f"{batch.schema}.pseudonyms"
-    warehouse.execute(conn, f"CREATE UNLOGGED TABLE {table} (external_id text, customer_id uuid)")
-    numbers = warehouse.rows(
-        conn,
-        "SELECT DISTINCT customer_number FROM raw.customers "
-        "WHERE _partition BETWEEN %(since)s AND %(as_of)s AND customer_number IS NOT NULL",
-        batch.params,
-    )
-    warehouse.copy_rows(
-        conn,
-        ((number, pseudonym.pseudonym(number, secret)) for (number,) in numbers),
-        table,
-        ["external_id", "customer_id"],
-    )
 
 
 def _add_known_identities(conn: Connection, table: str, names: str) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 
-from include import warehouse
+from include import pseudonym, warehouse
 from include.features import sentiment
 from include.publication import Batch
 from include.warehouse import Connection
@@ -38,3 +38,61 @@ def stage_sentiments(conn: Connection, batch: Batch, sources: list[str]) -> int:
         count = warehouse.copy_rows(conn, scored, table, ["body", "sentiment"])
     warehouse.execute(conn, f"ANALYZE {table}")
     return count
+
+
+def stage_pseudonyms(conn: Connection, batch: Batch) -> None:
+    """`pseudonyms` and `authors`: the keyed hash of each number and social handle that raw holds.
+
+    An author's `number` is that of the account with the handle, where one is known.
+    """
+    secret = pseudonym.key()
+    numbers, authors = f"{batch.schema}.pseudonyms", f"{batch.schema}.authors"
+    warehouse.execute(conn, f"CREATE UNLOGGED TABLE {numbers} (external_id text, customer_id uuid)")
+    warehouse.execute(
+        conn, f"CREATE UNLOGGED TABLE {authors} (handle text, author_id uuid, number text)"
+    )
+    window = "_partition BETWEEN %(since)s AND %(as_of)s"
+    found = warehouse.rows(
+        conn,
+        f"SELECT customer_number FROM raw.customers WHERE {window} AND customer_number IS NOT NULL "
+        f"UNION SELECT account_number FROM raw.accounts WHERE {window} AND account_number IS NOT NULL",
+        batch.params,
+    )
+    warehouse.copy_rows(
+        conn,
+        ((number, pseudonym.pseudonym(number, secret)) for (number,) in found),
+        numbers,
+        ["external_id", "customer_id"],
+    )
+    handles = warehouse.rows(
+        conn,
+        f"SELECT lower(btrim(handle)) FROM raw.mentions WHERE {window} AND btrim(handle) <> '' "
+        f"UNION SELECT lower(btrim(handle)) FROM raw.accounts WHERE {window} AND btrim(handle) <> ''",
+        batch.params,
+    )
+    # A handle is no customer number: what it is hashed with says so.
+    warehouse.copy_rows(
+        conn,
+        ((handle, pseudonym.pseudonym(f"handle {handle}", secret)) for (handle,) in handles),
+        authors,
+        ["handle", "author_id"],
+    )
+    warehouse.execute(
+        conn,
+        f"""
+        UPDATE {authors} AS h SET number = a.account_number
+        FROM (
+            SELECT lower(btrim(handle)) AS handle, min(btrim(account_number)) AS account_number
+            FROM raw.accounts WHERE {window} GROUP BY 1
+        ) AS a
+        WHERE h.handle = a.handle
+        """,
+        batch.params,
+    )
+    warehouse.execute(
+        conn,
+        f"""
+        UPDATE {authors} AS h SET number = a.account_number
+        FROM core.accounts AS a WHERE h.author_id = a.author_id AND h.number IS NULL
+        """,
+    )

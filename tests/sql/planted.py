@@ -64,6 +64,8 @@ def fill(conn: Any, table: str, records: Iterable[Mapping[str, Any]]) -> None:
         "date": "2017-01-01",
         "timestamptz": "2017-01-01T00:00Z",
     }
+    if "account_id" in contracts.load(schema, name).keys and "account_id" not in found:
+        found["account_id"] = found["customer_id"]
     for column in contracts.load(schema, name).columns:
         if column.name not in found and not column.nullable:
             value: Any = "{}" if column.type.endswith("[]") else empty.get(column.type, 0)

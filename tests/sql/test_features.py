@@ -12,9 +12,9 @@ DAY = "2017-06-30"
 ANA, BEN, EVE = (uuid.UUID(int=number) for number in (1, 2, 3))
 
 PAST = f"""
-INSERT INTO core.customers (customer_id, valid_from, known_at, registered_at, region)
-VALUES ('{ANA}', '2017-01-01', '2017-01-01', '2017-01-01', 'north'),
-       ('{BEN}', '2017-01-01', '2017-01-01', '2017-01-01', 'north');
+INSERT INTO core.customers (customer_id, account_id, valid_from, known_at, registered_at, region)
+VALUES ('{ANA}', '{ANA}', '2017-01-01', '2017-01-01', '2017-01-01', 'north'),
+       ('{BEN}', '{BEN}', '2017-01-01', '2017-01-01', '2017-01-01', 'north');
 INSERT INTO core.products
     (product_id, valid_from, known_at, name, department, category, type, brand, active, is_unit)
 VALUES ('p1', '2017-01-01', '2017-01-01', 'Cake', 'GROCERY', 'CAKE', 'CAKE', 'National', true, true),
@@ -23,9 +23,9 @@ VALUES ('p1', '2017-01-01', '2017-01-01', 'Cake', 'GROCERY', 'CAKE', 'CAKE', 'Na
 
 #: Rows that a run for DAY must not see: what happened later, and who and what was known only later.
 FUTURE = f"""
-INSERT INTO core.customers (customer_id, valid_from, known_at, registered_at, region)
-VALUES ('{EVE}', '2017-07-01 05:00+00', '2017-07-01 05:00+00', '2017-07-01 05:00+00', 'south'),
-       ('{ANA}', '2017-07-02', '2017-07-02', '2017-01-01', 'south');
+INSERT INTO core.customers (customer_id, account_id, valid_from, known_at, registered_at, region)
+VALUES ('{EVE}', '{EVE}', '2017-07-01 05:00+00', '2017-07-01 05:00+00', '2017-07-01 05:00+00', 'south'),
+       ('{ANA}', '{ANA}', '2017-07-02', '2017-07-02', '2017-01-01', 'south');
 INSERT INTO core.products
     (product_id, valid_from, known_at, name, department, category, type, brand, active, is_unit)
 VALUES ('p1', '2017-07-02', '2017-07-02', 'Gas', 'FUEL', 'GAS', 'GAS', 'Private', false, false);

@@ -2,6 +2,7 @@
 -- E-mail addresses are trimmed and in small letters; telephone numbers keep + and digits alone.
 SELECT
     i.customer_id,
+    i.account_id,
     lower(btrim(r.channel)) AS channel,
     nullif(
         CASE lower(btrim(r.channel))
@@ -15,5 +16,5 @@ SELECT
     NULL::timestamptz AS valid_to,
     r.updated_at AS known_at
 FROM raw.contact_points AS r
-LEFT JOIN identities AS i ON r.customer_number = i.external_id
+LEFT JOIN numbers AS i ON r.customer_number = i.number
 WHERE r._partition BETWEEN %(since)s AND %(until)s

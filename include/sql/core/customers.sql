@@ -22,6 +22,7 @@ WITH region_of AS (
 
 SELECT
     i.customer_id,
+    i.account_id,
     r.updated_at AS valid_from,
     NULL::timestamptz AS valid_to,
     r.updated_at AS known_at,
@@ -38,6 +39,6 @@ SELECT
     CASE WHEN r.store_distance_km BETWEEN 0 AND 1000 THEN r.store_distance_km::double precision END
         AS store_distance_km
 FROM raw.customers AS r
-LEFT JOIN identities AS i ON r.customer_number = i.external_id
+LEFT JOIN numbers AS i ON r.customer_number = i.number
 LEFT JOIN region_of AS s ON s.store_id = btrim(r.home_store_id)
 WHERE r._partition BETWEEN %(since)s AND %(until)s

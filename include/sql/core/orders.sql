@@ -2,6 +2,7 @@
 SELECT
     nullif(btrim(r.order_number), '') AS order_id,
     i.customer_id,
+    i.account_id,
     nullif(btrim(r.store_number), '') AS store_id,
     lower(btrim(r.channel)) AS channel,
     upper(btrim(coalesce(r.currency, %(currency)s))) AS currency,
@@ -9,5 +10,5 @@ SELECT
     r._partition AS business_day,
     coalesce(r.updated_at, r.ordered_at) AS known_at
 FROM raw.orders AS r
-LEFT JOIN identities AS i ON r.customer_number = i.external_id
+LEFT JOIN numbers AS i ON r.customer_number = i.number
 WHERE r._partition BETWEEN %(since)s AND %(until)s

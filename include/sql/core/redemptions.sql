@@ -4,8 +4,9 @@ SELECT
     nullif(btrim(r.coupon_upc), '') AS coupon_upc,
     nullif(btrim(r.campaign_number), '') AS campaign_id,
     i.customer_id,
+    i.account_id,
     r.redeemed_at,
     r._partition AS business_day
 FROM raw.redemptions AS r
-LEFT JOIN identities AS i ON r.customer_number = i.external_id
+LEFT JOIN numbers AS i ON r.customer_number = i.number
 WHERE r._partition BETWEEN %(since)s AND %(until)s

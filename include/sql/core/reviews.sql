@@ -2,6 +2,7 @@
 SELECT
     r.review_id,
     i.customer_id,
+    i.account_id,
     nullif(btrim(r.product_number), '') AS product_id,
     r.rating,
     nullif(btrim(r.body), '') AS body,
@@ -9,6 +10,6 @@ SELECT
     r.written_at,
     r._partition AS business_day
 FROM raw.reviews AS r
-LEFT JOIN identities AS i ON r.customer_number = i.external_id
+LEFT JOIN numbers AS i ON r.customer_number = i.number
 LEFT JOIN sentiments AS s ON r.body = s.body
 WHERE r._partition BETWEEN %(since)s AND %(until)s

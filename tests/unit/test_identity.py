@@ -1,0 +1,147 @@
+"""Who is who: the rules, what contradicts, the splits, and how well it does where the truth is known."""
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.identity import accounts, naive, pairs, persons, precision_recall
+from include.identity import Account, normal_email, normal_phone, resolve
+
+
+def account(
+    number: str, system: str = "loyalty", name: str = "Ana Silva", **more: object
+) -> Account:
+    first, _, last = name.partition(" ")
+    fields: dict[str, Any] = {
+        "first_name": first or None,
+        "last_name": last or None,
+        "is_customer": True,
+    } | more
+    return Account(number=number, system=system, **fields)
+
+
+MAIL: dict[str, Any] = {"emails": ("ana@example.com",)}
+PHONE: dict[str, Any] = {"phones": ("+12125550100",)}
+
+
+def groups(*given_: Account, splits: tuple[tuple[str, str], ...] = ()) -> set[frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for link in resolve(given_, splits):
+        found.setdefault(link.person, set()).add(link.number)
+    return {frozenset(numbers) for numbers in found.values()}
+
+
+ONE, TWO = {frozenset({"1", "2"})}, {frozenset({"1"}), frozenset({"2"})}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (account("1", **MAIL), account("2", emails=(" ANA@Example.com ",)), ONE),
+        (account("1", **MAIL), account("2", name="Silva ANA", **MAIL), ONE),  # swapped
+        (account("1", **MAIL), account("2", name="", **MAIL), ONE),  # nothing contradicts
+        (account("1", **MAIL), account("2", name="Ben Silva", **MAIL), TWO),  # recycled, or a couple
+        (account("1", **PHONE), account("2", phones=("001 (212) 555-0100",)), ONE),
+        (account("1", **PHONE), account("2", name="Ben Silva", **PHONE), TWO),  # a family's telephone
+        (account("1", **PHONE), account("2", name="", **PHONE), TWO),  # a telephone alone says little
+        (account("1", birth_date="1980-01-01", **PHONE),
+         account("2", birth_date="2004-01-01", **PHONE), TWO),  # of one name with a parent
+        (account("1", loyalty_number="L1", **PHONE), account("2", loyalty_number="L2", **PHONE), TWO),
+        (account("1", birth_date="1980-01-01", **PHONE),
+         account("2", name="Bea Silva", birth_date="1980-01-01", **PHONE), TWO),  # twins
+        (account("1", loyalty_number="l-1"), account("2", loyalty_number="L 1"), ONE),
+        (account("1"), account("2", name="Ben Park", owner="1"), ONE),  # the shop says so
+        (account("1"), account("2"), TWO),  # a name alone is none
+        (account("1", name="Zoë O'Neil", **MAIL), account("2", name="Zoe ONeil", **MAIL), ONE),
+    ],
+)  # fmt: skip
+def test_each_rule_and_what_contradicts_it(first, second, expected):
+    assert groups(first, second) == expected
+    assert groups(second, first) == expected
+
+
+def test_contradictions_count_through_others():
+    ana, nobody, ben = (
+        account("1", **MAIL),
+        account("2", name="", loyalty_number="L", **MAIL),
+        account("3", name="Ben Park", loyalty_number="L"),
+    )
+    assert frozenset({"1", "3"}) not in groups(ana, nobody, ben)
+    assert all(len(group & {"1", "3"}) < 2 for group in groups(ana, nobody, ben))
+
+
+def test_an_account_without_a_name_does_not_choose_between_two_people():
+    first, second = account("1", **MAIL), account("2", name="Ben Park", **MAIL)
+    assert groups(first, second, account("3", name="", **MAIL)) == {
+        frozenset({"1"}), frozenset({"2"}), frozenset({"3"})
+    }  # fmt: skip
+
+
+def test_a_value_that_everybody_has_belongs_to_nobody():
+    crowd = [account(str(n), name=f"A{n} B", phones=("+12125550000",)) for n in range(40)]
+    crowd += [account("x", **PHONE), account("y", **PHONE)]
+    many = [account(f"k{n}", emails=("till@example.com",)) for n in range(40)]
+    assert frozenset({"x", "y"}) in groups(*crowd, *many)
+    assert all(len(group) <= 2 for group in groups(*crowd, *many))
+
+
+def test_a_person_keeps_the_number_of_the_best_account_and_strangers_are_left_out():
+    links = resolve(
+        [
+            account("w", "web", is_customer=True, **MAIL),
+            account("77", "loyalty", **MAIL),
+            account("s", "social", is_customer=False, **MAIL),
+            account("z", "social", name="No Body", is_customer=False),
+        ]
+    )
+    assert {(link.number, link.person) for link in links} == {
+        ("w", "77"),
+        ("77", "77"),
+        ("s", "77"),
+    }
+    assert {link.number: link.rule for link in links}["s"] == "verified_email"
+
+
+def test_a_split_holds_directly_and_through_others():
+    three = [account("1", **MAIL), account("2", **MAIL, **PHONE), account("3", **PHONE)]
+    assert groups(*three) == {frozenset({"1", "2", "3"})}
+    assert all(len(g & {"1", "3"}) < 2 for g in groups(*three, splits=(("3", "1"),)))
+    assert all(len(g & {"1", "2"}) < 2 for g in groups(*three, splits=(("1", "2"),)))
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=25, deadline=None)
+def test_the_order_of_accounts_does_not_matter(shuffled):
+    rng = random.Random(3)
+    found, _ = accounts(persons(60, rng), rng)
+    expected = resolve(found)
+    shuffled.shuffle(found)
+    assert resolve(found) == expected
+
+
+def test_precision_and_recall_on_people_whose_truth_is_known():
+    rng = random.Random(11)
+    found, owner = accounts(persons(6_000, rng), rng)
+    truth = pairs(owner)
+    merged = pairs({link.number: link.person for link in resolve(found)})
+    precision, recall = precision_recall(merged, truth)
+    assert precision >= 0.99
+    assert recall >= 0.90
+    assert precision_recall(pairs(naive(found)), truth)[0] < 0.6  # the cases are hard
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("+1 (212) 555-0100", "+12125550100"), ("0049 30 1234567", "+49301234567"), ("555-0100", None),
+     ("", None), (None, None), ("+0123456789", None)],
+)  # fmt: skip
+def test_telephones_in_one_form(text, expected):
+    assert normal_phone(text) == expected
+
+
+@pytest.mark.parametrize("text", ["a@b", "a b@c.de", "@c.de", "", None, "a@@b.de"])
+def test_what_is_no_address(text):
+    assert normal_email(text) is None
