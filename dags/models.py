@@ -37,6 +37,14 @@ def train_recommender(batch: dict[str, Any]) -> dict[str, Any]:
     return recommend.train(batch)
 
 
+@task
+def train_offers(batch: dict[str, Any]) -> dict[str, Any]:
+    """Who redeems coupons, and what campaigns add: each waits for a history of its own to learn from."""
+    from include.steps import redemption, uplift
+
+    return {"redemption": redemption.train(batch), "uplift": uplift.train(batch)}
+
+
 @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[wiring.asset("champions")])
 def gate_champions(batch: dict[str, Any], **context: Any) -> dict[str, Any]:
     from include.steps import models
@@ -47,9 +55,12 @@ def gate_champions(batch: dict[str, Any], **context: Any) -> dict[str, Any]:
 
 
 @task
-def confirm_training(value: dict[str, Any], recommender: dict[str, Any]) -> list[str]:
-    """Runs only where both trainings succeeded: otherwise this leaf fails the run."""
-    return [value["model_version"], recommender["model_version"]]
+def confirm_training(
+    value: dict[str, Any], recommender: dict[str, Any], offers: dict[str, Any]
+) -> list[str]:
+    """Runs only where every training succeeded: otherwise this leaf fails the run."""
+    trained = [value, recommender, offers["redemption"], offers["uplift"]]
+    return [found["model_version"] for found in trained if found["model_version"]]
 
 
 @dag(
@@ -59,9 +70,10 @@ def confirm_training(value: dict[str, Any], recommender: dict[str, Any]) -> list
 def regulars_models() -> None:
     batch = open_training()
     value, recommender = train_value(batch), train_recommender(batch)
+    offers = train_offers(batch)
     gated = gate_champions(batch)
-    [value, recommender] >> gated
-    gated >> confirm_training(value, recommender)
+    [value, recommender, offers] >> gated
+    gated >> confirm_training(value, recommender, offers)
 
 
 regulars_models()

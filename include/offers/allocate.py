@@ -6,13 +6,17 @@ Lagrangian dual puts a price on each budget; at given prices every customer take
 most gain left after its cost is paid at those prices, so one look at all candidates answers millions of
 them. Any prices give an upper bound on what any choice can reach, and the best prices give that of the
 linear relaxation (Geoffrion 1974). They are found by a bundle of such looks (Kelley 1960, kept near the
-best one by a box: Marsten, Hogan and Blankenship 1975); a choice within the budgets is then made at the
-best prices and mended greedily. The relaxation splits at most as many customers as there are budgets, so
-on many customers the gap all but vanishes.
+best one by a box: Marsten, Hogan and Blankenship 1975). The looks that support the bound, weighted as the
+linear program over them does, average to a solution of the relaxation; each customer takes the answer of one
+of these looks, as many customers for each as its weight says, so that groups of customers who are all alike
+are split as the budgets ask. What that overspends is taken back, and what is left is given away greedily.
+The relaxation splits at most as many customers as there are budgets, so on many customers the gap all but
+vanishes.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +28,12 @@ from include.errors import BadInput
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+
+#: A look at all candidates: prices, the bound at them, its slope.
+Look = tuple[Floats, float, Floats]
+
+#: The golden ratio less 1.
+GOLDEN = (5**0.5 - 1) / 2
 
 #: The search for prices ends when the bound cannot fall by more than this share, or after so many looks.
 TOLERANCE = 1e-5
@@ -95,8 +105,13 @@ def allocate(
         nothing = np.zeros(len(candidates), dtype=bool)
         free = dict.fromkeys(problem.names, 0.0)
         return Allocation(nothing, 0.0, 0.0, free, dict(free))
-    prices, bound = problem.best_prices()
-    picked = problem.mended(prices)
+    prices, bound, looks = problem.best_prices()
+    # From the answer at the best prices too: on few customers it is often the better start.
+    starts = (problem.best(problem.priced(prices)), problem.blended(looks))
+    picked = max(
+        (problem.mended(prices, start) for start in starts),
+        key=lambda choice: float(problem.value[choice].sum()),
+    )
     chosen = np.zeros(len(candidates), dtype=bool)
     chosen[problem.row[picked]] = True
     value = float(problem.value[picked].sum())
@@ -214,13 +229,13 @@ class _Problem:
         slack = self.limit - self.spent(picked)
         return float(left[picked].sum() + prices @ self.limit), slack
 
-    def best_prices(self) -> tuple[Floats, float]:
-        """Prices of (all but) the least bound, and that bound."""
+    def best_prices(self) -> tuple[Floats, float, list[Look]]:
+        """Prices of (all but) the least bound, that bound, and every look on the way to them."""
         count = len(self.limit)
         centre = np.zeros(count)
         bound, slope = self.look(centre)
         if count == 0 or (slope >= 0).all():
-            return centre, bound
+            return centre, bound, [(centre, bound, slope)]
         # A price at which a candidate of middling worth for its cost is no longer worth it.
         costly = self.cost > 0
         reach = np.full(count, float(np.median(self.value[costly] / self.cost[costly])))
@@ -240,14 +255,27 @@ class _Problem:
                 reach = reach / 2
             if found < bound:
                 centre, bound = prices, found
-        return centre, bound
+        return centre, bound, cuts
 
-    def mended(self, prices: Floats) -> Ints:
-        """A choice within the budgets, made at the prices."""
+    def blended(self, looks: list[Look]) -> Ints:
+        """Each customer's pick at one of the looks, all of them together within the budgets on average."""
+        weight = _weights(looks, len(self.limit))
+        active = np.flatnonzero(weight > 1e-9)
+        edges = np.cumsum(weight[active]) / weight[active].sum()
+        # Evenly spread, and the same every time: multiples of the golden ratio (Weyl 1916).
+        place = np.arange(len(self.start)) * GOLDEN % 1
+        turn = np.minimum(np.searchsorted(edges, place, side="right"), len(active) - 1)
+        parts = []
+        for number, index in enumerate(active.tolist()):
+            picked = self.best(self.priced(looks[index][0]))
+            parts.append(picked[turn[self.owner[picked]] == number])
+        return np.sort(np.concatenate(parts))
+
+    def mended(self, prices: Floats, picked: Ints) -> Ints:
+        """A choice within the budgets, made from one that nearly is; the prices say what to drop or add."""
         left = self.priced(prices)
-        picked = self._within(self.best(left), left, self.limit)
-        # Where many candidates are alike, a price turns all of them in or out together: what it turned out
-        # is let in again as far as there is room.
+        picked = self._within(picked, left, self.limit)
+        # What was dropped, or turned out by a price, is let in again as far as there is room.
         for _ in range(MOST_ROUNDS):
             room = self.limit - self.spent(picked)
             is_free = np.ones(len(self.start), dtype=bool)
@@ -304,15 +332,27 @@ class _Problem:
         return np.sort(holds[holds >= 0])
 
 
-def _lowest(
-    cuts: list[tuple[Floats, float, Floats]], centre: Floats, reach: Floats
-) -> tuple[Floats, float]:
-    """The least point, within reach of the centre, of the largest of the cuts; what it promises.
+def _lowest(cuts: list[Look], centre: Floats, reach: Floats) -> tuple[Floats, float]:
+    """The least point, within reach of the centre, of the largest of the cuts; what it promises."""
+    near = [(max(0.0, c - r), c + r) for c, r in zip(centre, reach, strict=True)]
+    found, scale = _solved(cuts, near)
+    return np.asarray(found.x[:-1]), float(found.x[-1] * scale)
 
-    Each cut is a look (prices, bound, slope); the bound is convex, so that bound + slope (p - prices) lies
-    below it.
+
+def _weights(cuts: list[Look], count: int) -> Floats:
+    """How much each look supports the least point of all of them; the weights add up to 1."""
+    if len(cuts) == 1:  # nothing is short
+        return np.ones(1)
+    found, _ = _solved(cuts, [(0.0, None)] * count)
+    return np.asarray(-found.ineqlin.marginals)
+
+
+def _solved(cuts: list[Look], within: list[tuple[float, float | None]]) -> tuple[Any, float]:
+    """The linear program: the least, over prices within limits, of the largest of the cuts; its scale.
+
+    The bound is convex, so that bound + slope (p - prices) of each look lies below it.
     """
-    count = len(centre)
+    count = len(within)
     rows = np.array([[*slope, -1.0] for _, _, slope in cuts])
     ends = np.array([slope @ prices - bound for prices, bound, slope in cuts])
     scale = max(1.0, float(np.abs(rows[:, :-1]).max()))
@@ -320,15 +360,12 @@ def _lowest(
         np.r_[np.zeros(count), 1.0],
         A_ub=np.column_stack([rows[:, :-1] / scale, rows[:, -1]]),
         b_ub=ends / scale,
-        bounds=[
-            *((max(0.0, c - r), c + r) for c, r in zip(centre, reach, strict=True)),
-            (None, None),
-        ],
+        bounds=[*within, (None, None)],
         method="highs",
     )
     if found.x is None:
         raise ArithmeticError(f"The linear program over {len(cuts)} cuts failed: {found.message}")
-    return np.asarray(found.x[:-1]), float(found.x[-1] * scale)
+    return found, scale
 
 
 def _running_sums(group: Ints, amount: Floats) -> Floats:

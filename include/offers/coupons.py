@@ -17,7 +17,12 @@ _NAMESPACE = uuid.UUID("6f1f0f1c-6d0d-5f0e-9a53-0b3a1f6f7d11")
 
 def new_code() -> str:
     """A code such as `KDF7T-9XWPM-C4HRY`, from the system's secure random source."""
-    symbols = [secrets.choice(ALPHABET) for _ in range(GROUPS * GROUP_LENGTH)]
+    # One draw among all codes there are, written in the alphabet: as likely as symbol by symbol, and faster.
+    number = secrets.randbelow(len(ALPHABET) ** (GROUPS * GROUP_LENGTH))
+    symbols = []
+    for _ in range(GROUPS * GROUP_LENGTH):
+        number, place = divmod(number, len(ALPHABET))
+        symbols.append(ALPHABET[place])
     starts = range(0, len(symbols), GROUP_LENGTH)
     return "-".join("".join(symbols[start : start + GROUP_LENGTH]) for start in starts)
 

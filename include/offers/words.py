@@ -1,7 +1,7 @@
 """Amounts and days as people write them where they live (CLDR, through Babel)."""
 
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 
 from babel import Locale, dates, numbers
 
@@ -13,6 +13,7 @@ def _locale(name: str) -> Locale:
     return Locale.parse(name)
 
 
+@lru_cache(maxsize=10_000)
 def money(amount: float, currency: str, locale: str) -> str:
     """An amount of money; whole ones without decimals: `$15`, `$7.50`, `15 €`."""
     where = _locale(locale)
@@ -26,6 +27,7 @@ def money(amount: float, currency: str, locale: str) -> str:
     )
 
 
+@lru_cache(maxsize=10_000)
 def day(moment: date, locale: str, *, year: bool = True) -> str:
     """A day in words: `October 2, 2017`, `2. Oktober 2017`."""
     where = _locale(locale)

@@ -61,7 +61,7 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
             for contract in tables.values():
                 _stage_standing(conn, batch, contract)
         else:
-            _stage_new(conn, batch, tables, rules, day)
+            stage_day(conn, batch, read_inputs(conn, rules, day), rules, day)
         counts = _counts(conn, batch, tables["decisions"])
         seen = publication.others(conn, batch)
     log.info("Decided %s: %s", day, counts)
@@ -91,13 +91,12 @@ def _stage_standing(conn: Connection, batch: Batch, contract: Contract) -> None:
     )
 
 
-def _stage_new(
-    conn: Connection, batch: Batch, tables: Mapping[str, Contract], rules: Policy, day: date
-) -> None:
+def stage_day(conn: Connection, batch: Batch, inputs: "Inputs", rules: Policy, day: date) -> None:
+    """Decide a day and fill the batch's staged tables, some rows at a time."""
     from include.offers.decide import Day
 
-    decided = Day(read_inputs(conn, rules, day), rules, day)
-    staged = {name: batch.table(contract) for name, contract in tables.items()}
+    decided = Day(inputs, rules, day)
+    staged = {name: batch.table(contracts.load("marketing", name)) for name in TABLES}
     for triggers, messages in decided.written():
         warehouse.copy_frame(conn, triggers, staged["coupon_triggers"])
         warehouse.copy_frame(conn, messages, staged["messages"])
@@ -159,7 +158,7 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
         When the day has no segments.
     """
     from include.offers.inputs import Inputs, Past
-    from include.steps import redemption
+    from include.steps import redemption, uplift
 
     _, end = as_of.window(day.isoformat(), day.isoformat(), rules.shop.timezone)
     complaints, total = rules.activation.complaints, rules.budgets.total
@@ -187,6 +186,7 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
     past = warehouse.rows(conn, warehouse.sql("marketing/activate_past"), params)
     spent = warehouse.rows(conn, warehouse.sql("marketing/activate_spent"), params)
     version, chances = redemption.propensities(conn, day.isoformat())
+    uplift_version, gains = uplift.gains(conn, day.isoformat())
     return Inputs(
         customers=customers,
         permissions=_read(conn, "activate_permissions", params),
@@ -197,6 +197,8 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
         events=_read(conn, "activate_events", params),
         chances=chances,
         redemption_version=version,
+        uplift=gains,
+        uplift_version=uplift_version,
         past={name: Past(sent, redeemed) for name, sent, redeemed in past},
         spent={name: cost for name, cost, _ in spent} | {None: sum(row[2] for row in spent)},
     )

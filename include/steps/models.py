@@ -101,11 +101,13 @@ def _stage(opened: Batch, trained: "Trained | None", moved: "pd.DataFrame | None
 
 def build(batch: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that the gate publishes, for a gate whose staged batch is gone."""
-    from include.steps import recommend
+    from include.steps import recommend, redemption, uplift
 
     opened = plan(batch)
     train_value(opened)
     recommend.train(opened)
+    redemption.train(opened)
+    uplift.train(opened)
     return opened
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from include import as_of, contracts, policy, warehouse
 from include.errors import BadInput
 from include.publication import Batch
+from include.steps import champions
 from include.steps.recommend import anchor_of
 from include.warehouse import Connection
 
@@ -87,12 +88,7 @@ def train(batch: Mapping[str, Any]) -> dict[str, Any]:
     chosen = Settings()
     made_of = recipe(anchor, chosen)
     with warehouse.connect() as conn:
-        standing = warehouse.value(
-            conn,
-            "SELECT model_version FROM ml.models WHERE kind = %(kind)s AND anchor = %(anchor)s "
-            "AND manifest ->> 'recipe' = %(recipe)s AND is_champion",
-            {"kind": KIND, "anchor": anchor, "recipe": made_of["recipe"]},
-        )
+        standing = champions.standing(conn, KIND, anchor, made_of["recipe"])
         if standing:
             log.info("The redemption model of %s stands: %s", anchor, standing)
             return {"model_version": standing, "trained": False, "metrics": {}}
@@ -199,19 +195,11 @@ def load_champion(conn: Connection, day: str) -> "tuple[str, RedemptionModel] | 
     from include.models import registry
     from include.models.coupons import RedemptionModel
 
-    found = warehouse.rows(
-        conn,
-        """
-        SELECT model_version, artefact FROM ml.models
-        WHERE kind = %(kind)s AND is_champion AND anchor <= %(day)s
-        ORDER BY anchor DESC, updated_at DESC, model_version LIMIT 1
-        """,
-        {"kind": KIND, "day": day},
-    )
-    if not found:
+    champion = champions.serving(conn, KIND, day)
+    if champion is None:
         return None
-    version, stored = found[0]
-    return version, RedemptionModel.from_state(registry.loads(bytes(stored)))
+    stored = champions.artefact(conn, champion.model_version)
+    return champion.model_version, RedemptionModel.from_state(registry.loads(stored))
 
 
 def propensities(conn: Connection, day: str) -> "tuple[str | None, pd.DataFrame]":

@@ -194,3 +194,21 @@ def test_what_is_no_number_is_refused(column):
 def test_a_negative_budget_is_refused():
     with pytest.raises(BadInput, match="Expected budgets of 0 or more"):
         allocate(instance(5), -1.0)
+
+
+def test_customers_who_are_all_alike_are_split_as_the_budgets_ask():
+    """A price turns all of a group in or out together; the choice must not."""
+    customers = 5000
+    campaigns = {"a": (0.6, 1.0), "b": (0.4, 0.75), "c": (0.35, 0.7)}
+    found = pd.DataFrame(
+        [
+            (f"p{k}", name, cost, value * (1.0 if k % 2 else 1.5))
+            for k in range(customers)
+            for name, (cost, value) in campaigns.items()
+        ],
+        columns=["customer_id", "campaign", "cost", "value"],
+    )
+    chosen = allocate(found, 0.3 * customers, dict.fromkeys(campaigns, 0.13 * customers))
+    assert chosen.gap <= 0.001
+    assert spent(found, chosen) <= 0.3 * customers + 1e-6
+    assert (spent(found, chosen, "campaign") <= 0.13 * customers + 1e-6).all()
