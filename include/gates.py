@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from include import people, profiles, publication, quality, trends, warehouse
+from include import erasure, people, profiles, publication, quality, trends, warehouse
 from include.errors import QualityStop
 from include.profiles import Profile
 from include.publication import Batch
@@ -80,6 +80,7 @@ def _audit_and_publish(
     with warehouse.connect() as conn:
         stood = publication.stands(conn, staged, tables)
         counts = publication.publish(conn, staged, fence)
+        erasure.keep_forgotten(conn, staged, tables)
         if staged.dataset == "core":
             people.settle(conn, staged.since, staged.as_of)
         if not stood:
