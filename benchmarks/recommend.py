@@ -2,9 +2,11 @@
 
 For each cut the recommender is trained on what was known by then, by the functions that the DAGs call, and
 its lists are compared with what was bought in the next four weeks: NDCG@10 and Recall@10 over households
-with history and at least one purchase, coverage of the catalogue, at product and at product-type level, for
-all purchases and for those new to the household. Products never sold before stay in the denominator. The
-baselines are computed in the same run:
+with history and at least one purchase, at product and at product-type level, for all purchases, for those new
+to the household and for repeats. Beside them what accuracy does not say: coverage of the catalogue, diversity
+within a list, novelty, popularity bias, share of repeats. `all variety=V` is the blend with the policy's dial
+at V; `as shown` are the published lists, after eligibility and marketing's rules. Products never sold before
+stay in the denominator. The baselines are computed in the same run:
 
 * popularity: what most households bought in the last four weeks, the strongest of several windows,
 * repeat_count: what the household bought on most days, repeat_decay: each day counting half after 112 days.
@@ -25,25 +27,42 @@ import numpy as np
 
 from benchmarks._lines import show
 from benchmarks._year import LAST_DAY, whole_year
-from include import warehouse
+from include import policy, warehouse
 from include.models import backtest
+from include.models.als import AlsSettings
+from include.models.beyond import FIGURES, Beyond, beyond, coverage, coverage_interval
+from include.models.content import Content
+from include.models.eligibility import Shelf
+from include.models.lists import ListMaker
+from include.models.pool import People
 from include.models.purchases import Catalogue, Floats, Ints, Purchases, one_day
-from include.models.recommend import HORIZON_DAYS, Recommender, Settings
-from include.steps import recommend
+from include.models.ranked import Ranked
+from include.models.recommend import Recommender
+from include.models.select import as_ranked
+from include.models.signals import KINDS
+from include.models.snapshot import HORIZON_DAYS, Settings, Snapshot
+from include.models.tuning import tune
+from include.steps import recommend, recommend_inputs
 
 CUTS = (41, 45, 49)
 LEVELS = ("product", "type")
 METRICS = ("ndcg_at_10", "recall_at_10")
+UNITS = {"diversity": "1 - cosine", "novelty": "bits", "popularity_bias": "log buyers"}
+
+#: Positions of the policy's dial at which the blend is shown.
+VARIETIES = (0.1, 0.3, 1.0)
 
 
 @dataclass
 class Figures:
-    """Per-household figures of one list at one cut."""
+    """Figures of one list at one cut: of each household with truth, and of each with a list."""
 
     customers: Ints
     ndcg_at_10: Floats
     recall_at_10: Floats
+    other: Beyond
     coverage: float
+    coverage_95: tuple[float, float]
 
 
 def day_of(week: int) -> date:
@@ -52,21 +71,29 @@ def day_of(week: int) -> date:
 
 
 def settings(level: str) -> Settings:
-    """The champion's own recipe; types are fewer and bought more often, so ALS is smaller there."""
+    """The champion's own recipe; types are fewer and bought more often, so ALS is smaller there.
+
+    Events and reviews are generated: no figure rests on them.
+    """
     champion = recommend.settings()
-    if level == "product":
-        return champion
-    return replace(champion, als=replace(champion.als, factors=32, regularization=20.0))
+    no_events = dict.fromkeys(KINDS, 0.0)
+    own = {"factors": 32, "regularization": 20.0} if level == "type" else {}
+
+    def real(als: AlsSettings) -> AlsSettings:
+        return replace(als, **no_events, **own)  # type: ignore[arg-type]
+
+    others = () if level == "type" else tuple(real(als) for als in champion.alternatives)
+    return replace(champion, als=real(champion.als), alternatives=others)
 
 
 def load(level: str) -> tuple[Purchases, Catalogue]:
     """Purchases of the whole year by product or type; what a cut may know is cut out later."""
     with warehouse.connect() as conn:
         products = warehouse.frame(
-            conn, warehouse.sql("ml/recommendations_catalogue"), recommend.until(LAST_DAY)
+            conn, warehouse.sql("ml/recommendations_catalogue"), recommend_inputs.until(LAST_DAY)
         )
-        bought = recommend.interactions(conn, LAST_DAY)
-    known = Catalogue.from_frame(recommend.items(products.assign(active=True), level))
+        bought = recommend_inputs.interactions(conn, LAST_DAY)
+    known = Catalogue.from_frame(recommend_inputs.items(products.assign(active=True), level))
     if level == "type":
         kind = products.set_index("product_id")["type"]
         bought = bought.assign(product_id=bought["product_id"].map(kind)).dropna()
@@ -80,22 +107,71 @@ def at_cut(
 ) -> dict[str, dict[str, Figures]]:
     """Setting -> list -> figures, `ours` among the lists."""
     cut = one_day(day_of(week).isoformat())
-    model = Recommender(settings(level)).fit(purchases, known, cut)
+    tuned, _ = tune(purchases, known, cut, settings(level))
+    model = Recommender(tuned).fit(purchases, known, cut)
     now = model.snapshot(purchases, known, cut)
-    # The catalogue of a cut is what had been sold by then.
-    sellable = len(np.unique(now.pair_item))
+    content = Content(known)
+    compared = backtest.compared(model, now, 10)
+    everything = compared[0]
+    compared += [
+        (f"all variety={variety:g}", model.varied(now, 10, variety), everything[2])
+        for variety in VARIETIES
+    ]
+    if level == "product":
+        compared += shown(model, now, compared)
     out: dict[str, dict[str, Figures]] = {}
-    for setting, ours, baselines in backtest.compared(model, now, 10):
-        truth = backtest.Truth.after(purchases, now, cut + HORIZON_DAYS, new_only=setting == "new")
+    for setting, ours, baselines in compared:
+        truth = backtest.truth_of(setting.split()[0], purchases, now, cut + HORIZON_DAYS)
         lists = {"ours": ours} | baselines
         out[f"{level}/{setting}"] = {
-            name: Figures(truth.customers, found.ndcg, found.recall, found.coverage)
-            for name, found in (
-                (name, backtest.score(ranked, truth, 10, sellable))
-                for name, ranked in lists.items()
-            )
+            name: judged(ranked, truth, now, content) for name, ranked in lists.items()
         }
     return out
+
+
+def judged(ranked: Ranked, truth: backtest.Truth, now: Snapshot, content: Content) -> Figures:
+    """Every figure of one list."""
+    # The catalogue of a cut is what had been sold by then.
+    sellable = len(np.unique(now.pair_item))
+    found = backtest.score(ranked, truth, 10)
+    mine = np.isin(ranked.customer, truth.customers)
+    judged = ranked.where(mine)
+    return Figures(
+        truth.customers,
+        found.ndcg,
+        found.recall,
+        beyond(ranked, now, content),
+        coverage(judged, sellable),
+        coverage_interval(judged, sellable, seed=20170101),
+    )
+
+
+def shown(
+    model: Recommender, now: Snapshot, compared: list[tuple[str, Ranked, dict[str, Ranked]]]
+) -> list[tuple[str, Ranked, dict[str, Ranked]]]:
+    """The lists as customers are shown them: eligible, by the policy's rules, from every real source.
+
+    Margins, stock, regions and reviews are generated and stay out.
+    """
+    asked = policy.load().recommendations
+    asked = asked.model_copy(
+        update={"eligibility": asked.eligibility.model_copy(update={"minimum_margin": -1.0})}
+    )
+    ids = now.purchases.customer_ids
+    people = People(
+        customer_ids=ids,
+        listed=np.ones(len(ids), dtype=bool),
+        region=np.full(len(ids), -1),
+        regions=np.empty(0, dtype="U"),
+        segment=np.full(len(ids), "", dtype=object),
+        low_value=np.zeros(len(ids), dtype=bool),
+    )
+    maker = ListMaker(model, now, people, Shelf.unknown(0, now.n_items), asked)
+    baselines = {setting: peers for setting, _, peers in compared}
+    return [
+        (f"{setting} as shown", as_ranked(made.pool, made.shown, made.rank), baselines[setting])
+        for setting, made in (("repeat", maker.replenish()), ("new", maker.discover()))
+    ]
 
 
 def report(level: str, found: dict[int, dict[str, dict[str, Figures]]]) -> None:
@@ -105,26 +181,61 @@ def report(level: str, found: dict[int, dict[str, dict[str, Figures]]]) -> None:
         names = [name for name in next(iter(cuts.values())) if name != "ours"]
         for name in names:
             for metric in METRICS:
-                ours = [getattr(lists["ours"], metric) for lists in cuts.values()]
-                peer = [getattr(lists[name], metric) for lists in cuts.values()]
-                a, b = mean(ours), mean(peer)
-                whose = np.concatenate([lists["ours"].customers for lists in cuts.values()])
-                pooled = np.concatenate(ours), np.concatenate(peer)
-                ends = backtest.interval(whose, *pooled, seed=20170101)
-                show(
-                    "recommend", metric, setting, a, b, name,
-                    unit="share", n=sum(map(len, ours)),
-                    ratio_by_cut={
-                        w: round(float(o.mean() / p.mean()), 4)
-                        for w, o, p in zip(cuts, ours, peer, strict=True)
-                    },
-                    ours_95=rounded(ends["ours"]), ratio_95=rounded(ends["ratio"]),
-                    difference_95=rounded(ends["difference"]),
+                tell(
+                    metric, setting, name, "share", list(cuts),
+                    [(f["ours"].customers, getattr(f["ours"], metric)) for f in cuts.values()],
+                    [(f[name].customers, getattr(f[name], metric)) for f in cuts.values()],
+                )  # fmt: skip
+            for metric in FIGURES:
+                tell(
+                    metric, setting, name, UNITS.get(metric, "share"), list(cuts),
+                    [told(f["ours"].other, metric) for f in cuts.values()],
+                    [told(f[name].other, metric) for f in cuts.values()],
                 )  # fmt: skip
             a = float(np.mean([lists["ours"].coverage for lists in cuts.values()]))
             b = float(np.mean([lists[name].coverage for lists in cuts.values()]))
             count = sum(len(lists["ours"].ndcg_at_10) for lists in cuts.values())
-            show("recommend", "coverage", setting, a, b, name, unit="share", n=count)
+            ends = [lists["ours"].coverage_95 for lists in cuts.values()]
+            show(
+                "recommend", "coverage", setting, a, b, name, unit="share", n=count,
+                ours_95_by_cut={w: rounded(e) for w, e in zip(cuts, ends, strict=True)},
+            )  # fmt: skip
+
+
+def told(other: Beyond, metric: str) -> tuple[Ints, Floats]:
+    """Households and their figures, without lists too short to have one."""
+    values = getattr(other, metric)
+    known = ~np.isnan(values)
+    return other.customers[known], values[known]
+
+
+def tell(
+    metric: str,
+    setting: str,
+    name: str,
+    unit: str,
+    weeks: list[int],
+    ours: list[tuple[Ints, Floats]],
+    peer: list[tuple[Ints, Floats]],
+) -> None:
+    """Print one figure beside a baseline's, over the households that both have it for."""
+    both = [
+        (c[np.isin(c, d)], x[np.isin(c, d)], y[np.isin(d, c)])
+        for (c, x), (d, y) in zip(ours, peer, strict=True)
+    ]
+    a, b = mean([x for _, x, _ in both]), mean([y for _, _, y in both])
+    whose, mine, theirs = (np.concatenate(parts) for parts in zip(*both, strict=True))
+    ends = backtest.interval(whose, mine, theirs, seed=20170101)
+    show(
+        "recommend", metric, setting, a, b, name,
+        unit=unit, n=len(whose),
+        ratio_by_cut={
+            w: round(float(x.mean() / y.mean()), 4) if y.mean() else None
+            for w, (_, x, y) in zip(weeks, both, strict=True)
+        },
+        ours_95=rounded(ends["ours"]), ratio_95=rounded(ends["ratio"]),
+        difference_95=rounded(ends["difference"]),
+    )  # fmt: skip
 
 
 def mean(parts: Iterable[Any]) -> float:
@@ -132,9 +243,9 @@ def mean(parts: Iterable[Any]) -> float:
     return float(np.mean([part.mean() for part in parts]))
 
 
-def rounded(ends: tuple[float, float]) -> list[float]:
+def rounded(ends: tuple[float, float]) -> list[float | None]:
     """An interval for print."""
-    return [round(end, 5) for end in ends]
+    return [round(end, 5) if np.isfinite(end) else None for end in ends]
 
 
 def main() -> None:

@@ -36,6 +36,7 @@ SHOWN = {
     "customer_segments": "segment lifecycle predicted_value p_high_value churn_probability "
     "expected_next_order_date reason_1",
     "product_recommendations": "list rank product_id source reason",
+    "recommendation_lists": "list products candidates why_short",
     "decisions": "campaign offer channel decision decision_reason cost_expected "
     "expected_incremental_value",
     "coupon_triggers": "campaign offer_title channel valid_until send_not_before status",

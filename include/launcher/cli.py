@@ -142,6 +142,13 @@ def parser() -> argparse.ArgumentParser:
         passes_on="[list|show VERSION|rollback [VERSION]|release|export VERSION FOLDER]",
         more="A rollback holds, whatever is trained, until `release`; both take --kind (default: value).",
     )
+    add(
+        "recommend",
+        explain_lists,
+        "Say which rule and model did what to a customer's lists: recommend explain CUSTOMER [DAY].",
+        passes_on="explain CUSTOMER [DAY]",
+        more="CUSTOMER is the shop's own number; without DAY it is the newest published business day.",
+    )
     pause = add("pause-sends", pause_sends, "Stop every send at once, until --off.")
     pause.add_argument("--off", action="store_true", help="send again")
     pause.add_argument("--note", help="why, for those who look later")
@@ -366,6 +373,16 @@ def manage_models(_: argparse.Namespace, rest: list[str]) -> int:
     with embedded(state):
         os.environ["REGULARS_HOME"] = str(state.home)
         return models.main(rest)
+
+
+def explain_lists(_: argparse.Namespace, rest: list[str]) -> int:
+    """Explain one customer's product lists."""
+    from include.steps import recommend
+
+    state = State()
+    with embedded(state):
+        os.environ["REGULARS_HOME"] = str(state.home)
+        return recommend.main(rest)
 
 
 def pause_sends(options: argparse.Namespace, _: list[str]) -> int:

@@ -14,7 +14,7 @@ were to be left out.
 from __future__ import annotations
 
 import io
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,11 @@ Ints = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class AlsSettings:
-    """How to fit: sizes and weights, all with the values that won on earlier periods."""
+    """How to fit: sizes and weights, all with the values that won on earlier periods.
+
+    `quantity` and the weights of events and reviews say how much each adds to the confidence of a
+    pair beside a purchase (`include.models.signals`); 0 leaves it out.
+    """
 
     factors: int = 64
     regularization: float = 15.0
@@ -36,6 +40,12 @@ class AlsSettings:
     half_life_days: float = 112.0
     min_buyers: int = 3
     seed: int = 20170101
+    quantity: float = 0.0
+    browse: float = 0.0
+    cart: float = 0.0
+    follow: float = 0.0
+    wishlist: float = 0.0
+    review: float = 0.0
 
 
 def check_weights(matrix: sparse.spmatrix | sparse.sparray, what: str) -> sparse.csr_matrix:
@@ -99,6 +109,8 @@ class PurchaseAls:
         buyers = np.bincount(counts.indices, minlength=counts.shape[1])
         self.known_ = buyers >= self.settings.min_buyers
         kept = counts[:, self.known_]
+        # Without those who bought nothing of it: their number would move the random start.
+        kept = kept[np.diff(kept.indptr) > 0]
         kept.data = np.log1p(kept.data)
         if kept.nnz == 0:
             raise ValueError(
@@ -141,6 +153,14 @@ class PurchaseAls:
         solver.item_factors = np.ascontiguousarray(self.item_factors_[self.known_])
         factors = solver.recalculate_user(np.arange(kept.shape[0]), kept)
         return np.nan_to_num(np.asarray(factors, dtype=np.float32))
+
+    def filled(self, items: Ints, factors: Floats) -> PurchaseAls:
+        """The same model with factors for `items` too few customers have bought to learn them."""
+        out = PurchaseAls(self.settings)
+        out.known_ = self.known_
+        out.item_factors_ = self.item_factors_.copy()
+        out.item_factors_[items] = factors
+        return out
 
     def scores(self, customers: Floats, rows: Ints, items: Ints) -> NDArray[np.float32]:
         """Score of each pair (customers[rows[k]], items[k]); shape (n_pairs,)."""
@@ -209,15 +229,13 @@ class PurchaseAls:
         """Load factors onto the items of today's catalogue; items unknown at training get zeros."""
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:
             values = dict(zip(stored["setting_names"], stored["setting_values"], strict=True))
-            settings = AlsSettings(
-                factors=int(values["factors"]),
-                regularization=float(values["regularization"]),
-                alpha=float(values["alpha"]),
-                iterations=int(values["iterations"]),
-                half_life_days=float(values["half_life_days"]),
-                min_buyers=int(values["min_buyers"]),
-                seed=int(values["seed"]),
-            )
+            # A setting that came later than the stored model has the value it had without a name.
+            kept: dict[str, Any] = {
+                field.name: (int if field.type == "int" else float)(values[field.name])
+                for field in fields(AlsSettings)
+                if field.name in values
+            }
+            settings = AlsSettings(**kept)
             model = cls(settings)
             position = {item: row for row, item in enumerate(stored["item_ids"])}
             rows = np.asarray([position.get(str(i), -1) for i in item_ids], dtype=np.int64)

@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from include.models.beyond import FIGURES, beyond, coverage
+from include.models.content import Content
 from include.models.purchases import Catalogue, Floats, Ints, Purchases
-from include.models.recommend import (
-    HORIZON_DAYS,
-    Ranked,
-    Recommender,
-    Settings,
-    Snapshot,
-    best_per_group,
-)
+from include.models.ranked import Ranked, best_per_group
+from include.models.recommend import Recommender, Settings
+from include.models.signals import Signals
+from include.models.snapshot import HORIZON_DAYS, Snapshot
 
 #: Half-life of the decayed repeat counts that serve as baseline.
 BASELINE_HALF_LIFE = 112
@@ -36,13 +34,21 @@ class Truth:
     n_items: int
 
     @classmethod
-    def after(cls, purchases: Purchases, now: Snapshot, until: int, *, new_only: bool) -> Truth:
-        """Purchases in (now.cut, until]; with `new_only`, only pairs never bought up to the cut."""
+    def after(
+        cls,
+        purchases: Purchases,
+        now: Snapshot,
+        until: int,
+        *,
+        new_only: bool = False,
+        repeats_only: bool = False,
+    ) -> Truth:
+        """Purchases in (now.cut, until]; on request only pairs never bought up to the cut, or only others."""
         keys = purchases.pairs_between(now.cut, until)
         known = np.unique(now.pair_customer)
         keys = keys[np.isin(keys // now.n_items, known)]
-        if new_only:
-            keys = keys[now.pairs.find(keys) < 0]
+        if new_only or repeats_only:
+            keys = keys[(now.pairs.find(keys) < 0) == new_only]
         return cls(keys, np.unique(keys // now.n_items), now.n_items)
 
 
@@ -142,49 +148,92 @@ class Line:
 
 
 def fit_and_judge(
-    purchases: Purchases, catalogue: Catalogue, anchor: int, settings: Settings
+    purchases: Purchases,
+    catalogue: Catalogue,
+    anchor: int,
+    settings: Settings,
+    signals: Signals | None = None,
+    judged_by: Signals | None = None,
 ) -> tuple[Recommender, list[Line]]:
     """The recommender of an anchor day, and how one of four weeks earlier did on those four weeks.
 
     The judged model has seen nothing of the weeks it is judged on. Where history is too short for
     that, the list of figures is empty.
+
+    Parameters
+    ----------
+    signals : Signals, optional
+        What customers did beside buying.
+    judged_by : Signals, optional
+        What the judged model may know of it: nothing, where it was generated and no figure may
+        rest on it.
     """
     model = Recommender(settings)
     cut = anchor - HORIZON_DAYS
     try:
-        judged = Recommender(settings).fit(purchases, catalogue, cut)
+        judged = Recommender(settings).fit(purchases, catalogue, cut, judged_by)
     except ValueError:
-        return model.fit(purchases, catalogue, anchor), []
-    lines = judge(judged, purchases, catalogue, cut, anchor)
-    return model.fit(purchases, catalogue, anchor, earlier=judged.als_), lines
+        return model.fit(purchases, catalogue, anchor, signals), []
+    lines = judge(judged, purchases, catalogue, cut, anchor, judged_by)
+    earlier = judged.als_ if signals is judged_by else None
+    return model.fit(purchases, catalogue, anchor, signals, earlier=earlier), lines
 
 
 def judge(
-    model: Recommender, purchases: Purchases, catalogue: Catalogue, cut: int, until: int
+    model: Recommender,
+    purchases: Purchases,
+    catalogue: Catalogue,
+    cut: int,
+    until: int,
+    signals: Signals | None = None,
 ) -> list[Line]:
     """Figures of a model's lists at `cut` on what was bought in (cut, until]."""
-    now = model.snapshot(purchases, catalogue, cut)
-    lines = []
+    now = model.snapshot(purchases, catalogue, cut, signals)
+    content = Content(catalogue)
+    lines: list[Line] = []
     for setting, ours, baselines in compared(model, now, model.settings.list_length):
-        truth = Truth.after(purchases, now, until, new_only=setting == "new")
+        truth = truth_of(setting, purchases, now, until)
         if len(truth.customers) == 0:
             continue
-        mine = score(ours, truth)
+        mine = figures(ours, truth, now, content)
         for name, ranked in baselines.items():
-            theirs = score(ranked, truth)
-            for metric, a, b in (
-                ("ndcg_at_10", mine.ndcg, theirs.ndcg),
-                ("recall_at_10", mine.recall, theirs.recall),
-            ):
-                mean_a, mean_b = float(a.mean()), float(b.mean())
-                lines.append(Line(metric, setting, mean_a, mean_b, name, len(truth.customers)))
+            theirs = figures(ranked, truth, now, content)
+            lines += [
+                Line(metric, setting, mine[metric], theirs[metric], name, len(truth.customers))
+                for metric in mine
+            ]
     return lines
+
+
+def truth_of(setting: str, purchases: Purchases, now: Snapshot, until: int) -> Truth:
+    """What a setting's lists are judged by."""
+    return Truth.after(
+        purchases, now, until, new_only=setting == "new", repeats_only=setting == "repeat"
+    )
+
+
+def figures(ranked: Ranked, truth: Truth, now: Snapshot, content: Content) -> dict[str, float]:
+    """Mean accuracy over customers with truth, and what accuracy does not say, over all with a list."""
+    accuracy = score(ranked, truth)
+    other = beyond(ranked, now, content)
+    sellable = len(np.unique(now.pair_item))
+    return {
+        "ndcg_at_10": float(accuracy.ndcg.mean()),
+        "recall_at_10": float(accuracy.recall.mean()),
+        "coverage": coverage(ranked, sellable),
+    } | {name: mean_known(getattr(other, name)) for name in FIGURES}
+
+
+def mean_known(values: Floats) -> float:
+    """The mean of what is known, 0 of nothing."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else 0.0
 
 
 def compared(
     model: Recommender, now: Snapshot, n: int
 ) -> list[tuple[str, Ranked, dict[str, Ranked]]]:
-    """For `all` and for `new` purchases: our lists, and each baseline's."""
+    """For all purchases, for new and for repeated ones: our lists, and each baseline's."""
     return [
         (
             "all",
@@ -196,6 +245,11 @@ def compared(
             },
         ),
         ("new", model.discover(now, n), {"popularity": popularity(now, n, new_only=True)}),
+        (
+            "repeat",
+            model.replenish(now, n),
+            {"repeat_count": repeat_count(now, n), "repeat_decay": repeat_decay(now, n)},
+        ),
     ]
 
 

@@ -7,13 +7,13 @@ type; its *group* is the level above (the type of a product, the category of a t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 
 Ints = NDArray[np.integer[Any]]
 Floats = NDArray[np.floating[Any]]
@@ -41,11 +41,20 @@ class Catalogue:
     maker: Ints  # code of manufacturer or brand, -1 where unknown
     family: Ints  # code of two levels above, -1 where unknown
     group_names: NDArray[np.object_]
+    family_names: NDArray[np.object_]
+    maker_names: NDArray[np.object_]
     eligible: Bools
+    text: NDArray[np.object_]  # words that say what the item is
+    margin: Floats  # gross margin as a share of sales, NaN where unknown
+    known_from: Ints  # day on which the shop first recorded the item
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> Catalogue:
-        """From columns item_id, name, group, family, maker, eligible; one row an item."""
+        """From columns item_id, name, group, family, maker, eligible; one row an item.
+
+        Three more may be there: text (default: the names), margin (unknown) and known_from, a date
+        (long ago).
+        """
         if frame["item_id"].duplicated().any():
             twice = frame.loc[frame["item_id"].duplicated(), "item_id"].iloc[0]
             raise ValueError(
@@ -53,14 +62,34 @@ class Catalogue:
             )
         ordered = frame.assign(item_id=frame["item_id"].astype(str)).sort_values("item_id")
         group, group_names = pd.factorize(ordered["group"], sort=True)
+        maker, maker_names = pd.factorize(ordered["maker"], sort=True)
+        family, family_names = pd.factorize(ordered["family"], sort=True)
+        words = [ordered[name].fillna("").astype(str) for name in ("name", "group", "family")]
+        since = (
+            ordered["known_from"] if "known_from" in ordered else pd.Series(pd.NaT, ordered.index)
+        )
+        known_from = day_number(pd.to_datetime(since).fillna(pd.Timestamp(0)))
         return cls(
             item_ids=ordered["item_id"].to_numpy(dtype="U"),
             names=ordered["name"].fillna("").to_numpy(dtype=object),
             group=np.asarray(group, dtype=np.int64),
-            maker=np.asarray(pd.factorize(ordered["maker"], sort=True)[0], dtype=np.int64),
-            family=np.asarray(pd.factorize(ordered["family"], sort=True)[0], dtype=np.int64),
+            maker=np.asarray(maker, dtype=np.int64),
+            family=np.asarray(family, dtype=np.int64),
             group_names=np.asarray(group_names, dtype=object),
+            family_names=np.asarray(family_names, dtype=object),
+            maker_names=np.asarray(maker_names, dtype=object),
             eligible=ordered["eligible"].to_numpy(dtype=bool),
+            text=(
+                ordered["text"].fillna("").to_numpy(dtype=object)
+                if "text" in ordered
+                else (words[0] + " " + words[1] + " " + words[2]).to_numpy(dtype=object)
+            ),
+            margin=(
+                ordered["margin"].to_numpy(dtype=float)
+                if "margin" in ordered
+                else np.full(len(ordered), np.nan)
+            ),
+            known_from=known_from.astype(np.int64),
         )
 
 
@@ -74,28 +103,47 @@ class Purchases:
     day: NDArray[np.int32]
     sales: Floats
     discount: Floats
+    quantity: Floats
     n_items: int
     unknown_rows: int  # rows left out because the catalogue does not know their item
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, catalogue: Catalogue) -> Purchases:
-        """From columns customer_id, product_id, business_day, sales, discount (SQL interactions).
+    def from_frame(
+        cls, frame: pd.DataFrame, catalogue: Catalogue, customers: Sequence[str] = ()
+    ) -> Purchases:
+        """From columns customer_id, product_id, business_day, sales, discount, quantity.
 
-        Raises ValueError when sales or discount are NaN or infinite. Rows of items that the
-        catalogue does not know are left out and counted in `unknown_rows`.
+        Parameters
+        ----------
+        customers : sequence of str
+            Further customers to have codes for: those who have bought nothing yet.
+
+        Raises
+        ------
+        ValueError
+            When sales, discount or quantity are NaN or infinite, or a quantity is negative. Rows of
+            items that the catalogue does not know are left out and counted in `unknown_rows`.
         """
-        amounts = frame[["sales", "discount"]].to_numpy(dtype=float)
+        amounts = frame[["sales", "discount", "quantity"]].to_numpy(dtype=float)
         bad = int((~np.isfinite(amounts)).any(axis=1).sum())
         if bad:
             raise ValueError(
-                f"Purchases: expected finite sales and discounts, found {bad} rows with NaN or "
-                "infinity; correct or quarantine them first."
+                f"Purchases: expected finite sales, discounts and quantities, found {bad} rows with "
+                "NaN or infinity; correct or quarantine them first."
+            )
+        negative = int((amounts[:, 2] < 0).sum())
+        if negative:
+            raise ValueError(
+                f"Purchases: expected quantities of 0 or more, found {negative} negative ones; leave "
+                "returns out or net them against their purchases first."
             )
         products, product_ids = pd.factorize(frame["product_id"].astype("category").astype(str))
         position = pd.Index(catalogue.item_ids).get_indexer(pd.Index(product_ids))
         item = position[products] if len(products) else np.empty(0, dtype=np.int64)
         known = item >= 0
-        customer, customer_ids = pd.factorize(frame["customer_id"].astype(str), sort=True)
+        who = frame["customer_id"].astype(str)
+        customer_ids = np.unique(np.asarray([*who.unique(), *customers], dtype="U"))
+        customer = pd.Index(customer_ids).get_indexer(pd.Index(who))
         day = day_number(frame["business_day"])
         order = np.lexsort((day, item, customer))
         order = order[known[order]]
@@ -106,6 +154,7 @@ class Purchases:
             day=day[order],
             sales=amounts[order, 0].astype(np.float32),
             discount=amounts[order, 1].astype(np.float32),
+            quantity=amounts[order, 2].astype(np.float32),
             n_items=len(catalogue.item_ids),
             unknown_rows=int((~known).sum()),
         )
@@ -131,6 +180,7 @@ class Purchases:
             self.day[rows],
             self.sales[rows],
             self.discount[rows],
+            self.quantity[rows],
             self.n_items,
             self.unknown_rows,
         )
@@ -183,14 +233,3 @@ def rhythm(keys: Ints, day: NDArray[np.int32], cut: int, half_lives: tuple[int, 
         for half in half_lives
     }
     return Rhythm(keys[starts], counts, day[starts], day[ends], gap, decayed)
-
-
-def decayed_matrix(purchases: Purchases, cut: int, half_life_days: float) -> sparse.csr_matrix:
-    """Decayed number of purchase days, shape (n_customers, n_items)."""
-    weight = 0.5 ** ((cut - purchases.day) / half_life_days)
-    matrix = sparse.csr_matrix(
-        (weight.astype(np.float32), (purchases.customer, purchases.item)),
-        shape=(purchases.n_customers, purchases.n_items),
-    )
-    matrix.sum_duplicates()
-    return matrix

@@ -281,6 +281,8 @@ def _contradictions(policy: Policy) -> Iterator[tuple[Place, str]]:
     """What each section allows and the whole does not."""
     yield from _shop_contradictions(policy)
     yield from _segment_contradictions(policy)
+    named = [segment.name for segment in policy.segments.named]
+    yield from policy.recommendations.contradictions(named)
     for section, names in (
         ("offers", [offer.name for offer in policy.offers]),
         ("campaigns", [campaign.name for campaign in policy.campaigns]),

@@ -3,23 +3,27 @@
 import hashlib
 import inspect
 import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version as library_version
 from typing import TYPE_CHECKING, Any
 
 from include import as_of, contracts, policy, warehouse
-from include.errors import BadInput
+from include.errors import BadInput, RegularsError
 from include.publication import Batch
 from include.steps import champions
+from include.steps import recommend_inputs as inputs
 from include.steps.champions import Champion
 from include.warehouse import Connection
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from include.models.lists import ListMaker
     from include.models.purchases import Catalogue, Purchases
     from include.models.recommend import Recommender, Settings
+    from include.models.signals import Signals
 
 log = logging.getLogger(__name__)
 
@@ -30,74 +34,25 @@ KIND = "als"
 def settings() -> "Settings":
     """The policy's part of how lists are made, over the tuned rest."""
     from include.models.als import AlsSettings
-    from include.models.recommend import Settings
+    from include.models.snapshot import Settings
+    from include.models.tuning import alternatives
 
     rules = policy.load()
     asked = rules.recommendations
-    return Settings(
-        als=AlsSettings(
-            factors=asked.als.factors,
-            regularization=asked.als.regularization,
-            alpha=asked.als.alpha,
-            iterations=asked.als.iterations,
-            half_life_days=asked.half_life_days,
-            seed=rules.models.seed,
-        ),
-        list_length=asked.list_length,
+    als = AlsSettings(
+        factors=asked.als.factors,
+        regularization=asked.als.regularization,
+        alpha=asked.als.alpha,
+        iterations=asked.als.iterations,
+        half_life_days=asked.half_life_days,
+        seed=rules.models.seed,
+        **asked.confidence.model_dump(),
     )
-
-
-def until(day: str) -> dict[str, Any]:
-    """What the SQL here is told about a business day: the day and the first instant after it."""
-    _, end = as_of.window(day, day, policy.load().shop.timezone)
-    return {"as_of": day, "end": end}
-
-
-def interactions(conn: Connection, day: str) -> "pd.DataFrame":
-    """What each customer had bought on which day by the end of `day`: features/interactions.sql."""
-    return warehouse.frame(conn, warehouse.sql("features/interactions"), until(day))
-
-
-def catalogue(conn: Connection, day: str, level: str = "product") -> "Catalogue":
-    """The catalogue as of a day, by product or, coarser, by product type.
-
-    Only what is listed for sale and sold by the piece or pack is eligible for a list.
-    """
-    from include.models.purchases import Catalogue
-
-    products = warehouse.frame(conn, warehouse.sql("ml/recommendations_catalogue"), until(day))
-    return Catalogue.from_frame(items(products, level))
-
-
-def items(products: "pd.DataFrame", level: str) -> "pd.DataFrame":
-    """Catalogue rows as items of a level: each product, or each product type."""
-    import pandas as pd
-
-    if level == "product":
-        return pd.DataFrame(
-            {
-                "item_id": products["product_id"],
-                "name": products["name"],
-                "group": products["type"],
-                "family": products["category"],
-                "maker": products["manufacturer_id"],
-                "eligible": products["active"] & products["is_unit"],
-            }
-        )
-    if level != "type":
-        raise BadInput(f"Expected the level product or type, found {level}.")
-    typed = products[products["type"].notna()]
-    first = typed.sort_values("product_id").groupby("type", sort=True)
-    kinds = first.agg(category=("category", "first"), eligible=("is_unit", "any")).reset_index()
-    return pd.DataFrame(
-        {
-            "item_id": kinds["type"],
-            "name": kinds["type"],
-            "group": kinds["category"],
-            "family": pd.Series([None] * len(kinds), dtype="str"),
-            "maker": pd.Series([None] * len(kinds), dtype="str"),
-            "eligible": kinds["eligible"],
-        }
+    changes = [other.model_dump(exclude_none=True) for other in asked.als.alternatives]
+    return Settings(
+        als=als,
+        list_length=asked.list_length,
+        alternatives=tuple(alternatives(als, changes)),
     )
 
 
@@ -110,20 +65,6 @@ def anchor_of(day: str) -> str:
             f"Expected a business day from {rules.anchor_start} on (models.anchor_start), found {day}."
         )
     return as_of.days_before(day, days % rules.anchor_every_days)
-
-
-def load_purchases(conn: Connection, day: str) -> "tuple[Purchases, Catalogue]":
-    """Purchases by product as of a day, and the catalogue they are coded by."""
-    from include.models.purchases import Purchases
-
-    known = catalogue(conn, day)
-    bought = Purchases.from_frame(interactions(conn, day), known)
-    if bought.unknown_rows:
-        log.warning(
-            "%s purchase rows are of products that the catalogue does not list; left out.",
-            f"{bought.unknown_rows:,}",
-        )
-    return bought, known
 
 
 def train(batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,8 +87,10 @@ def train(batch: Mapping[str, Any]) -> dict[str, Any]:
         if found:
             log.info("The recommender of %s stands: %s", anchor, found)
             return {"model_version": found, "trained": False, "metrics": {}}
-        purchases, known = load_purchases(conn, anchor)
-    row, backtests = fit(purchases, known, anchor, chosen, made_of)
+        who = inputs.customers(conn, anchor)["customer_id"].to_list()
+        purchases, known = inputs.load_purchases(conn, anchor, who)
+        signals = inputs.load_signals(conn, anchor, purchases, known)
+    row, backtests = fit(purchases, known, signals, anchor, chosen, made_of)
     version = str(row["model_version"].iloc[0])
     with warehouse.connect() as conn:
         for name, data, mine in (
@@ -164,10 +107,25 @@ def train(batch: Mapping[str, Any]) -> dict[str, Any]:
 
 def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:
     """What decides a recommender besides the data, and a hash of it."""
-    from include.models import als, purchases, recommend, registry
+    from include.models import (
+        als,
+        purchases,
+        rankers,
+        recommend,
+        registry,
+        signals,
+        snapshot,
+        tuning,
+    )
 
-    code = "".join(inspect.getsource(module) for module in (als, purchases, recommend))
-    code += warehouse.sql("features/interactions") + warehouse.sql("ml/recommendations_catalogue")
+    modules = (als, purchases, rankers, recommend, signals, snapshot, tuning)
+    code = "".join(inspect.getsource(module) for module in modules)
+    for name in (
+        "features/interactions",
+        "ml/recommendations_catalogue",
+        "ml/recommendations_signals",
+    ):
+        code += warehouse.sql(name)
     made_of = {
         "anchor": anchor,
         "settings": asdict(chosen),
@@ -182,6 +140,7 @@ def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:
 def fit(
     purchases: "Purchases",
     known: "Catalogue",
+    signals: "Signals",
     anchor: str,
     chosen: "Settings",
     made_of: Mapping[str, Any],
@@ -196,10 +155,16 @@ def fit(
 
     from include.models import backtest, recommend
     from include.models.purchases import one_day
+    from include.models.rankers import weights
+    from include.models.signals import Signals
+    from include.models.tuning import tune
 
     # Several tasks share few cores: threads that wait by spinning would slow all of them.
     with threadpool_limits(1, user_api="blas"):
-        model, found = backtest.fit_and_judge(purchases, known, one_day(anchor), chosen)
+        judged_by = Signals.none() if inputs.signals_are_generated() else signals
+        day = one_day(anchor)
+        tuned, trials = tune(purchases, known, day, chosen, judged_by)
+        model, found = backtest.fit_and_judge(purchases, known, day, tuned, signals, judged_by)
     artefact = model.to_bytes(known)
     version = f"{KIND}-{anchor}-{hashlib.sha256(artefact).hexdigest()[:12]}"
     lines = [
@@ -215,6 +180,19 @@ def fit(
             "n": line.n,
         }
         for line in found
+    ] + [
+        {
+            "model_version": version,
+            "anchor": anchor,
+            "cut": as_of.days_before(anchor, 2 * recommend.HORIZON_DAYS),
+            "metric": "tuning_ndcg_at_10",
+            "setting": f"product/new als {trial.name}",
+            "ours": trial.ndcg,
+            "baseline": trial.declared,
+            "baseline_name": "declared settings",
+            "n": trial.customers,
+        }
+        for trial in trials
     ]
     metrics: dict[str, dict[str, float]] = {}
     for line in found:
@@ -226,8 +204,10 @@ def fit(
         "items": int(model.als_.known_.sum()),
         "purchase_days": len(purchases.day),
         "unknown_rows": purchases.unknown_rows,
-        "repeat_weights": recommend.weights(model.repeat_),
-        "discover_weights": recommend.weights(model.new_),
+        "signals": len(signals.day),
+        "als": asdict(tuned.als),
+        "repeat_weights": weights(model.repeat_),
+        "discover_weights": weights(model.new_),
     }
     row = pd.DataFrame(
         {
@@ -271,7 +251,7 @@ def load_model(conn: Connection, day: str, known: "Catalogue") -> "tuple[str, Re
 
 
 def recommend(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """Stage both recommendation tables of the batch's day.
+    """Stage the recommendation tables of the batch's day.
 
     Returns
     -------
@@ -279,37 +259,119 @@ def recommend(batch: Mapping[str, Any]) -> dict[str, Any]:
         The batch, with the rows staged and the customers who have a list.
     """
     from include import publication
-    from include.models.recommend import lists
+    from include.models.lists import lists
 
     opened = Batch.from_dict(batch)
     day = opened.as_of
     with warehouse.connect() as conn:
-        purchases, known = load_purchases(conn, day)
-        version, model = load_model(conn, day, known)
-        people = warehouse.frame(conn, warehouse.sql("ml/recommendations_customers"), until(day))
-    people = people.sort_values("customer_id", ignore_index=True)
-    regions = dict(zip(people["customer_id"], people["region"].fillna(""), strict=True))
-    now = model.snapshot(purchases, known, _number(day))
-    found = lists(
-        model, now, people["customer_id"].to_numpy(dtype="U"), regions, model.settings.list_length
-    )
-    found = found.assign(
-        as_of=day,
-        model_version=version,
-        external_id=found["customer_id"].map(people.set_index("customer_id")["external_id"]),
-        policy_hash=policy.load().hash,
-    )
+        version, maker, who = maker_of(conn, day, inputs.staged_segments(conn, opened))
+    found, summaries = lists(maker)
+    external = who.set_index("customer_id")["external_id"]
     counts = {}
     with warehouse.connect() as conn:
-        for schema, table in (("ml", "recommendations"), ("marketing", "product_recommendations")):
+        for frame, schema, table in (
+            (found, "ml", "recommendations"),
+            (found, "marketing", "product_recommendations"),
+            (summaries, "marketing", "recommendation_lists"),
+        ):
             contract = contracts.load(schema, table)
             staged = publication.stage(conn, opened, contract)
-            counts[table] = warehouse.copy_frame(conn, found[contract.content], staged)
-    log.info("Listed products for %s customers: %s", f"{found['customer_id'].nunique():,}", counts)
+            filled = frame.assign(
+                as_of=day,
+                model_version=version,
+                external_id=frame["customer_id"].map(external),
+                policy_hash=policy.load().hash,
+            )
+            counts[table] = warehouse.copy_frame(conn, filled[contract.content], staged)
+    short = int(summaries["why_short"].notna().sum())
+    log.info(
+        "Listed products for %s customers, %s of %s lists short: %s",
+        f"{found['customer_id'].nunique():,}",
+        f"{short:,}",
+        f"{len(summaries):,}",
+        counts,
+    )
     return dict(batch) | {
         "recommended_customers": int(found["customer_id"].nunique()),
+        "short_lists": short,
         "recommendation_rows": counts,
     }
+
+
+def maker_of(
+    conn: Connection, day: str, segments: "pd.DataFrame", only: str | None = None
+) -> "tuple[str, ListMaker, pd.DataFrame]":
+    """The champion's version, what makes a day's lists, and the customers they are for.
+
+    Parameters
+    ----------
+    segments : DataFrame
+        customer_id, segment, value_tier.
+    only : str, optional
+        The external number of the one customer to make lists for.
+    """
+    from include.models import list_rules
+    from include.models.lists import ListMaker
+
+    who = inputs.customers(conn, day)
+    purchases, known = inputs.load_purchases(conn, day, who["customer_id"].to_list())
+    signals = inputs.load_signals(conn, day, purchases, known)
+    version, model = load_model(conn, day, known)
+    if only is not None:
+        who = who[who["external_id"] == only]
+    persons = inputs.people(purchases, who, segments)
+    shelf = inputs.shelf(conn, day, known, persons.regions.tolist())
+    rules = policy.load().recommendations
+    for sentence in list_rules.unknown(rules.rules, known):
+        log.warning("%s", sentence)
+    now = model.snapshot(purchases, known, _number(day), signals)
+    return version, ListMaker(model, now, persons, shelf, rules), who
+
+
+def explain(external_id: str, day: str | None = None) -> str:
+    """Which rule and which model did what to one customer's lists of a day (default: the newest published).
+
+    Raises
+    ------
+    BadInput
+        When nothing was published, or the shop does not know the customer.
+    """
+    from include.models.list_explain import explain as lines_of
+
+    with warehouse.connect() as conn:
+        newest = warehouse.value(conn, "SELECT max(as_of) FROM marketing.product_recommendations")
+        if day is None and newest is None:
+            raise BadInput(
+                "Expected published recommendations, found none: run regulars_score for a day first."
+            )
+        day = day or newest.isoformat()
+        segments = inputs.published_segments(conn, day)
+        version, maker, who = maker_of(conn, day, segments, only=external_id)
+    if who.empty:
+        raise BadInput(
+            f"Expected the number of a customer known by {day}, found '{external_id}': look it up in "
+            "marketing.current_customer_segments.external_id."
+        )
+    head = f"Customer {external_id} as of {day}, by {version} and policy {policy.load().hash}"
+    return "\n".join([head, *lines_of(maker)])
+
+
+USAGE = """usage: regulars recommend explain CUSTOMER [DAY]
+       what each model and rule did to the customer's product lists of a business day"""
+
+
+def main(argv: list[str]) -> int:
+    """`regulars recommend explain`; the exit code is 0 when told, 1 when not possible, 2 for usage."""
+    if len(argv) not in (2, 3) or argv[0] != "explain":
+        sys.stderr.write(USAGE + "\n")
+        return 2
+    try:
+        day = as_of.parse(argv[2]).isoformat() if len(argv) > 2 else None
+        sys.stdout.write(explain(argv[1], day) + "\n")
+    except RegularsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
 
 
 def _number(day: str) -> int:

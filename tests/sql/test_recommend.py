@@ -10,7 +10,7 @@ from include import contracts, gates, publication, warehouse
 from include.errors import BadInput
 from include.models.als import AlsSettings
 from include.models.recommend import Settings
-from include.steps import recommend
+from include.steps import recommend, recommend_inputs
 
 pytestmark = pytest.mark.usefixtures("warehouse")
 
@@ -70,6 +70,8 @@ def conn(warehouse):
     with connect() as opened:
         execute(opened, "TRUNCATE core.orders, core.order_lines, core.products, core.customers")
         execute(opened, "TRUNCATE core.identities, core.stores, ml.models, ml.backtests")
+        execute(opened, "TRUNCATE core.events, core.reviews, core.returns, core.stock_levels")
+        execute(opened, "TRUNCATE marketing.recommendation_lists")
         execute(opened, "TRUNCATE marketing.product_recommendations, ml.recommendations")
         execute(opened, "TRUNCATE ops.publications")
         opened.commit()
@@ -83,10 +85,11 @@ def test_interactions_add_up_by_customer_product_and_day(conn):
         line("o2", 1, "milk", "2017-06-20", quantity=1, sales=1.55),
         line("o3", 1, "milk", "2017-06-25", sales=1.55),
         line("o4", 1, "milk", "2017-06-20", who=1),
-        # Not to be seen: fuel, nothing for nothing, the day after, an order recorded later.
+        # Not to be seen: fuel, nothing for nothing, the day after.
         line("o3", 2, "fuel", "2017-06-25", unit=False),
         line("o3", 3, "gift", "2017-06-25", quantity=0, sales=0),
         line("o5", 1, "milk", "2017-06-26"),
+        # Recorded anew since, and not otherwise: known from the moment it was ordered.
         line("o6", 1, "late", "2017-06-24"),
         # Given away, or sold without a count: bought all the same.
         line("o3", 4, "free", "2017-06-25", sales=0),
@@ -94,7 +97,7 @@ def test_interactions_add_up_by_customer_product_and_day(conn):
     ]
     fill(conn, "order_lines", lines)
     fill(conn, "orders", orders_of(lines, o6="2017-06-26T04:00:00+00:00"))
-    found = recommend.interactions(conn, DAY)
+    found = recommend_inputs.interactions(conn, DAY)
     found["business_day"] = found["business_day"].dt.strftime("%Y-%m-%d")
     columns = [
         "customer_id",
@@ -111,12 +114,13 @@ def test_interactions_add_up_by_customer_product_and_day(conn):
         (person(0), "milk", "2017-06-25"): (1, 1.0, 1.55, 0.0),
         (person(0), "free", "2017-06-25"): (1, 1.0, 0.0, 0.0),
         (person(0), "loose", "2017-06-25"): (1, 0.0, 2.0, 0.0),
+        (person(0), "late", "2017-06-24"): (1, 1.0, 2.0, 0.0),
         (person(1), "milk", "2017-06-20"): (1, 1.0, 2.0, 0.0),
     }
 
 
 def test_interactions_of_an_empty_shop_are_empty(conn):
-    found = recommend.interactions(conn, DAY)
+    found = recommend_inputs.interactions(conn, DAY)
     assert len(found) == 0
     assert set(found.columns) >= {"customer_id", "product_id", "business_day", "sales", "discount"}
 
@@ -147,11 +151,11 @@ def test_the_catalogue_is_what_was_known_at_the_end_of_the_day(conn):
             product("next", "2017-06-26T20:00:00+00:00"),
         ],
     )
-    known = recommend.catalogue(conn, DAY)
+    known = recommend_inputs.catalogue(conn, DAY)
     assert known.item_ids.tolist() == ["fuel", "milk"]
     assert known.names.tolist() == ["Fuel", "Milk again"]
     assert known.eligible.tolist() == [False, False]
-    earlier = recommend.catalogue(conn, "2017-06-24")
+    earlier = recommend_inputs.catalogue(conn, "2017-06-24")
     assert earlier.eligible.tolist() == [False, True]
 
 
@@ -266,6 +270,101 @@ def test_marketing_reads_lists_with_the_shops_own_numbers(conn, small):
         figures = warehouse.frame(etl, "SELECT * FROM ml.backtests")
     assert set(figures["baseline_name"]) == {"popularity", "repeat_count", "repeat_decay"}
     assert (figures["cut"] == pd.Timestamp("2017-05-28")).all()
+
+
+def test_stock_returns_and_reviews_of_the_day_keep_products_away_and_the_table_says_why(
+    conn, small
+):
+    shop(conn)
+    bought = warehouse.rows(
+        conn,
+        "SELECT product_id FROM core.order_lines WHERE customer_id = %(c)s "
+        "GROUP BY product_id HAVING max(business_day) < '2017-06-10' ORDER BY 1",
+        {"c": person(0)},
+    )
+    mine = [row[0] for row in bought if row[0] != "p03"]
+    told = {"customer_id": person(0), "business_day": "2017-06-20"}
+    stamp = "2017-06-20T15:00:00+00:00"
+    fill(
+        conn,
+        "reviews",
+        [told | {"review_id": 1, "product_id": mine[0], "rating": 1, "written_at": stamp}],
+    )
+    fill(
+        conn,
+        "returns",
+        [
+            told
+            | {
+                "return_id": "r1",
+                "product_id": mine[1],
+                "quantity": 1,
+                "refund": 2,
+                "returned_at": stamp,
+            }
+        ],
+    )
+    count = {"region": "east", "counted_at": stamp, "business_day": "2017-06-20", "on_order": 0}
+    fill(
+        conn,
+        "stock_levels",
+        [
+            count | {"product_id": mine[2], "on_hand": 0},
+            count | {"product_id": mine[3], "on_hand": 5},
+            # Counted too long ago, and counted after the day: neither says anything.
+            count
+            | {
+                "product_id": mine[4],
+                "on_hand": 0,
+                "business_day": "2017-05-01",
+                "counted_at": "2017-05-01T15:00:00+00:00",
+            },
+            count
+            | {
+                "product_id": mine[5],
+                "on_hand": 0,
+                "business_day": "2017-06-26",
+                "counted_at": "2017-06-26T15:00:00+00:00",
+            },
+        ],
+    )
+    conn.commit()
+    train_and_list(conn, "first")
+    shown = {
+        row[0]
+        for row in warehouse.rows(
+            conn,
+            "SELECT product_id FROM marketing.product_recommendations WHERE external_id = '1000'",
+        )
+    }
+    assert not {mine[0], mine[1], mine[2]} & shown
+    text = recommend.explain("1000")
+    assert "out of stock in the region" in text
+    assert "returned (not_what_came_back)" in text
+    assert "rated low by the customer (not_what_disappointed)" in text
+    short = warehouse.frame(
+        conn,
+        "SELECT list, products, why_short FROM marketing.recommendation_lists "
+        "WHERE external_id = '1000' AND why_short IS NOT NULL",
+    )
+    assert "out of stock in the region" in " ".join(short["why_short"])
+    everybody = warehouse.value(
+        conn, "SELECT count(DISTINCT customer_id) FROM marketing.recommendation_lists"
+    )
+    assert everybody == 41
+
+
+def test_explain_refuses_strangers_and_empty_warehouses(conn, small, capsys):
+    with pytest.raises(BadInput, match="Expected published recommendations, found none"):
+        recommend.explain("1000")
+    shop(conn)
+    train_and_list(conn, "first")
+    assert recommend.main(["explain", "9999"]) == 1
+    assert "found '9999': look it up" in capsys.readouterr().err
+    assert recommend.main(["explain", "1000", "soon"]) == 1
+    assert recommend.main(["why"]) == 2
+    assert recommend.main(["explain", "1040"]) == 0
+    assert "0 of 10: the customer has bought nothing yet" in capsys.readouterr().out
 
 
 def test_the_gate_lets_good_lists_pass(conn, small):

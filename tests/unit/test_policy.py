@@ -110,6 +110,25 @@ def test_the_shipped_policy_is_valid_and_the_demos() -> None:
         ("per_day: 1000.00", "per_day: 4.5", "at least one 'come_back_5'", "found 4.5"),
         ('end: "08:00"', 'end: "20:30"', "some of the send window", "21:00 to 20:30"),
         ('start: "09:00"', 'start: "20:00"', "a start before the end", "20:00"),
+        ("by: category", "by: colour", "'category', 'type' or 'manufacturer'", "colour"),
+        ("at_most: 2", "at_mots: 2", "write 'at_most'", "at_mots"),
+        ("lowest: 0.25", "lowest: 8\n      colour: red", "the keys name, lists", "colour"),
+        ("highest: 4", "highest: 0.1", "more than lowest (0.25)", "0.1"),
+        ("name: one_of_a_type", "name: no_tobacco", "each name once", "'no_tobacco'"),
+        (
+            "rule: not_returned",
+            "audience: [vips]\n      rule: not_returned",
+            "a segment of segments.named",
+            "'vips'",
+        ),
+        (
+            "products: {categories: [CIGARETTES, CIGARS, TOBACCO OTHER]}",
+            "products: {}",
+            "at least one of product_ids, types",
+            "none",
+        ),
+        ("variety: 0.1", "variety: 1.5", "less than or equal to 1", "1.5"),
+        ("slots: 1", "slots: 11", "at most list_length (10)", "11"),
         ("repeat: year", "repeat: month", "year for a birthday campaign", "month"),
         ("template: welcome", "template: welcom", "templates/welcom/email.txt", "none"),
         ("lapsing_days: 91", "lapsing_days: 30", "more than active_days", "30"),
@@ -281,3 +300,25 @@ def test_a_campaign_may_begin_and_end() -> None:
         "expected a day on or after starts_on"
         in faults(text.replace("ends_on: 2017-10-03", "ends_on: 2017-09-03"))[0]
     )
+
+
+def test_a_rule_of_an_unknown_kind_or_without_its_keys_is_told_with_its_line() -> None:
+    text, line = changed("rule: exclude", "rule: forbid")
+    assert faults(text) == [
+        f"policy.yml:{line - 1}: recommendations.rules[0]: expected `rule` to be one of 'include', "
+        "'exclude', 'boost', 'pin', 'price_band', 'limit', 'one_of_a_family', 'cadence', "
+        "'favourite_brand', 'not_returned', 'not_rated_low'; found 'forbid'; correct it."
+    ]
+    text, line = changed("rule: exclude", "rule: pin")
+    (fault,) = faults(text)
+    assert fault.startswith(
+        f"policy.yml:{line - 1}: recommendations.rules[0]: expected the key 'position'"
+    )
+
+
+def test_two_pins_cannot_have_one_position() -> None:
+    pin = "    - {name: %s, rule: pin, position: 1, products: {types: [MILK]}}\n"
+    text, line = changed("  rules:\n", "  rules:\n" + pin % "first_pin" + pin % "second_pin")
+    (fault,) = faults(text)
+    assert fault.startswith(f"policy.yml:{line + 2}: recommendations.rules[1].position: ")
+    assert "which 'first_pin' has for the same list" in fault

@@ -3,47 +3,10 @@ import pandas as pd
 import pytest
 
 from include.models import backtest
-from include.models.als import AlsSettings
-from include.models.purchases import Catalogue, Purchases, one_day, rhythm
-from include.models.recommend import Ranked, Recommender, Settings, best_per_group, lists
-
-DAY = one_day("2017-06-25")
-SETTINGS = Settings(
-    als=AlsSettings(factors=8, regularization=2.0, iterations=8, min_buyers=2),
-    als_depth=20,
-    popular_depth=20,
-)
-
-
-def catalogue(n=60, *, withdrawn=()):
-    items = [f"p{i:02d}" for i in range(n)]
-    return pd.DataFrame(
-        {
-            "item_id": items,
-            "name": [f"Thing {i}" for i in range(n)],
-            "group": [f"kind {i // 5}" for i in range(n)],
-            "family": [f"aisle {i // 20}" for i in range(n)],
-            "maker": [f"maker {i % 7}" for i in range(n)],
-            "eligible": [item not in withdrawn for item in items],
-        }
-    )
-
-
-def purchases(customers=80, n=60, days=170, seed=1):
-    """Each customer has a taste for half of the things, and a few bought every week or two."""
-    generator = np.random.default_rng(seed)
-    rows = []
-    for customer in range(customers):
-        taste = np.arange(n // 2) + (customer % 2) * (n // 2)
-        staples = generator.choice(taste, 6, replace=False)
-        for day in range(int(generator.integers(0, 7)), days, 7):
-            bought = {int(s) for s in staples if generator.random() < 0.7}
-            bought |= {int(i) for i in generator.choice(taste, 2)}
-            rows += [(f"c{customer:02d}", f"p{i:02d}", day) for i in bought]
-    frame = pd.DataFrame(rows, columns=["customer_id", "product_id", "day"])
-    start = pd.Timestamp("2017-06-25") - pd.Timedelta(days=days - 29)
-    frame["business_day"] = start + pd.to_timedelta(frame.pop("day"), unit="D")
-    return frame.assign(sales=2.0, discount=0.0)
+from include.models.purchases import Catalogue, Purchases, rhythm
+from include.models.ranked import Ranked, best_per_group
+from include.models.recommend import Recommender
+from tests.unit.small_shop import DAY, SETTINGS, catalogue, everyone, purchases
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +22,6 @@ def bought(known):
 @pytest.fixture(scope="module")
 def model(bought, known):
     return Recommender(SETTINGS).fit(bought, known, DAY)
-
-
-def everyone(model, bought, known, n=10, ids=None, regions=None):
-    now = model.snapshot(bought, known, DAY)
-    return lists(model, now, bought.customer_ids if ids is None else ids, regions or {}, n)
 
 
 def test_rhythm_by_hand():
@@ -108,7 +66,7 @@ def test_lists_hold_what_they_promise(model, bought, known):
     assert found["score"].between(0, 1).all()
     falling = found.groupby(["customer_id", "list"])["score"].diff().dropna()
     assert (falling <= 0).all()
-    assert set(found["source"]) <= {"repeat", "als", "similar", "popular"}
+    assert set(found["source"]) <= {"repeat", "als", "neighbours", "similar", "popular"}
     assert found["reason"].str.len().gt(10).all()
 
 
@@ -146,30 +104,10 @@ def test_a_stored_model_of_other_features_is_refused(model, bought, known):
 def test_what_is_not_eligible_is_never_shown_and_lists_are_not_padded(model, bought):
     few = [f"p{i:02d}" for i in range(60) if i % 20]
     narrow = Catalogue.from_frame(catalogue(withdrawn=few))
-    found = everyone(model, bought, narrow, ids=np.asarray(["c00", "nobody"]))
+    found = everyone(model, bought, narrow, listed=["c00"])
     assert set(found["product_id"]) <= {"p00", "p20", "p40"}
     none = Catalogue.from_frame(catalogue(withdrawn=[f"p{i:02d}" for i in range(60)]))
     assert len(everyone(model, bought, none)) == 0
-
-
-def test_customers_without_purchases_get_what_is_popular_in_their_region(model, bought, known):
-    regions = {str(c): "east" if i % 2 else "west" for i, c in enumerate(bought.customer_ids)}
-    found = everyone(
-        model,
-        bought,
-        known,
-        ids=np.asarray(["new east", "new west", "new nowhere"]),
-        regions=regions | {"new east": "east", "new west": "west"},
-    )
-    assert set(found["source"]) == {"popular"}
-    assert set(found["list"]) == {"discover"}
-    east = found[found["customer_id"] == "new east"]
-    assert len(east) == 10
-    assert east["product_id"].str[1:].astype(int).ge(30).all()
-    assert east["reason"].str.startswith("popular in region east: bought by").all()
-    west = found[found["customer_id"] == "new west"]
-    assert west["product_id"].str[1:].astype(int).lt(30).all()
-    assert found["reason"].str.startswith("popular in the shop").sum() == 10
 
 
 def test_reasons_say_when_and_how_often(known):
@@ -183,6 +121,7 @@ def test_reasons_say_when_and_how_often(known):
             ),
             "sales": 1.0,
             "discount": 0.0,
+            "quantity": 1.0,
         }
     )
     few = Purchases.from_frame(frame, known)

@@ -1,0 +1,20 @@
+-- Grain: one row per region and product that was counted within `days` of as_of and had nothing in stock
+-- at the newest count.
+-- Parameters: as_of (date), "end" (timestamptz, first instant after as_of), days.
+SELECT
+    newest.region,
+    newest.product_id
+FROM (
+    SELECT DISTINCT ON (s.region, s.product_id)
+        s.region,
+        s.product_id,
+        s.on_hand
+    FROM core.stock_levels AS s
+    WHERE
+        s.business_day <= %(as_of)s::date
+        AND s.business_day > %(as_of)s::date - %(days)s::integer
+        AND s.counted_at < %(end)s::timestamptz
+    ORDER BY s.region, s.product_id, s.counted_at DESC
+) AS newest
+WHERE newest.on_hand <= 0
+ORDER BY newest.region, newest.product_id
