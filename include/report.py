@@ -46,6 +46,8 @@ SHOWN = {
     "segment_summary": "segment customers customer_share value_total value_share entered "
     "left_for_others",
     "segment_changes": "segment_from segment_to",
+    "stock_priorities": "priority_rank region name action units_high_value units_other on_hand "
+    "p_run_out units_to_reserve units_reducible cost_of_running_out reason",
     "approvals": "as_of reason messages cost_expected expected_incremental_value status",
     "campaign_results": "campaign people_treated people_control lift lift_low lift_high verdict",
 }

@@ -45,6 +45,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("regulars_features", ("features",), "describes customers and products"),
     Stage("regulars_models", ("champions",), "learns, compares, keeps the best"),
     Stage("regulars_score", ("scores",), "predicts and recommends"),
+    Stage("regulars_stock", ("stock_priorities",), "forecasts demand, ranks stock"),
     Stage("regulars_activate", ("decisions",), "decides who gets what"),
 )
 

@@ -13,6 +13,7 @@ CHAIN = (
     "regulars_features",
     "regulars_models",
     "regulars_score",
+    "regulars_stock",
     "regulars_activate",
 )
 #: Sends what was decided; it runs on a clock of its own.

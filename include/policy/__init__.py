@@ -38,6 +38,7 @@ from include.policy.base import (
 from include.policy.campaigns import Campaign, Offer
 from include.policy.limits import Activation, Budgets, Caps, Control
 from include.policy.recommendations import Recommendations
+from include.policy.stock import Stock
 
 __all__ = ["Policy", "PolicyError", "Recommendations", "load", "parse"]
 
@@ -189,6 +190,7 @@ class Policy(Section):
     ingest: Ingest
     models: Models
     recommendations: Recommendations
+    stock: Stock
     segments: Segments
     offers: Annotated[list[Offer], Field(min_length=1)]
     campaigns: list[Campaign]

@@ -157,7 +157,8 @@ def notice(conn: Connection, dag_id: str, task: str, error: str, day: date, at: 
 def chain(conn: Connection, day: date, start: datetime, token: int) -> None:
     """A day on which everything was published."""
     steps = (("raw", 2.1), ("core", 1.4), ("features", 0.6), ("champions", 3.2), ("scores", 1.1))
-    for offset, (dataset, minutes) in enumerate((*steps, ("decisions", 0.3))):
+    last = (("stock_priorities", 0.6), ("decisions", 0.3))
+    for offset, (dataset, minutes) in enumerate((*steps, *last)):
         opened = start + timedelta(minutes=4 * offset)
         batch(conn, token + offset, dataset, day, opened=opened, minutes=minutes)
 

@@ -14,7 +14,7 @@ from include.policy import schedule
 from include.warehouse import ROOT
 from include.wiring import Audience, Tier
 
-CHAIN = {"ingest", "features", "models", "score", "activate", "deliver"}
+CHAIN = {"ingest", "features", "models", "score", "stock", "activate", "deliver"}
 FILES = sorted((ROOT / "dags").glob("*.py"))
 HEAVY = ("pandas", "sklearn", "implicit", "great_expectations", "scipy", "torch", "plotly", "skops")
 
@@ -68,7 +68,14 @@ def test_an_outlet_sits_on_a_last_gate(dags):
                 found[outlet.name] = task.task_id
                 assert outlet.uri.rstrip("/") == f"regulars://{outlet.name}"
     assert found == {name: f"gate_{name}" for name in found}
-    assert set(found) >= {"core", "features", "champions", "scores", "decisions"}
+    assert set(found) >= {
+        "core",
+        "features",
+        "champions",
+        "scores",
+        "stock_priorities",
+        "decisions",
+    }
 
 
 def test_the_chain_has_no_sensor_and_triggers_nothing_by_hand():

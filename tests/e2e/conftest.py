@@ -26,6 +26,7 @@ CHAIN = (
     "regulars_features",
     "regulars_models",
     "regulars_score",
+    "regulars_stock",
     "regulars_activate",
 )
 DAY = "2017-10-01"
