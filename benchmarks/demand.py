@@ -13,9 +13,10 @@ series that sold at all within the 13 weeks stand beside them (`... all`).
   planned before it is printed. `product, no mailer plan` is the figure of a shop that plans none.
 * `product, customers due` compares with a forecast that never looks at who is due to buy what.
 
-Settings were chosen on origins 24 and 28, whose weeks end by week 36.
+Settings were chosen on origins 24 and 28, whose weeks end by week 36. The replay of weeks 46 to 53 stands in
+`_replay.py`, its weights chosen on weeks 29 to 36.
 
-    bin/regulars bench demand [--origins 36 40 44] [--only accuracy speed]
+    bin/regulars bench demand [--origins 36 40 44] [--only accuracy replay speed]
 """
 
 import argparse
@@ -29,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._lines import show
+from benchmarks._replay import replay
 from benchmarks._year import LAST_DAY, whole_year
 from include import warehouse
 from include.features.demand import Known
@@ -55,7 +57,7 @@ from include.steps import stock
 from include.warehouse import Connection
 
 ORIGINS = (36, 40, 44)
-PARTS = ("accuracy", "speed")
+PARTS = ("accuracy", "replay", "speed")
 #: Series of the timed runs.
 SIZES = (2000, 4000, 8000)
 SEED = 20170101
@@ -320,6 +322,8 @@ def main() -> None:
         year, _ = stock.known(conn, LAST_DAY)
         if "accuracy" in options.only:
             accuracy(conn, options.origins, year)
+        if "replay" in options.only:
+            replay(conn)
         if "speed" in options.only:
             speed(stock.known(conn, day_of(max(options.origins)))[0])
 

@@ -8,9 +8,10 @@ demand of all and H that of high-value customers, the q-th piece kept is worth
 
 since it is sold to a high-value customer if H >= q, who come first where pieces are reserved for them, and
 otherwise to anybody if D >= q. For w = 1 the pieces worth keeping are the newsvendor's: as many as the
-smallest q with P(D <= q) >= m / (m + h) (Arrow, Harris and Marschak 1951, Econometrica 19). Pieces are worth
-reserving for high-value customers as long as P(H >= y) >= 1 / w: Littlewood's rule (1972) for two classes of
-one good.
+smallest q with P(D <= q) >= m / (m + h) (Arrow, Harris and Marschak 1951, Econometrica 19). Pieces are
+reserved for high-value customers as long as P(H >= y) is at least a chance that the policy names:
+Littlewood's rule (1972) for two classes of one good, by which it would be 1 / w if turning somebody away who
+stands there cost no more than their margin.
 
 Demand is negative binomial: its variance is the mean plus `dispersion` times the mean squared.
 """
@@ -40,15 +41,12 @@ class Costs:
         Lost with a sale, in money.
     holding
         Of a piece left over at the end of the period, in money.
-    piece
-        What a piece costs to buy, in money.
     high_weight
         How many margins a sale lost to a high-value customer costs; 1 makes no difference between customers.
     """
 
     margin: Floats
     holding: Floats
-    piece: Floats
     high_weight: float
 
 
@@ -60,7 +58,7 @@ def dispersion(expected: Floats, came: Floats) -> float:
     return max(0.01, float((((came - expected) ** 2) - expected).sum()) / squares)
 
 
-def at_least(mean: Floats, spread: float, pieces: Floats) -> Floats:
+def at_least(mean: Floats, spread: float | Floats, pieces: Floats) -> Floats:
     """P(demand >= pieces)."""
     size = 1.0 / spread
     found: Floats = stats.nbinom.sf(np.ceil(pieces) - 1, size, size / (size + mean))
@@ -79,17 +77,14 @@ def shortage(mean: Floats, spread: float, stock: Floats) -> Floats:
     return found
 
 
-def reserve(high: Floats, spread: float, high_weight: float) -> Ints:
-    """Pieces to keep for high-value customers: the last y with P(H >= y) >= 1 / w (Littlewood)."""
+def reserve(high: Floats, spread: float | Floats, chance: float) -> Ints:
+    """Pieces to keep for high-value customers: the last y with P(H >= y) >= chance (Littlewood)."""
     kept = np.zeros(np.shape(high), dtype=np.int64)
-    if high_weight <= 1:
-        return kept
+    every = np.broadcast_to(np.asarray(spread, dtype=np.float64), np.shape(high))
     open_ = np.flatnonzero(high > 0)
     while len(open_):
-        more = (
-            at_least(high[open_], spread, (kept[open_] + 1).astype(np.float64)) >= 1 / high_weight
-        )
-        open_ = open_[more]
+        next_ = (kept[open_] + 1).astype(np.float64)
+        open_ = open_[at_least(high[open_], every[open_], next_) >= chance]
         kept[open_] += 1
     return kept
 
@@ -122,20 +117,22 @@ def keep(high: Floats, low: Floats, spread: float, costs: Costs) -> Ints:
     return np.bincount(places[values >= 0], minlength=len(high))
 
 
-def keep_within(high: Floats, low: Floats, spread: float, costs: Costs, budget: float) -> Ints:
-    """The best stock over all products that costs no more than `budget`.
+def keep_best(
+    high: Floats, low: Floats, spread: float, costs: Costs, size: Floats, room: float
+) -> Ints:
+    """The best stock over all products that takes no more than `room`.
 
-    Piece by piece, where a further one is worth most for what it costs. As v falls from piece to piece that
-    is the optimum but for the last piece (a knapsack filled by density). Compared with the same money spent
-    without customer value, it shifts stock from what only low-value customers are expected to want to what
-    high-value ones will.
+    Piece by piece, where a further one is worth most for the room it takes: `size` is 1 where pieces count,
+    or what a piece costs where money does. As v falls from piece to piece that is the optimum but for the
+    last piece (a knapsack filled by density). Without customer value and with room for as many pieces as
+    `keep` keeps it keeps the same; with it, stock shifts from what only low-value customers are expected to
+    want to what high-value ones will.
     """
     places, values = worth(high, low, spread, costs)
-    price = np.maximum(costs.piece[places], 1e-9)
-    best = np.argsort(-values / price, kind="stable")
-    paid = np.cumsum(price[best])
-    bought = places[best[paid <= budget * (1 + 1e-9)]]
-    return np.bincount(bought, minlength=len(high))
+    taken = np.maximum(size[places], 1e-9)
+    best = np.argsort(-values / taken, kind="stable")
+    fits = np.cumsum(taken[best]) <= room * (1 + 1e-9)
+    return np.bincount(places[best[fits]], minlength=len(high))
 
 
 @dataclass(frozen=True)
@@ -143,6 +140,7 @@ class Rules:
     """What the policy says: money of `Costs`, and what is worth doing."""
 
     high_weight: float
+    reserve_chance: float
     overstock_days: float
     minimum_worth: float
     cover_days: int
@@ -172,9 +170,7 @@ def prioritise(places: pd.DataFrame, spread: float, rules: Rules) -> pd.DataFram
     margin = places["unit_margin"].to_numpy(dtype=np.float64)
     holding = places["holding"].to_numpy(dtype=np.float64)
     piece = places["unit_price"].to_numpy(dtype=np.float64) - margin
-    kept = _kept(
-        places["region"].to_numpy(dtype="U"), high, low, spread, margin, holding, piece, rules
-    )
+    kept = _kept(places["region"].to_numpy(dtype="U"), high, low, spread, margin, holding, rules)
 
     short = shortage(demand, spread, there)
     mix = high / np.maximum(demand, 1e-9)
@@ -182,7 +178,7 @@ def prioritise(places: pd.DataFrame, spread: float, rules: Rules) -> pd.DataFram
     running_out = short * margin * (1 + (rules.high_weight - 1) * mix)
     left = there - demand + short
     spared = short * mix * margin * (rules.high_weight - 1)
-    held_back = np.minimum(reserve(high, spread, rules.high_weight), np.floor(hand))
+    held_back = np.minimum(reserve(high, spread, rules.reserve_chance), np.floor(hand))
     held_back = np.where(counted & (spared >= rules.minimum_worth), held_back, 0)
     missing = np.where(counted, np.maximum(kept - np.floor(there), 0), 0)
     surplus = np.where(counted, np.maximum(np.floor(there) - kept, 0), 0)
@@ -229,17 +225,16 @@ def _kept(
     spread: float,
     margin: Floats,
     holding: Floats,
-    piece: Floats,
     rules: Rules,
 ) -> Ints:
-    """Pieces to keep: in each region for the money of the plain newsvendor's, placed by customer value."""
+    """Pieces to keep: in each region as many as the plain newsvendor's, placed by customer value."""
     kept = np.zeros(len(region), dtype=np.int64)
     for name in np.unique(region):
         at = np.flatnonzero(region == name)
-        plain = Costs(margin[at], holding[at], piece[at], 1.0)
-        money = float((keep(high[at], low[at], spread, plain) * piece[at]).sum())
+        plain = Costs(margin[at], holding[at], 1.0)
+        room = float(keep(high[at], low[at], spread, plain).sum())
         valued = replace(plain, high_weight=rules.high_weight)
-        kept[at] = keep_within(high[at], low[at], spread, valued, money)
+        kept[at] = keep_best(high[at], low[at], spread, valued, np.ones(len(at)), room)
     return kept
 
 

@@ -20,6 +20,8 @@ class Stock(Section):
     holding_share_per_week: Annotated[float, Field(gt=0, lt=1)]
     #: A sale lost to a high-value customer costs so many times its margin: later purchases go with it.
     high_value_weight: Annotated[float, Field(ge=1, le=20)]
+    #: A piece is reserved where a high-value customer will want it with at least this chance.
+    reserve_chance: Annotated[float, Field(gt=0, lt=1)]
     #: A count older than this says nothing any more.
     count_max_age_days: Days
     #: More days of cover than this, and the goods may be promoted away.

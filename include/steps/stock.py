@@ -292,6 +292,7 @@ def priorities(
         spread,
         Rules(
             high_weight=rules.high_value_weight,
+            reserve_chance=rules.reserve_chance,
             overstock_days=rules.overstock_days,
             minimum_worth=rules.minimum_worth,
             cover_days=days,

@@ -28,14 +28,14 @@ def places(**columns):
     return pd.DataFrame({k: (v * rows)[:rows] for k, v in base.items()} | columns)
 
 
-RULES = stock.Rules(high_weight=3.0, overstock_days=28, minimum_worth=1.0, cover_days=14)
+RULES = stock.Rules(
+    high_weight=3.0, reserve_chance=0.33, overstock_days=28, minimum_worth=1.0, cover_days=14
+)
 
 
 def test_without_customer_value_it_is_the_newsvendor():
     for mean in (0.3, 2.0, 11.0, 80.0):
-        kept = stock.keep(
-            ONE * mean * 0.4, ONE * mean * 0.6, 0.3, stock.Costs(ONE * 3, ONE, ONE, 1.0)
-        )
+        kept = stock.keep(ONE * mean * 0.4, ONE * mean * 0.6, 0.3, stock.Costs(ONE * 3, ONE, 1.0))
         size = 1 / 0.3
         assert kept[0] == stats.nbinom.ppf(3 / (3 + 1), size, size / (size + mean))
 
@@ -50,28 +50,29 @@ def test_the_shortage_is_the_sum_over_the_distribution():
 
 
 def test_the_reserve_is_littlewoods():
-    high, weight, size = 5.0, 3.0, 1 / 0.3
-    kept = stock.reserve(np.array([high]), 0.3, weight)[0]
+    high, chance, size = 5.0, 0.33, 1 / 0.3
+    kept = stock.reserve(np.array([high]), 0.3, chance)[0]
 
     def at_least(pieces):
         return stats.nbinom.sf(pieces - 1, size, size / (size + high))
 
-    assert at_least(kept) >= 1 / weight > at_least(kept + 1)
-    assert stock.reserve(np.array([high]), 0.3, 1.0)[0] == 0
-    assert stock.reserve(np.array([0.0]), 0.3, weight)[0] == 0
+    assert at_least(kept) >= chance > at_least(kept + 1)
+    assert stock.reserve(np.array([high]), 0.3, 0.99)[0] == 0
+    assert stock.reserve(np.array([0.0]), 0.3, chance)[0] == 0
 
 
-def test_the_same_money_goes_where_high_value_customers_want_them():
+def test_the_same_room_goes_where_high_value_customers_want_them():
     high, low = np.array([6.0, 0.0]), np.array([0.0, 6.0])
-    costs = stock.Costs(np.full(2, 3.0), np.full(2, 1.0), np.full(2, 7.0), 1.0)
+    costs = stock.Costs(np.full(2, 3.0), np.full(2, 1.0), 1.0)
     plain = stock.keep(high, low, 0.3, costs)
     assert plain[0] == plain[1]
-    same = stock.keep_within(high, low, 0.3, costs, 7.0 * plain.sum())
-    assert same.tolist() == plain.tolist()
-    moved = stock.keep_within(high, low, 0.3, replace(costs, high_weight=3.0), 7.0 * plain.sum())
-    assert moved.sum() == plain.sum()
-    assert moved[0] > plain[0] > 0
-    assert moved[1] < plain[1]
+    for size in (np.ones(2), np.full(2, 7.0)):
+        room = float((size * plain).sum())
+        assert stock.keep_best(high, low, 0.3, costs, size, room).tolist() == plain.tolist()
+        moved = stock.keep_best(high, low, 0.3, replace(costs, high_weight=3.0), size, room)
+        assert moved.sum() == plain.sum()
+        assert moved[0] > plain[0] > 0
+        assert moved[1] < plain[1]
 
 
 def test_dispersion_is_found_again():

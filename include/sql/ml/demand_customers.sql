@@ -6,8 +6,11 @@ SELECT
     g.value_tier = 'high' AS is_high
 FROM (
     SELECT DISTINCT customer_id
-    FROM core.orders
-    WHERE business_day <= %(as_of)s::date AND known_at < %(end)s::timestamptz
+    FROM core.known_orders
+    WHERE
+        business_day <= %(as_of)s::date
+        AND known_from < %(end)s::timestamptz
+        AND known_until >= %(end)s::timestamptz
 ) AS o
 LEFT JOIN marketing.customer_segments AS g
     ON o.customer_id = g.customer_id AND g.as_of = %(as_of)s::date

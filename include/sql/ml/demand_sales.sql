@@ -6,8 +6,11 @@
 -- the order of customers who ever ordered, as in demand_customers.sql: a number is a tenth of a key's size.
 WITH ordered AS (
     SELECT DISTINCT o.customer_id
-    FROM core.orders AS o
-    WHERE o.business_day <= %(as_of)s::date AND o.known_at < %(end)s::timestamptz
+    FROM core.known_orders AS o
+    WHERE
+        o.business_day <= %(as_of)s::date
+        AND o.known_from < %(end)s::timestamptz
+        AND o.known_until >= %(end)s::timestamptz
 ),
 
 coded AS (
@@ -25,8 +28,7 @@ SELECT
     sum(l.quantity)::double precision AS units,
     sum((l.sales * 100)::bigint)::double precision / 100 AS sales,
     sum((l.retail_discount * 100)::bigint)::double precision / 100 AS discount
-FROM core.order_lines AS l
-INNER JOIN core.orders AS o ON l.order_id = o.order_id
+FROM core.known_order_lines AS l
 INNER JOIN coded AS c ON l.customer_id = c.customer_id
 LEFT JOIN core.stores AS s ON l.store_id = s.store_id
 WHERE
@@ -34,8 +36,8 @@ WHERE
     AND l.quantity > 0
     AND l.business_day <= %(as_of)s::date
     AND l.business_day > %(as_of)s::date - 7 * %(weeks)s::integer
-    AND l.ordered_at < %(end)s::timestamptz
-    AND o.known_at < %(end)s::timestamptz
+    AND l.known_from < %(end)s::timestamptz
+    AND l.known_until >= %(end)s::timestamptz
 GROUP BY
     c.customer,
     l.product_id,
