@@ -36,7 +36,7 @@ from include.models.demand_panel import HORIZON, Floats, Ints, Settings
 from include.models.demand_split import shares
 from include.models.evaluate import top_share
 from include.models.stock import Costs, dispersion, keep, keep_best, reserve
-from include.steps import features, models, stock
+from include.steps import features, panels, stock
 from include.warehouse import Connection
 
 ORIGIN = 45
@@ -76,9 +76,9 @@ def called_high(conn: Connection, day: str, customers: pd.Series) -> Bools:
     """Who is of high value by the value model of the day: the fifth with the best chance."""
     from include.models.value import ValueModel
 
-    settings = models.settings()
-    panels = models.Panels(conn, settings.horizon_days)
-    model = ValueModel(settings).fit_high_value(panels.matured(day))
+    settings = panels.settings()
+    past = panels.Panels(conn, settings.horizon_days).matured(day)
+    model = ValueModel(settings).fit_high_value(past)
     known = features.customers(conn, day)
     known = known[known["customer_id"].isin(customers)].reset_index(drop=True)
     chance = pd.Series(model.predict_high_value(known), index=known["customer_id"])

@@ -22,6 +22,7 @@ CHANNEL_REASONS = ("on_suppression_list", "no_consent", "no_contact_point", "con
 #: Every reason for which a candidate is refused, from the mildest to the one that matters most.
 REFUSALS = (
     *reversed(CHANNEL_REASONS),
+    "kept_for_high_value",
     "out_of_stock",
     "frequency_cap",
     "too_soon",
@@ -73,6 +74,7 @@ def guard(candidates: pd.DataFrame, inputs: Inputs, policy: Policy, as_of: date)
     patient = ~_of_campaigns(found, {c.name for c in policy.campaigns if c.after_complaint})
     complaints, people = policy.activation.complaints, inputs.customers
     # Later reasons win: from the mildest to the one that matters most.
+    refuse("kept_for_high_value", _kept_back(found, inputs))
     refuse("out_of_stock", _out_of_stock(found, inputs))
     refuse("frequency_cap", limited & _capped(customer, past, policy))
     refuse("too_soon", _too_soon(found, past, policy))
@@ -280,6 +282,13 @@ def _out_of_stock(found: pd.DataFrame, inputs: Inputs) -> _Flags:
     sold_out = ~inputs.signals["in_stock"].to_numpy(dtype=bool, na_value=True)
     signal = found["signal"].to_numpy(dtype=np.int64)
     return np.asarray((signal >= 0) & np.append(sold_out, False)[signal])
+
+
+def _kept_back(found: pd.DataFrame, inputs: Inputs) -> _Flags:
+    """Whether the product that the message is about is reserved for customers of a higher value."""
+    kept = inputs.signals["kept_back"].to_numpy(dtype=bool, na_value=False)
+    signal = found["signal"].to_numpy(dtype=np.int64)
+    return np.asarray((signal >= 0) & np.append(kept, False)[signal])
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ def no_signals() -> pd.DataFrame:
     found = {name: pd.Series(dtype="str") for name in text}
     found |= {name: pd.Series(dtype="float64") for name in ("number", "price_now", "price_before")}
     days = pd.Series(dtype="datetime64[s]")
-    return pd.DataFrame(found | {"happened_on": days, "in_stock": pd.Series(dtype="boolean")})
+    flags = {name: pd.Series(dtype="boolean") for name in ("in_stock", "kept_back")}
+    return pd.DataFrame(found | {"happened_on": days} | flags)
 
 
 def no_events() -> pd.DataFrame:
@@ -66,9 +67,10 @@ class Inputs:
     newest_day
         The newest business day that the warehouse knows.
     signals
-        What customers did that a campaign may answer: customer_id, signal (browse, cart, price_drop or
-        review), key (what it is about), happened_on, product (its name), number (how often, or the rating),
-        price_now, price_before, in_stock (missing where nothing is counted).
+        What customers did that a campaign may answer: customer_id, signal (browse, cart, price_drop,
+        overstock or review), key (what it is about), happened_on, product (its name), number (how often, or
+        the rating), price_now, price_before, in_stock (missing where nothing is counted), kept_back (for
+        high-value customers, of whom this is none).
     events
         Member events to come: event_id, name, region (missing: everywhere), starts_on, ends_on.
     chances

@@ -21,6 +21,7 @@ from include.policy.campaigns import (
     OnBirthday,
     OnFirstOrder,
     OnMemberEvent,
+    OnOverstock,
     OnPriceDrop,
     OnRegistration,
     OnReplenish,
@@ -125,11 +126,16 @@ def _on_price_drop(trigger: OnPriceDrop, inputs: Inputs, as_of: date) -> Found:
     fits = _within(signals, "price_drop", as_of, trigger.followed_days)
     drop = 1 - signals["price_now"].to_numpy(float) / signals["price_before"].to_numpy(float)
     fits &= drop >= trigger.minimum_drop - 1e-9
-    found = _newest(inputs, fits, first=-drop)
     # A product may become cheaper again in another month, and is news then.
-    month = f"{as_of:%Y-%m}"
-    keys = [] if found.key is None else [f"{key}/{month}" for key in found.key]
-    return Found(found.customer, np.array(keys, dtype=object), None, found.signal)
+    return _by_month(_newest(inputs, fits, first=-drop), as_of)
+
+
+def _on_overstock(trigger: OnOverstock, inputs: Inputs, as_of: date) -> Found:
+    signals = inputs.signals
+    fits = _within(signals, "overstock", as_of, trigger.within_days)
+    fits &= (signals["number"] >= trigger.at_least).to_numpy(dtype=bool, na_value=False)
+    often = signals["number"].to_numpy(dtype=float)
+    return _by_month(_newest(inputs, fits, first=-often), as_of)
 
 
 def _on_review(trigger: OnReview, inputs: Inputs, as_of: date) -> Found:
@@ -148,8 +154,15 @@ _FINDERS: dict[type, Callable[[Any, Inputs, date], Found]] = {
     OnMemberEvent: _on_member_event,
     OnAbandoned: _on_abandoned,
     OnPriceDrop: _on_price_drop,
+    OnOverstock: _on_overstock,
     OnReview: _on_review,
 }
+
+
+def _by_month(found: Found, as_of: date) -> Found:
+    """The same, about a product of this month, not of every month."""
+    keys = [] if found.key is None else [f"{key}/{as_of:%Y-%m}" for key in found.key]
+    return Found(found.customer, np.array(keys, dtype=object), None, found.signal)
 
 
 def _days_since(days: pd.Series, as_of: date) -> npt.NDArray[np.float64]:

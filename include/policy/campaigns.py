@@ -144,6 +144,18 @@ class OnPriceDrop(Section):
     followed_days: Annotated[int, Field(ge=1, le=366)]
 
 
+class OnOverstock(Section):
+    """Customers who buy a product of which their region has more than is wanted.
+
+    Bought on `at_least` days within `within_days`; `promote_to` is clear in the stock priorities published
+    for the day before.
+    """
+
+    when: Literal["overstock"]
+    at_least: Annotated[int, Field(ge=1, le=100)]
+    within_days: Annotated[int, Field(ge=1, le=366)]
+
+
 class OnReview(Section):
     """Customers who wrote a review with one of `ratings` at most `within_days` ago."""
 
@@ -161,12 +173,13 @@ Trigger = Annotated[
     | OnMemberEvent
     | OnAbandoned
     | OnPriceDrop
+    | OnOverstock
     | OnReview,
     Field(discriminator="when"),
 ]
 
 #: Triggers that speak of one thing (an event, a product, a review), so that each can have its own message.
-OCCASIONS = (OnMemberEvent, OnAbandoned, OnPriceDrop, OnReview)
+OCCASIONS = (OnMemberEvent, OnAbandoned, OnPriceDrop, OnOverstock, OnReview)
 
 
 class Assumed(Section):

@@ -206,14 +206,16 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
 
 def _reach(rules: Policy) -> dict[str, int]:
     """How many days back the signals of the policy's campaigns reach, at most."""
-    from include.policy.campaigns import OnAbandoned, OnPriceDrop, OnReview
+    from include.policy.campaigns import OnAbandoned, OnOverstock, OnPriceDrop, OnReview
 
     on = [campaign.trigger for campaign in rules.campaigns if campaign.enabled]
     drops = [trigger for trigger in on if isinstance(trigger, OnPriceDrop)]
     visits = [trigger.within_days for trigger in on if isinstance(trigger, OnAbandoned)]
+    bought = [trigger.within_days for trigger in on if isinstance(trigger, OnOverstock)]
     reviews = [trigger.within_days for trigger in on if isinstance(trigger, OnReview)]
     return {
         "visit_days": max(visits, default=-1) + 1,
+        "bought_days": max(bought, default=-1) + 1,
         "review_days": max(reviews, default=-1) + 1,
         "followed_days": max((trigger.followed_days for trigger in drops), default=-1) + 1,
         "recent_days": max((trigger.recent_days for trigger in drops), default=1),

@@ -49,6 +49,7 @@ def test_the_shipped_policy_is_valid_and_the_demos() -> None:
         "abandoned_browse": "abandoned",
         "price_drop": "price_drop",
         "member_event": "member_event",
+        "overstock": "overstock",
         "review_thanks": "review",
         "replenishment": "replenish",
     }
@@ -268,7 +269,7 @@ def test_check_says_what_is_valid_and_what_is_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert policy.main(["check"]) == 0
-    assert "config/policy.yml: valid. 8 segments, 7 offers, 12 of 12 campaigns on" in (
+    assert "config/policy.yml: valid. 8 segments, 7 offers, 13 of 13 campaigns on" in (
         capsys.readouterr().out
     )
     file = tmp_path / "policy.yml"

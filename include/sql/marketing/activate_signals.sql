@@ -1,7 +1,9 @@
--- One row per customer and thing that a campaign may answer: a product looked at or put into the cart and not
--- bought since, a followed product that has become cheaper, a review. Only what was known at the end of the
--- day.
--- visit_days, followed_days, recent_days, compared_days, review_days: how far back each is looked for.
+-- One row per customer and thing that a campaign may answer: a product looked at or put into the cart and
+-- not bought since, a followed product that has become cheaper, a product bought before that the region has
+-- too much of, a review. Only what was known at the end of the day; of stock priorities, those published for
+-- the day before, so that deciding and ranking stock never wait for one another.
+-- visit_days, followed_days, recent_days, compared_days, review_days, bought_days: how far back each is
+-- looked for.
 WITH regions AS (
     SELECT DISTINCT ON (v.customer_id)
         v.customer_id,
@@ -79,6 +81,31 @@ prices AS (
     GROUP BY l.product_id
 ),
 
+priorities AS (
+    SELECT
+        s.region,
+        s.product_id,
+        s.promote_to
+    FROM marketing.stock_priorities AS s
+    WHERE s.as_of = %(as_of)s::date - 1 AND s.promote_to <> 'everybody'
+),
+
+bought AS (
+    SELECT
+        l.customer_id,
+        l.product_id,
+        max(l.business_day) AS happened_on,
+        count(DISTINCT l.business_day)::double precision AS number
+    FROM core.order_lines AS l
+    INNER JOIN regions AS c ON l.customer_id = c.customer_id
+    INNER JOIN priorities AS p
+        ON c.region = p.region AND l.product_id = p.product_id AND p.promote_to = 'clear'
+    WHERE
+        l.business_day <= %(as_of)s
+        AND l.business_day > %(as_of)s::date - %(bought_days)s::integer
+    GROUP BY l.customer_id, l.product_id
+),
+
 found AS (
     SELECT
         a.customer_id,
@@ -104,6 +131,17 @@ found AS (
     INNER JOIN prices AS p ON f.product_id = p.product_id
     -- One old price is none to compare with.
     WHERE p.price_now < p.price_before AND p.sold_before >= 3
+    UNION ALL
+    SELECT
+        b.customer_id,
+        'overstock' AS signal,
+        b.product_id AS key,
+        b.product_id,
+        b.happened_on,
+        b.number,
+        NULL AS price_now,
+        NULL AS price_before
+    FROM bought AS b
     UNION ALL
     SELECT
         r.customer_id,
@@ -153,9 +191,13 @@ SELECT
     f.price_now,
     f.price_before,
     -- A review is no offer of the product.
-    CASE WHEN f.signal <> 'review' THEN n.active AND coalesce(t.on_hand > 0, TRUE) END AS in_stock
+    CASE WHEN f.signal <> 'review' THEN n.active AND coalesce(t.on_hand > 0, TRUE) END AS in_stock,
+    f.signal <> 'review'
+    AND coalesce(p.promote_to = 'high_value' AND g.value_tier <> 'high', FALSE) AS kept_back
 FROM found AS f
 INNER JOIN names AS n ON f.product_id = n.product_id
 LEFT JOIN regions AS c ON f.customer_id = c.customer_id
 LEFT JOIN stock AS t ON c.region = t.region AND f.product_id = t.product_id
+LEFT JOIN priorities AS p ON c.region = p.region AND f.product_id = p.product_id
+LEFT JOIN marketing.customer_segments AS g ON f.customer_id = g.customer_id AND g.as_of = %(as_of)s
 ORDER BY f.customer_id, f.signal, f.key

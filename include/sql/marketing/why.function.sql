@@ -17,6 +17,7 @@ BEGIN
         ('recent_complaint', 'the customer complained a short while ago'),
         ('open_return', 'a return of the customer is not settled yet'),
         ('out_of_stock', 'the product that it is about is out of stock'),
+        ('kept_for_high_value', 'what there is of the product is kept for customers of a higher value'),
         ('control_group', 'the customer belongs to the control group, which is sent nothing'),
         ('better_offer', 'another campaign had a better offer on the day'),
         ('no_expected_gain', 'it was expected to cost more than it brings'),
