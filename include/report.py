@@ -19,7 +19,7 @@ import psycopg2
 from markupsafe import Markup
 
 from include import contracts, policy, warehouse
-from include.console import charts, data, view
+from include.console import charts, data, stock_charts, view
 from include.contracts import Contract
 from include.errors import BadInput, RegularsError
 from include.launcher import truth
@@ -197,7 +197,9 @@ def render() -> str:
             for contract in contracts.all_contracts()
             if contract.schema_name == "marketing" and contract.table in SHOWN
         ]
+        urgent = stock_charts.scarce(conn, today.segments_day)
     with warehouse.connect() as conn:
+        demand = stock_charts.demand(conn, today.segments_day)
         tests = backtests(conn, today.segments_day)
         weights = coefficients(conn, today.segments_day)
     after = look_ahead(today.segments_day)
@@ -210,6 +212,8 @@ def render() -> str:
         "boxes": charts.values_by_segment(boxes, today.currency),
         "backtests": charts.against_baseline(rivals) if rivals else None,
         "coefficients": charts.coefficients(weights),
+        "wanted": stock_charts.wanted(urgent),
+        "demand": stock_charts.weeks(demand),
         "gains": charts.gains(after.gains) if after else None,
         "calibration": charts.calibration(after.calibration) if after else None,
         "outcome": charts.outcome(after.deciles, today.currency) if after else None,
@@ -224,6 +228,7 @@ def render() -> str:
         rivals=Comparison.of([test for test in tests if test.kind == "value"]),
         lists=[test for test in tests if test.kind != "value"],
         weights=weights,
+        demand=demand,
         truth=after,
         is_demo=policy.load().shop.source == "complete_journey",
         written_at=datetime.now(UTC),

