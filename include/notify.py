@@ -34,6 +34,7 @@ class Notice:
 
     dag_id: str
     run_id: str
+    attempt: int | None
     business_day: str | None
     task_id: str | None
     error: str | None
@@ -92,7 +93,7 @@ def task_failed(context: Mapping[str, Any]) -> None:
 
 
 def run_failed(context: Mapping[str, Any]) -> None:
-    """Send the one notice of a failed run; a run that was told of before is not told of again."""
+    """Send the one notice of a failed run; each time that it fails, cleared in between, is told once."""
     from include import warehouse
 
     notice = _notice(context)
@@ -157,6 +158,7 @@ def _notice(context: Mapping[str, Any]) -> Notice:
     return Notice(
         dag_id=dag.dag_id,
         run_id=run_id,
+        attempt=getattr(context.get("dag_run"), "clear_number", None),
         business_day=_day(context),
         task_id=getattr(instance, "task_id", None),
         error=None,
@@ -188,9 +190,12 @@ def _with_error(conn: Any, notice: Notice) -> Notice:
     found = warehouse.rows(
         conn,
         """
-        SELECT task_id, error FROM ops.failures
-        WHERE dag_id = %(dag_id)s AND run_id = %(run_id)s
-        ORDER BY failed_at LIMIT 1
+        SELECT f.task_id, f.error
+        FROM ops.failures AS f
+        LEFT JOIN ops.notices AS n USING (dag_id, run_id)
+        WHERE f.dag_id = %(dag_id)s AND f.run_id = %(run_id)s
+            AND (n.recorded_at IS NULL OR f.failed_at > n.recorded_at)
+        ORDER BY f.failed_at LIMIT 1
         """,
         {"dag_id": notice.dag_id, "run_id": notice.run_id},
     )
@@ -201,21 +206,35 @@ def _with_error(conn: Any, notice: Notice) -> Notice:
 
 
 def _first(conn: Any, notice: Notice) -> bool:
-    """Record the notice; False where the run has one already."""
+    """Record the notice; False where this failure of the run has one already.
+
+    Where Airflow does not say how often the run was cleared (its task is gone from the DAG), a failure that
+    a worker has recorded since the last notice is a new one.
+    """
     from include import warehouse
 
     return bool(
         warehouse.execute(
             conn,
             """
-            INSERT INTO ops.notices (
-                dag_id, run_id, business_day, task_id, error, body, channel, delivered, recorded_at
+            INSERT INTO ops.notices AS n (
+                dag_id, run_id, attempt, business_day, task_id, error, body, channel, delivered,
+                recorded_at
             )
             VALUES (
-                %(dag_id)s, %(run_id)s, %(business_day)s, %(task_id)s, %(error)s, %(body)s, 'log', true,
-                clock_timestamp()
+                %(dag_id)s, %(run_id)s, %(attempt)s, %(business_day)s, %(task_id)s, %(error)s, %(body)s,
+                'log', true, clock_timestamp()
             )
-            ON CONFLICT (dag_id, run_id) DO NOTHING
+            ON CONFLICT (dag_id, run_id) DO UPDATE SET
+                attempt = coalesce(excluded.attempt, n.attempt), task_id = excluded.task_id,
+                error = excluded.error,
+                body = excluded.body, channel = excluded.channel, delivered = excluded.delivered,
+                delivery_error = NULL, recorded_at = excluded.recorded_at
+            WHERE coalesce(n.attempt, 0) < excluded.attempt
+                OR (excluded.attempt IS NULL AND EXISTS (
+                    SELECT 1 FROM ops.failures AS f
+                    WHERE f.dag_id = n.dag_id AND f.run_id = n.run_id AND f.failed_at > n.recorded_at
+                ))
             """,
             asdict(notice) | {"body": notice.body},
         )

@@ -233,7 +233,7 @@ def render() -> str:
         is_demo=policy.load().shop.source == "complete_journey",
         written_at=datetime.now(UTC),
         style=Markup((view.STATIC / "console.css").read_text(encoding="utf-8")),  # noqa: S704
-        scripts=[_inline(view.STATIC / "console.js"), _inline(view.plotly_script())],
+        scripts=[view.inline(view.STATIC / "console.js"), view.inline(view.plotly_script())],
     )
 
 
@@ -242,11 +242,6 @@ def _nothing_yet() -> RegularsError:
         "Expected a published day with segments, found none: run `bin/regulars demo`, or backfill "
         "regulars_ingest, then write the report."
     )
-
-
-def _inline(path: Path) -> Markup:
-    """A script of our own or of plotly's, safe between script tags."""
-    return Markup(path.read_text(encoding="utf-8").replace("</script", "<\\/script"))  # noqa: S704
 
 
 def sample(conn: Connection, contract: Contract) -> Sample:

@@ -22,7 +22,7 @@ DECISIONS = {
 }
 
 #: Height of a horizontal bar with the space around it, and of a chart's frame, in pixels.
-_BAR, _FRAME = 34, 64
+BAR, FRAME = 34, 64
 
 
 def figure(traces: list[dict[str, Any]], height: int, **layout: Any) -> Figure:
@@ -60,7 +60,7 @@ def segments(found: Sequence[Segment], currency: str) -> Figure:
                 "<extra></extra>",
             }
         ],
-        height=_FRAME + _BAR * len(found),
+        height=FRAME + BAR * len(found),
         xaxis={"tickformat": "~s", "title": {"text": _money(currency), "font": {"size": 12}}},
         yaxis={"autorange": "reversed", "showgrid": False},
     )
@@ -79,8 +79,8 @@ def deciles(found: Sequence[Decile], currency: str) -> Figure:
         trace["error_y"] = {
             "type": "data",
             "symmetric": False,
-            "array": [_gap(decile.high, decile.predicted_value) for decile in found],
-            "arrayminus": [_gap(decile.predicted_value, decile.low) for decile in found],
+            "array": [gap(decile.high, decile.predicted_value) for decile in found],
+            "arrayminus": [gap(decile.predicted_value, decile.low) for decile in found],
             "color": "--muted",
             "thickness": 1.2,
             "width": 4,
@@ -119,7 +119,7 @@ def decisions(found: Sequence[Decision]) -> Figure:
     ]
     return figure(
         traces,
-        height=_FRAME + 32 + _BAR * len(campaigns),
+        height=FRAME + 32 + BAR * len(campaigns),
         barmode="stack",
         showlegend=True,
         xaxis={"tickformat": "~s", "title": {"text": "customers", "font": {"size": 12}}},
@@ -185,7 +185,7 @@ def values_by_segment(found: Sequence[tuple[str, list[float]]], currency: str) -
                 "hoverinfo": "x",
             }
         ],
-        height=_FRAME + _BAR * len(found),
+        height=FRAME + BAR * len(found),
         xaxis={"tickformat": "~s", "title": {"text": _money(currency), "font": {"size": 12}}},
         yaxis={"autorange": "reversed", "showgrid": False},
     )
@@ -228,7 +228,7 @@ def against_baseline(
                 "hovertemplate": "%{y}: %{x:.4f}<extra></extra>",
             }
         ],
-        height=_FRAME + _BAR * max(len(known), 1),
+        height=FRAME + BAR * max(len(known), 1),
         shapes=shapes,
         xaxis={"title": {"text": title, "font": {"size": 12}}, "tickformat": ".3f", "nticks": 6},
         yaxis={"autorange": "reversed", "type": "category"},
@@ -250,7 +250,7 @@ def coefficients(found: Sequence[tuple[str, float]]) -> Figure:
                 "hovertemplate": "%{y}: %{x:+.3f}<extra></extra>",
             }
         ],
-        height=_FRAME + 28 * max(len(found), 1),
+        height=FRAME + 28 * max(len(found), 1),
         xaxis={
             "title": {
                 "text": "change of the log-odds for one standard deviation",
@@ -369,7 +369,7 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _gap(high: float | None, low: float | None) -> float:
+def gap(high: float | None, low: float | None) -> float:
     """The length of one arm of an error bar; never negative."""
     return round(max((high or 0.0) - (low or 0.0), 0.0), 2)
 

@@ -13,6 +13,8 @@ from typing import Literal
 from psycopg2 import sql as pgsql
 
 from include import contracts, warehouse
+from include.console import outreach
+from include.console.outreach import Outreach
 from include.warehouse import Connection
 
 #: The connection of a role that may read `marketing` and `ops`, and nothing else.
@@ -202,6 +204,7 @@ class Today:
     horizon_days: int | None
     currency: str
     deciles: list[Decile]
+    outreach: Outreach
     history: list[DayRows] = field(default_factory=list)
 
     @property
@@ -265,6 +268,7 @@ def today(conn: Connection, now: datetime | None = None) -> Today:
             horizon_days=None,
             currency="",
             deciles=[],
+            outreach=outreach.read(conn),
         )
     held, failed = checks(conn, day)
     segments_day = newest(conn, "marketing.customer_segments")
@@ -293,6 +297,7 @@ def today(conn: Connection, now: datetime | None = None) -> Today:
         ),
         currency=currency(conn, segments_day),
         deciles=deciles(conn, segments_day),
+        outreach=outreach.read(conn),
         history=history(conn),
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from include import warehouse
 from include.console.charts import BAR, FRAME, Figure, figure
@@ -135,7 +136,7 @@ def weeks(found: Demand | None) -> Figure | None:
     known = [row for row in found.ahead if row[2] is not None and row[3] is not None]
     band = [(day, high) for day, _, _, high in known]
     band += [(day, low) for day, _, low, _ in known[::-1]]
-    traces = [
+    traces: list[dict[str, Any]] = [
         {
             "type": "scatter",
             "mode": "lines",

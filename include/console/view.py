@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from include.console import charts
+from include.console import charts, outreach_charts
 from include.console.data import Decision, Today
+from include.console.outreach import STATUSES
 
 FOLDER = Path(__file__).resolve().parent
 STATIC = FOLDER / "static"
@@ -47,6 +49,7 @@ def environment() -> Environment:
     )
     made.filters.update(
         ago=ago,
+        amount=lambda value: "" if value is None else f"{value:,.2f}",
         day_long=lambda day: f"{day:%A}, {day.day} {day:%B} {day.year}",
         day_short=lambda day: f"{day.day} {day:%b} {day.year}",
         duration=duration,
@@ -58,7 +61,7 @@ def environment() -> Environment:
         whole=lambda amount: f"{amount:,.0f}",
         words=charts.words,
     )
-    made.globals.update(standing_words=STANDING_WORDS)
+    made.globals.update(standing_words=STANDING_WORDS, message_statuses=STATUSES)
     return made
 
 
@@ -91,6 +94,7 @@ def figures(today: Today) -> dict[str, Any]:
     return {
         "history": charts.rows_per_day(today.history) if len(days) > 1 else None,
         "decisions": charts.decisions(today.decisions),
+        "lift": outreach_charts.lift(today.outreach.results, today.currency),
         "segments": charts.segments(today.segments, today.currency),
         "deciles": charts.deciles(today.deciles, today.currency),
         "deciles_note": "Mean of each tenth"
@@ -194,6 +198,11 @@ def plotly_script() -> Path:
             "Expected the package plotly, found none: install requirements.txt."
         )
     return Path(spec.origin).parent / "package_data" / "plotly.min.js"
+
+
+def inline(path: Path) -> Markup:
+    """A script of our own or of plotly's, safe between script tags."""
+    return Markup(path.read_text(encoding="utf-8").replace("</script", "<\\/script"))  # noqa: S704
 
 
 @cache

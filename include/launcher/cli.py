@@ -124,8 +124,15 @@ def parser() -> argparse.ArgumentParser:
         "bin/regulars psql -?",
     )
 
-    report = add("report", write_report, "Write what a day came to as one HTML file.")
-    report.add_argument("path", nargs="?", type=Path, help="where to (default: report.html)")
+    report = add("report", write_report, "Write what a day, or a week, came to as one HTML file.")
+    report.add_argument(
+        "path", nargs="?", type=Path, help="where to (default: report.html, or weekly.html)"
+    )
+    report.add_argument(
+        "--weekly",
+        action="store_true",
+        help="the week up to the newest day, for marketing: segments, campaigns, results",
+    )
 
     add(
         "policy",
@@ -342,13 +349,13 @@ def open_psql(_: argparse.Namespace, rest: list[str]) -> int:
 
 def write_report(options: argparse.Namespace, _: list[str]) -> int:
     """Write the report."""
-    from include import report
+    from include import report, weekly
 
-    path = (options.path or Path("report.html")).resolve()
+    path = (options.path or Path("weekly.html" if options.weekly else "report.html")).resolve()
     state = State()
     with embedded(state):
         os.environ["REGULARS_HOME"] = str(state.home)
-        report.write(path)
+        (weekly if options.weekly else report).write(path)
     print(f"Wrote {path}")
     return 0
 

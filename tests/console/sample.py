@@ -219,6 +219,68 @@ def fill(conn: Connection, days: int = 3) -> None:
         )
     customers(conn)
     decisions(conn)
+    outreach(conn)
+
+
+def outreach(conn: Connection) -> None:
+    """Messages in several states, a request for approval, and the results of two campaigns."""
+    for number, (status, error) in enumerate(
+        [("sent", None)] * 5
+        + [("pending", None)] * 2
+        + [("dead", "The gateway refused it (400).")] * 2
+    ):
+        insert(
+            conn,
+            "marketing.messages",
+            external_id="x",
+            campaign="welcome",
+            customer_id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"m{number}")),
+            channel="email",
+            status=status,
+            error=error,
+            feedback="unsubscribed" if number == 0 else None,
+            sent_at=NOW if status == "sent" else None,
+        )
+    insert(
+        conn,
+        "marketing.approvals",
+        approval_id=f"approval-{DAY}",
+        as_of=DAY,
+        reason="It is the first run of win_back.",
+        campaigns=["win_back"],
+        messages=211,
+        cost_expected=148.5,
+        status="waiting",
+        run_id="run-7",
+    )
+    publication(conn, "marketing.campaign_results", DAY, "campaign_results", 3, NOW)
+    for campaign, low, lift, high in (
+        ("all campaigns", 0.4, 2.1, 3.9),
+        ("vip_exclusive", -1.2, 1.4, 4.0),
+        ("welcome", None, 0.9, None),
+    ):
+        insert(
+            conn,
+            "marketing.campaign_results",
+            as_of=DAY,
+            campaign=campaign,
+            people_treated=1900,
+            people_control=100,
+            sends=1850,
+            redemptions=210,
+            opt_outs=7,
+            complaints=1,
+            window_days=28,
+            revenue_treated=82.1,
+            revenue_control=80.0,
+            lift=lift,
+            lift_low=low,
+            lift_high=high,
+            minimum_detectable_effect=2.6,
+            cost_expected=412.75,
+            return_on_cost=0.18,
+            verdict=f"the verdict of {campaign}",
+        )
 
 
 def customers(conn: Connection) -> None:

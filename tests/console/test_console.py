@@ -148,6 +148,37 @@ def test_today_shows_the_chain_the_tables_and_the_decisions(
     assert "no consent" in text
 
 
+def test_today_tells_of_sending_approvals_and_results(
+    client: TestClient, filled: dict[str, str]
+) -> None:
+    page = " ".join(client.get("/").text.split())
+    assert "Sending is paused" not in page
+    assert "211 messages of Sunday, 1 October 2017, expected cost 148.50 USD" in page
+    assert "runs/run-7/tasks/approve_offers/required_actions" in page
+    assert "The gateway refused it (400)." in page
+    assert "1 unsubscribed" in page
+    assert "the verdict of vip_exclusive" in page
+    assert "0.40 to 3.90" in page
+    assert "Lift of spend" in page
+
+
+def test_a_pause_shows_on_top_of_today(client: TestClient, filled: dict[str, str]) -> None:
+    from include.warehouse import connect
+
+    with connect() as conn:
+        sample.insert(
+            conn, "ops.switches", key="pause_sends", value=True, note="wrong <b>prices</b>"
+        )
+    try:
+        page = client.get("/").text
+    finally:
+        with connect() as conn:
+            warehouse.execute(conn, "DELETE FROM ops.switches")
+    head = page[: page.index('id="chain"')]
+    assert "Sending is paused" in head
+    assert "wrong &lt;b&gt;prices&lt;/b&gt;" in head
+
+
 def test_charts_hold_the_figures_of_the_tables(client: TestClient, filled: dict[str, str]) -> None:
     text = client.get("/").text
     blocks = re.findall(r'<script type="application/json">(.*?)</script>', text, flags=re.DOTALL)

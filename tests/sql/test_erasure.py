@@ -10,6 +10,7 @@ from include.errors import BadInput
 from include.steps import ingest
 from tests.sql import planted
 from tests.sql.small_shop import (
+    OFF,
     empty_warehouse,
     fill_shop,
     found,
@@ -17,7 +18,7 @@ from tests.sql.small_shop import (
     owner,
     policy_without,
 )
-from tests.sql.test_people import OFF, ON, PEOPLE
+from tests.sql.test_people import ON, PEOPLE
 
 AT = datetime(2017, 3, 6, tzinfo=UTC)
 #: What must not be found anywhere: numbers, an address, a handle, a name.

@@ -50,12 +50,18 @@ def the_dag() -> DAG:
         @task
         def build_features() -> None: ...
 
-        build_features()
+        @task
+        def gate_features() -> None: ...
+
+        build_features() >> gate_features()
     return dag
 
 
 def fail(
-    run_id: str, task_id: str | None = "build_features", key: str | None = "2017-10-01"
+    run_id: str,
+    task_id: str | None = "build_features",
+    key: str | None = "2017-10-01",
+    cleared: int = 0,
 ) -> None:
     """Tell of a failed run through the function that Airflow's DAG processor runs callbacks with."""
     stamp = datetime(2017, 10, 2, tzinfo=UTC)
@@ -68,6 +74,7 @@ def fail(
         "run_after": stamp,
         "start_date": stamp,
         "end_date": stamp,
+        "clear_number": cleared,
         "run_type": "asset_triggered",
         "state": "failed",
         "conf": {},
@@ -97,8 +104,8 @@ def fail(
     _execute_dag_callbacks(bag, request, structlog.get_logger())
 
 
-def task_fails(run_id: str, error: BaseException | None) -> None:
-    ti = SimpleNamespace(dag_id="regulars_features", run_id=run_id, task_id="build_features")
+def task_fails(run_id: str, error: BaseException | None, task_id: str = "build_features") -> None:
+    ti = SimpleNamespace(dag_id="regulars_features", run_id=run_id, task_id=task_id)
     notify.task_failed({"ti": ti, "exception": error})
 
 
@@ -140,6 +147,44 @@ def test_a_failed_run_is_told_once_with_what_on_call_needs(conn):
         "/dags/regulars_features/runs/run-1",
     ):
         assert part in told
+
+
+def test_a_run_that_fails_again_after_it_was_cleared_is_told_again(conn, monkeypatch):
+    sent: list[tuple[int | None, str | None, str | None]] = []
+
+    def keep(notice: notify.Notice) -> tuple[str, str | None]:
+        sent.append((notice.attempt, notice.task_id, notice.error))
+        return "log", None
+
+    monkeypatch.setattr(notify, "send", keep)
+    task_fails("run-1", BadInput("Expected rows, found none: load them."))
+    fail("run-1")
+    fail("run-1")
+    task_fails("run-1", BadInput("Expected a model, found none: train one."), "gate_features")
+    fail("run-1", task_id="gate_features", cleared=1)
+    fail("run-1", task_id="gate_features", cleared=1)
+    fail("run-1", cleared=0)
+    assert sent == [
+        (0, "build_features", "Expected rows, found none: load them."),
+        (1, "gate_features", "Expected a model, found none: train one."),
+    ]
+    ((_, _, task_id, error, *_),) = notices(conn)
+    assert (task_id, error) == ("gate_features", "Expected a model, found none: train one.")
+
+
+def test_a_task_that_is_gone_from_the_dag_hides_no_second_failure(conn):
+    task_fails("run-1", BadInput("Expected x, found y: mend it."), "old_task")
+    fail("run-1", task_id="old_task")
+    recorded = warehouse.value(conn, "SELECT recorded_at FROM ops.notices")
+    conn.commit()
+    fail("run-1", task_id="old_task")
+    assert warehouse.value(conn, "SELECT recorded_at FROM ops.notices") == recorded
+    conn.commit()
+    task_fails("run-1", BadInput("Expected z, found none: mend it."), "old_task")
+    fail("run-1", task_id="old_task")
+    assert (
+        warehouse.value(conn, "SELECT error FROM ops.notices") == "Expected z, found none: mend it."
+    )
 
 
 def test_a_run_without_a_known_task_or_day_is_told_too(conn):
