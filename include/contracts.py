@@ -43,7 +43,7 @@ class Column(_Strict):
 
     `run` columns say which run wrote a row and are no content of it; `keep` columns are never changed
     once a row stands. `fill`, SQL over the other columns, is what rows that stand get where the column is
-    added later.
+    added later. `needs` names the source table without which the column is empty.
     """
 
     name: str = Field(pattern=r"^[a-z_][a-z0-9_]*$")
@@ -59,6 +59,7 @@ class Column(_Strict):
     run: bool = False
     keep: bool = False
     fill: str | None = None
+    needs: str | None = None
 
 
 class Reject(_Strict):
@@ -224,10 +225,11 @@ def migrate(conn: Connection) -> list[str]:
             changes.append(f"created schema {schema}")
     for path in sorted(SQL_ROOT.glob("*/*.ddl.sql")):
         warehouse.execute(conn, path.read_text(encoding="utf-8"))
-    standing = _standing_columns(conn)
+    standing, required = _standing_columns(conn)
     for contract in all_contracts():
         if not contract.view:
             changes += _migrate_table(conn, contract, standing.get(contract.name))
+            changes += _relax(conn, contract, required.get(contract.name, set()))
     for contract in all_contracts():
         if contract.view:
             select = (SQL_ROOT / contract.schema_name / f"{contract.table}.sql").read_text()
@@ -253,12 +255,16 @@ def _run(conn: Connection, template: str, *parts: pgsql.Composable, params: Any 
         cursor.execute(pgsql.SQL(template).format(*parts), params)
 
 
-def _standing_columns(conn: Connection) -> dict[str, dict[str, str]]:
+def _standing_columns(
+    conn: Connection,
+) -> tuple[dict[str, dict[str, str]], dict[str, set[str]]]:
+    """Table -> the type of each column, and table -> the columns that are NOT NULL."""
     found: dict[str, dict[str, str]] = {}
-    for schema, table, column, kind in warehouse.rows(
+    required: dict[str, set[str]] = {}
+    for schema, table, column, kind, filled in warehouse.rows(
         conn,
         """
-        SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+        SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull
         FROM pg_attribute AS a
         JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
         JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -267,7 +273,20 @@ def _standing_columns(conn: Connection) -> dict[str, dict[str, str]]:
         {"schemas": list(SCHEMAS)},
     ):
         found.setdefault(f"{schema}.{table}", {})[column] = kind
-    return found
+        if filled:
+            required.setdefault(f"{schema}.{table}", set()).add(column)
+    return found, required
+
+
+def _relax(conn: Connection, contract: Contract, required: set[str]) -> list[str]:
+    """Let be empty what the contract lets be empty by now."""
+    changes = []
+    for column in contract.columns:
+        if column.nullable and column.name in required and column.name not in contract.keys:
+            parts = (warehouse.qualified(contract.name), pgsql.Identifier(column.name))
+            _run(conn, "ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", *parts)
+            changes.append(f"{contract.name}.{column.name} may be empty")
+    return changes
 
 
 def _canonical(kind: str) -> str:
@@ -494,6 +513,7 @@ def _table_page(contract: Contract) -> list[str]:
         marks += [
             "*Personal data.*" if column.pii else "",
             "*Generated.*" if column.generated else "",
+            f"Empty without the source {column.needs}." if column.needs else "",
         ]
         lines.append(f"| `{column.name}` | {column.type} | {' '.join(filter(None, marks))} |")
     if contract.rejects:

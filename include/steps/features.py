@@ -26,11 +26,37 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
             names = ", ".join(contract.content)
             counts[contract.table] = warehouse.execute(
                 conn,
-                f"INSERT INTO {table} ({names}) SELECT {names} FROM ({_select(contract)}) AS built",
+                f"INSERT INTO {table} ({names}) SELECT {_columns(contract)} "
+                f"FROM ({_select(contract)}) AS built",
                 parameters(day),
             )
+            if empty := absent(contract):
+                log.info(
+                    "Left empty in %s, as their sources are off in the policy: %s",
+                    contract.name,
+                    ", ".join(f"{column} ({source})" for column, source in empty.items()),
+                )
             log.info("Built %s rows of %s", f"{counts[contract.table]:,}", contract.name)
     return batch.as_dict() | {"rows": counts}
+
+
+def absent(contract: Contract) -> dict[str, str]:
+    """Column -> the source it needs, of those whose source the policy switches off."""
+    ingest = policy.load().ingest
+    return {
+        column.name: column.needs
+        for column in contract.columns
+        if column.needs and not ingest.is_on(column.needs)
+    }
+
+
+def _columns(contract: Contract) -> str:
+    """The columns to select: empty, and not 0, where nothing is known of them."""
+    empty = absent(contract)
+    return ", ".join(
+        f"NULL::{contract.column(name).type} AS {name}" if name in empty else name
+        for name in contract.content
+    )
 
 
 def parameters(day: str) -> dict[str, Any]:
@@ -87,6 +113,6 @@ def _ordered(conn: Connection, table: str, key: str, day: str) -> "pd.DataFrame"
     contract = contracts.load("features", table)
     return warehouse.frame(
         conn,
-        f"SELECT {', '.join(contract.content)} FROM ({_select(contract)}) AS built ORDER BY {key}",
+        f"SELECT {_columns(contract)} FROM ({_select(contract)}) AS built ORDER BY {key}",
         parameters(day),
     )

@@ -25,7 +25,8 @@ customer_now AS (
         c.kids_count,
         c.home_ownership,
         c.marital_status,
-        c.region
+        c.region,
+        c.store_distance_km
     FROM core.customers AS c
     WHERE c.valid_from < %(end)s::timestamptz AND c.known_at < %(end)s::timestamptz
     ORDER BY c.customer_id ASC, c.valid_from DESC, c.known_at DESC
@@ -322,10 +323,48 @@ reviewed AS (
     SELECT
         r.customer_id,
         count(*) AS reviews_total,
-        avg(r.rating) AS rating_mean
+        avg(r.rating) AS rating_mean,
+        avg(r.sentiment::numeric)::double precision AS sentiment_mean
     FROM core.reviews AS r
     WHERE r.business_day <= %(as_of)s::date AND r.written_at < %(end)s::timestamptz
     GROUP BY r.customer_id
+),
+
+mentioned AS (
+    SELECT
+        n.customer_id,
+        count(*) AS mentions_26w,
+        avg(n.sentiment::numeric)::double precision AS sentiment_mean_26w
+    FROM core.mentions AS n
+    WHERE
+        n.business_day BETWEEN %(as_of)s::date - 181 AND %(as_of)s::date
+        AND n.posted_at < %(end)s::timestamptz
+        AND n.customer_id IS NOT NULL
+    GROUP BY n.customer_id
+),
+
+returned AS (
+    SELECT
+        b.customer_id,
+        sum((b.refund * 100)::bigint) AS refund_cents_26w
+    FROM core.returns AS b
+    WHERE
+        b.business_day BETWEEN %(as_of)s::date - 181 AND %(as_of)s::date
+        AND b.returned_at < %(end)s::timestamptz
+    GROUP BY b.customer_id
+),
+
+delivered AS (
+    SELECT
+        d.customer_id,
+        count(*) AS deliveries_26w,
+        avg(d.delay_hours::numeric)::double precision AS delay_hours_26w,
+        avg((d.delay_hours > 0 OR d.status = 'failed')::integer) AS late_share_26w
+    FROM core.deliveries AS d
+    WHERE
+        d.business_day BETWEEN %(as_of)s::date - 181 AND %(as_of)s::date
+        AND d.delivered_at < %(end)s::timestamptz
+    GROUP BY d.customer_id
 ),
 
 -- A customer whose orders arrived before the customer row is still a customer.
@@ -452,7 +491,15 @@ SELECT
     bp.browsed_and_bought_13w::double precision / nullif(bp.browsed_products_13w, 0)
         AS browse_to_buy_13w,
     coalesce(rv.reviews_total, 0)::integer AS reviews_total,
-    rv.rating_mean::double precision AS rating_mean
+    rv.rating_mean::double precision AS rating_mean,
+    rv.sentiment_mean AS review_sentiment_mean,
+    coalesce(mt.mentions_26w, 0)::integer AS mentions_26w,
+    mt.sentiment_mean_26w AS mention_sentiment_mean_26w,
+    coalesce(rt.refund_cents_26w, 0)::double precision / nullif(t.cents_26w, 0) AS return_share_26w,
+    coalesce(dv.deliveries_26w, 0)::integer AS deliveries_26w,
+    dv.delay_hours_26w AS delivery_delay_hours_26w,
+    dv.late_share_26w::double precision AS late_delivery_share_26w,
+    cn.store_distance_km
 FROM population AS p
 CROSS JOIN exposure AS m
 LEFT JOIN customer_now AS cn ON p.customer_id = cn.customer_id
@@ -466,3 +513,6 @@ LEFT JOIN redeemed AS rd ON p.customer_id = rd.customer_id
 LEFT JOIN behaviour AS be ON p.customer_id = be.customer_id
 LEFT JOIN browsed_products AS bp ON p.customer_id = bp.customer_id
 LEFT JOIN reviewed AS rv ON p.customer_id = rv.customer_id
+LEFT JOIN mentioned AS mt ON p.customer_id = mt.customer_id
+LEFT JOIN returned AS rt ON p.customer_id = rt.customer_id
+LEFT JOIN delivered AS dv ON p.customer_id = dv.customer_id
