@@ -292,20 +292,18 @@ def draw_control(decided: pd.DataFrame, customers: pd.DataFrame, policy: Policy)
     return found
 
 
-def awaiting_approval(
-    decided: pd.DataFrame, earlier_campaigns: set[str], policy: Policy
-) -> set[str]:
+def awaiting_approval(decided: pd.DataFrame, released: frozenset[str], policy: Policy) -> set[str]:
     """The campaigns whose messages of the day wait for a person.
 
     All of them where the day's expected cost is above `approvals.spend_above`; where
-    `approvals.first_run` asks for it, those that have never been decided before.
+    `approvals.first_run` asks for it, those of which nothing has been let through before.
 
     Parameters
     ----------
     decided
         As made by `draw_control`.
-    earlier_campaigns
-        Campaigns with decisions on other days.
+    released
+        Campaigns of which offers of other days were let through.
     policy
         The rules.
     """
@@ -315,5 +313,5 @@ def awaiting_approval(
     if limit is not None and float(sent["cost_expected"].sum()) > limit:
         return campaigns
     if policy.approvals.first_run:
-        return campaigns - earlier_campaigns
+        return campaigns - released
     return set()

@@ -96,8 +96,7 @@ class Day:
         treated and control alike.
         """
         drawn = arbitrate.draw_control(self._decided, self.inputs.customers, self.policy)
-        earlier = set(self.inputs.history["campaign"].astype("str"))
-        waiting = arbitrate.awaiting_approval(drawn, earlier, self.policy)
+        waiting = arbitrate.awaiting_approval(drawn, self.inputs.released, self.policy)
         is_sent = (drawn["decision"] == "send").to_numpy()
         row = np.flatnonzero(is_sent | (drawn["decision"] == "control").to_numpy())
         writer = Writer(self.inputs, self.policy, self.as_of, self.new_code, waiting)

@@ -87,6 +87,8 @@ class Inputs:
     spent
         Expected cost of what other days sent: by campaign, and under None of all together within the total
         budget's days.
+    released
+        Campaigns of which offers of another day were let through, so that this is no first run of theirs.
     """
 
     customers: pd.DataFrame
@@ -102,6 +104,7 @@ class Inputs:
     uplift: Mapping[str, pd.Series] = field(default_factory=dict)
     uplift_version: str | None = None
     spent: Mapping[str | None, float] = field(default_factory=dict)
+    released: frozenset[str] = frozenset()
 
     @cached_property
     def _index(self) -> pd.Index:

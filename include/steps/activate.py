@@ -199,6 +199,12 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
         redemption_version=version,
         uplift=gains,
         uplift_version=uplift_version,
+        released=frozenset(
+            name
+            for (name,) in warehouse.rows(
+                conn, warehouse.sql("marketing/activate_released"), params
+            )
+        ),
         past={name: Past(sent, redeemed) for name, sent, redeemed in past},
         spent={name: cost for name, cost, _ in spent} | {None: sum(row[2] for row in spent)},
     )

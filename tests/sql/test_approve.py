@@ -139,6 +139,23 @@ def test_a_rejection_stops_only_what_waits(conn, use):
     assert sent["sent"] == of_the_day["vip_exclusive/approved"]
 
 
+def test_a_rejected_first_run_leaves_the_next_one_a_first_run(conn):
+    decide(conn, day="2017-09-30", count=8)
+    approve.ask("2017-09-30", "run-1")
+    approve.settle("2017-09-30", approved=False, answered_by="ana", answered_at=NOW)
+    planted.people(conn, range(101, 121))
+    conn.commit()
+    planted.decide()
+    statuses = "SELECT DISTINCT status FROM marketing.coupon_triggers WHERE as_of = %(day)s"
+    assert warehouse.rows(conn, statuses, {"day": DAY}) == [("awaiting_approval",)]
+    approve.ask(DAY, "run-2")
+    approve.settle(DAY, approved=True, answered_by="ana", answered_at=NOW)
+    planted.people(conn, range(201, 221), day="2017-10-02")
+    conn.commit()
+    planted.decide("2017-10-02")
+    assert warehouse.rows(conn, statuses, {"day": "2017-10-02"}) == [("approved",)]
+
+
 def test_the_first_answer_counts(conn):
     decide(conn)
     approve.ask(DAY, "run-1")

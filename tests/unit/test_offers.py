@@ -542,7 +542,9 @@ def test_spend_above_the_limit_and_first_runs_wait_for_a_person() -> None:
     first = rules(approvals=RULES.approvals.model_copy(update={"first_run": True}))
     assert set(decided(customers, using=first).triggers["status"]) == {"awaiting_approval"}
     history = earlier([("x", date(2017, 5, 1), "vip_exclusive", "2017-Q2")])
-    known = decided(customers, history=history, using=first)
+    rejected = decided(customers, history=history, using=first)
+    assert set(rejected.triggers["status"]) == {"awaiting_approval"}
+    known = decided(customers, history=history, using=first, released=frozenset({"vip_exclusive"}))
     assert set(known.triggers["status"]) == {"approved"}
     assert set(decided(customers).triggers["status"]) == {"approved"}
 
