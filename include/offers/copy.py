@@ -24,6 +24,8 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 REQUIRED = {
     "email": ("unsubscribe_url", "postal_address", "sender_name"),
     "sms": ("sender_name", "stop_word"),
+    # A device shows which app it comes from and lets its owner turn it off.
+    "push": ("sender_name",),
 }
 
 #: What a text message tells people to answer who want no more.
@@ -31,6 +33,9 @@ STOP_WORD = "STOP"
 
 #: Characters of a subject, and bytes of an HTML part: what is longer is cut by mail programs.
 LONGEST_SUBJECT, LONGEST_HTML = 150, 100_000
+
+#: Characters of a push notification that a locked screen shows.
+LONGEST_PUSH = 178
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f\u2028\u2029]+")
 
@@ -134,6 +139,11 @@ def write(
                 f"Expected template {template}/{name}.txt to give at most {most_parts} parts, found {parts} "
                 f"({counted.units} units in {counted.encoding}): shorten it, or raise caps.sms_parts."
             )
+    if channel == "push" and len(body) > LONGEST_PUSH:
+        raise CopyError(
+            f"Expected template {template}/{name}.txt to give at most {LONGEST_PUSH} characters, found "
+            f"{len(body)}: shorten it."
+        )
     html = None
     if channel == "email" and (TEMPLATES / template / f"{name}.html").is_file():
         html = _render(f"{template}/{name}.html", values)

@@ -150,6 +150,7 @@ class DeliveryChannels(Section):
 
     email: Literal["outbox", "smtp", "webhook"]
     sms: Literal["outbox", "webhook"]
+    push: Literal["outbox", "webhook"] = "outbox"
 
 
 class DeliveryRates(Section):
@@ -157,6 +158,7 @@ class DeliveryRates(Section):
 
     email: Annotated[int, Field(ge=1)] | None = None
     sms: Annotated[int, Field(ge=1)] | None = None
+    push: Annotated[int, Field(ge=1)] | None = None
 
     def of(self, channel: str) -> int | None:
         """The limit of a channel."""

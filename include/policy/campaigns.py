@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "offers" / "templates"
 
-Channel = Literal["email", "sms"]
+Channel = Literal["email", "sms", "push"]
 EventType = Literal["browse", "cart", "follow", "wishlist"]
 Rating = Annotated[int, Field(ge=1, le=5)]
 

@@ -31,6 +31,7 @@ class MessageCost(Section):
 
     email: Money
     sms: Money
+    push: Money = 0.0
 
 
 class TotalBudget(Section):

@@ -379,7 +379,7 @@ class _Sender:
         sent_days = self._sent_days(customers)
         allowed, refused = [], []
         for message in claimed:
-            birth_date, is_birthday_faulty, email, sms = contacts[message.customer_id]
+            birth_date, is_birthday_faulty, addresses = contacts[message.customer_id]
             others = sent_days.setdefault(message.customer_id, [])
             today = self._day_in(message.time_zone)
             reason = refusal_now(
@@ -395,7 +395,7 @@ class _Sender:
                 continue
             if message.cap_class == "marketing":
                 others.append(today)
-            allowed.append((message, email if message.channel == "email" else sms))
+            allowed.append((message, addresses[message.channel]))
         self._cancel(refused)
         return allowed
 

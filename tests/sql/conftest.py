@@ -24,7 +24,9 @@ def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         text = policy.DEFAULT_PATH.read_text(encoding="utf-8")
         channels = replacements.pop("channels", None)
         if channels:
-            text = text.replace("channels: {email: outbox, sms: outbox}", f"channels: {channels}")
+            text = text.replace(
+                "channels: {email: outbox, sms: outbox, push: outbox}", f"channels: {channels}"
+            )
         for name, value in replacements.items():
             start = text.index(f"  {name}: ")
             end = text.index("\n", start)

@@ -370,6 +370,36 @@ def test_a_webhook_carries_key_and_signature(conn, use, gateway):
     assert warehouse.rows(conn, "SELECT provider_id FROM marketing.messages") == [("gw-1",)]
 
 
+def test_push_goes_by_webhook_to_the_newest_device(conn, use, gateway):
+    use(channels="{email: outbox, sms: outbox, push: webhook}")
+    plant(conn, 2, channel="push", subject=None, body_html=None)
+    planted.consent(conn, [1, 2], "push", granted=True, at="2017-01-05T12:00Z")
+    planted.fill(
+        conn,
+        "core.contact_points",
+        [
+            {
+                "customer_id": person(1),
+                "channel": "push",
+                "address": token,
+                "verified": True,
+                "valid_from": stamp,
+                "known_at": stamp,
+            }
+            for token, stamp in (
+                ("oldDevice", "2017-02-01T12:00Z"),
+                ("newDevice", "2017-03-01T12:00Z"),
+            )
+        ],
+    )
+    conn.commit()
+    assert deliver.send(MORNING) == {"cancelled": 1, "sent": 1}
+    assert errors(conn) == [None, "no_contact_point"]
+    ((_, body),) = gateway.requests
+    assert json.loads(body)["to"] == "newDevice"
+    assert json.loads(body)["channel"] == "push"
+
+
 @pytest.mark.parametrize("first", ["drop", 500, 429])
 def test_a_webhook_is_tried_again_with_the_same_key(conn, use, gateway, first):
     use(channels="{email: webhook, sms: webhook}", backoff_minutes="1")

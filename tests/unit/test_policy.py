@@ -89,7 +89,7 @@ def test_the_shipped_policy_is_valid_and_the_demos() -> None:
             "found 2017-09-30",
         ),
         ("within_days: 14", "inside_days: 14", "the keys when, within_days", "inside_days"),
-        ("channels: [email, sms]", "channels: [fax]", "'email' or 'sms'", "fax"),
+        ("channels: [email, sms]", "channels: [fax]", "'email', 'sms' or 'push'", "fax"),
         ("offer: welcome_3", "offer: welcome_4", "write 'welcome_3'", "welcome_4"),
         ("audience: [vip]", "audience: [vips]", "write 'vip'", "vips"),
         ("audience: all", "audience: everybody", "'all'", "everybody"),

@@ -1,5 +1,6 @@
 -- Grain: one row per customer, channel and address, for addresses recorded in the window.
--- E-mail addresses are trimmed and in small letters; telephone numbers keep + and digits alone.
+-- E-mail addresses are trimmed and in small letters; telephone numbers keep + and digits alone; the tokens of
+-- devices keep their letters.
 SELECT
     i.customer_id,
     i.account_id,
@@ -7,6 +8,7 @@ SELECT
     nullif(
         CASE lower(btrim(r.channel))
             WHEN 'sms' THEN regexp_replace(r.address, '[\s().-]', '', 'g')
+            WHEN 'push' THEN btrim(r.address)
             ELSE lower(btrim(r.address))
         END,
         ''

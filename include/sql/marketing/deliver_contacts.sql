@@ -1,5 +1,4 @@
--- One row per customer: birth date, whether the shop's word on it is faulty, and the newest address of each
--- channel.
+-- One row per customer: birth date, whether the shop's word on it is faulty, and channel -> newest address.
 WITH wanted AS (
     SELECT unnest(%(customers)s::uuid[]) AS customer_id
 ),
@@ -12,15 +11,21 @@ newest AS (
     FROM core.contact_points AS p
     INNER JOIN wanted AS w ON p.customer_id = w.customer_id
     ORDER BY p.customer_id ASC, p.channel ASC, p.valid_from DESC, p.known_at DESC
+),
+
+addresses AS (
+    SELECT
+        n.customer_id,
+        jsonb_object_agg(n.channel, n.address) AS by_channel
+    FROM newest AS n
+    GROUP BY n.customer_id
 )
 
 SELECT
     w.customer_id,
     i.birth_date,
     coalesce(i.flags && ARRAY['unreadable_birthday', 'implausible_birthday'], FALSE) AS is_birthday_faulty,
-    email.address AS email,
-    sms.address AS sms
+    a.by_channel
 FROM wanted AS w
 LEFT JOIN core.identities AS i ON w.customer_id = i.customer_id
-LEFT JOIN newest AS email ON w.customer_id = email.customer_id AND email.channel = 'email'
-LEFT JOIN newest AS sms ON w.customer_id = sms.customer_id AND sms.channel = 'sms'
+LEFT JOIN addresses AS a ON w.customer_id = a.customer_id
