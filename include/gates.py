@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from include import erasure, people, profiles, publication, quality, trends, warehouse
-from include.errors import QualityStop
+from include.errors import BadInput, QualityStop
 from include.profiles import Profile
 from include.publication import Batch
 
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def gate(
-    batch: Mapping[str, Any],
+    batch: Mapping[str, Any] | None,
     rebuild: Callable[[dict[str, Any]], dict[str, Any]],
     *,
     in_turn: bool = False,
@@ -23,7 +23,7 @@ def gate(
     Parameters
     ----------
     batch
-        What the build task returned: `Batch.as_dict()`.
+        What the build task returned: `Batch.as_dict()`; None where it failed and the gate runs all the same.
     rebuild
         The build itself, called where the staged batch is gone, so that clearing a gate alone works
         long after its run.
@@ -34,11 +34,18 @@ def gate(
 
     Raises
     ------
+    BadInput
+        When there is no batch.
     QualityStop
         When a critical check failed; the last publication stands.
     Superseded
         When a newer attempt took over meanwhile.
     """
+    if batch is None:
+        raise BadInput(
+            "Expected a batch from the task before this gate, found none, as that task failed: see its "
+            "error, then clear it with everything downstream."
+        )
     staged = Batch.from_dict(batch)
     if not in_turn:
         return _audit_and_publish(staged, rebuild)
