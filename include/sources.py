@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any, Protocol
 
+import psycopg2
 import psycopg2.errors
 
 from include import warehouse
@@ -92,7 +93,10 @@ class PostgresSource:
 
     @contextmanager
     def _answers(self, table: str) -> Iterator[None]:
-        """What the server says of a missing table, column or right, as one sentence."""
+        """What a server says of a missing table, column or right, or of a value, as one sentence."""
+        advice = (
+            "Restore it in the shop, or change that SELECT to say where the column now comes from."
+        )
         try:
             yield
         except (
@@ -100,14 +104,15 @@ class PostgresSource:
             psycopg2.errors.UndefinedTable,
             psycopg2.errors.InsufficientPrivilege,
             psycopg2.errors.DatatypeMismatch,
-            psycopg2.errors.InvalidTextRepresentation,
             psycopg2.errors.UndefinedFunction,
+            psycopg2.DataError,
         ) as error:
-            found = str(error).strip().splitlines()[0]
+            if isinstance(error, psycopg2.DataError):
+                advice = "Mend the value in the shop, or change that SELECT so that it reads it."
             raise BadInput(
-                f"Expected the shop to answer include/sql/extract/{self._name}/{table}.sql, found: {found}. "
-                "Restore it in the shop, or change that SELECT to say where the column now comes from."
-            ) from error
+                f"Expected the shop to answer include/sql/extract/{self._name}/{table}.sql, found: "
+                f"{warehouse.without_values(error)}. {advice}"
+            ) from None
 
 
 @contextmanager

@@ -142,7 +142,7 @@ def connect(name: str = "warehouse") -> Iterator[Connection]:
         if error.cursor is not None and error.cursor.connection is not conn:
             raise  # another connection's, which will say so
         raise BadInput(
-            f"Expected data that the connection '{name}' can take, found: {_without_values(error)}. "
+            f"Expected data that the connection '{name}' can take, found: {without_values(error)}. "
             "Nothing was changed; mend the value where it comes from, or the statement that reads it."
         ) from None
     finally:
@@ -156,7 +156,7 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or ["no reason given"])[0]
 
 
-def _without_values(error: psycopg2.DataError) -> str:
+def without_values(error: psycopg2.Error) -> str:
     """What a server says of a value and where it met it, without the value: it may be personal."""
     said = re.sub(r'(: |value )"[^"]*"', r"\1...", _first_line(error))
     place = re.match(r"COPY \w+, line \d+(, column \w+)?", error.diag.context or "")

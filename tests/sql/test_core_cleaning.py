@@ -375,6 +375,28 @@ def test_the_same_window_again_changes_nothing(published):
             id="missing table",
         ),
         pytest.param(
+            "REVOKE SELECT ON reviews FROM regulars_reader",
+            "GRANT SELECT ON reviews TO regulars_reader",
+            "reviews.sql, found: permission denied for table reviews. Restore it",
+            id="a right that was taken",
+        ),
+        pytest.param(
+            "ALTER TABLE reviews ALTER written_at TYPE text USING written_at::text",
+            "ALTER TABLE reviews ALTER written_at TYPE timestamptz USING written_at::timestamptz",
+            "reviews.sql",
+            id="stamps that became text",
+        ),
+        pytest.param(
+            "ALTER TABLE reviews RENAME TO kept; CREATE VIEW reviews AS SELECT review_id, customer_number, "
+            "product_number, rating, body, CASE WHEN review_id = 3 THEN '31/02/2017 ana@example.com' "
+            "ELSE written_at::text END::timestamptz AS written_at FROM kept; "
+            "GRANT SELECT ON reviews TO regulars_reader",
+            "DROP VIEW reviews; ALTER TABLE kept RENAME TO reviews",
+            "reviews.sql, found: invalid input syntax for type timestamp with time zone: .... Mend the "
+            "value in the shop",
+            id="a date that cannot be read",
+        ),
+        pytest.param(
             "CREATE TABLE kept AS TABLE reviews; TRUNCATE reviews",
             "INSERT INTO reviews SELECT * FROM kept; DROP TABLE kept",
             "table reviews, found it empty",
@@ -394,6 +416,8 @@ def test_a_broken_source_stops_with_one_sentence(published, fault, cure, sentenc
         run("broken")
     assert sentence in str(stopped.value)
     assert len(str(stopped.value).splitlines()) == 1
+    assert "@" not in str(stopped.value)  # a value may be somebody's
+    assert stopped.value.__cause__ is None  # the sentence is the last line of the task's log
     assert hashes() == before
 
 
