@@ -118,7 +118,7 @@ def parser() -> argparse.ArgumentParser:
     add(
         "psql",
         open_psql,
-        "Open the warehouse; further arguments go to psql (-U regulars_marketing, -d shop, ...).",
+        "Open the warehouse; further arguments go to psql (-U regulars_marketing, -U shop -d shop, ...).",
         passes_on="[PSQL ARGUMENTS]",
         more="The server is started for as long as that takes, where it is not up. Psql's own help: "
         "bin/regulars psql -?",

@@ -27,7 +27,7 @@ def show(console: Console, day: str) -> None:
         console.print(f"\nWhat marketing reads for {day} (as the role {role}):")
         for contract in contracts.all_contracts():
             if contract.schema_name == "marketing" and not contract.view:
-                _show_table(console, conn, contract)
+                _show_table(console, conn, contract, day)
     with warehouse.connect() as conn:
         _show_models(console, conn, day)
     _show_truth(console, day)
@@ -73,7 +73,7 @@ def show_times(console: Console, runs: Sequence[Run], seconds: float, peak: int)
     )
 
 
-def _show_table(console: Console, conn: warehouse.Connection, contract: Contract) -> None:
+def _show_table(console: Console, conn: warehouse.Connection, contract: Contract, day: str) -> None:
     name = contract.name
     total = warehouse.value(conn, f"SELECT count(*) FROM {name}")
     columns = [
@@ -81,8 +81,14 @@ def _show_table(console: Console, conn: warehouse.Connection, contract: Contract
         for column in contract.content
         if column not in PLUMBING and not _is_wide(contract, column)
     ]
-    source = f"marketing.current_{contract.table}" if contract.current else name
-    found = warehouse.rows(conn, f"SELECT {', '.join(columns)} FROM {source} LIMIT {SAMPLE}")
+    # Later days may stand beside this one, so the day is asked for rather than the newest.
+    of_day = "WHERE as_of = %(day)s" if "as_of" in contract.column_names else ""
+    found = warehouse.rows(
+        conn,
+        f"SELECT {', '.join(columns)} FROM {name} {of_day} "
+        f"ORDER BY {', '.join(contract.keys)} LIMIT {SAMPLE}",
+        {"day": day},
+    )
     console.print(f"\n{name}: {total:,} rows. {contract.description}", markup=False, soft_wrap=True)
     if not found:
         return

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from include import warehouse
+from include import contracts, warehouse
 from include.launcher import summary
 from tests.sql.planted import fill
 
@@ -68,3 +68,21 @@ def test_the_champion_is_shown_beside_its_rivals_and_the_baseline(request):
     assert "decision_tree 0.91 / 0.9" in lines
     assert not any("logistic" in line for line in lines)
     assert any("baseline spend in the last 13 weeks, cut 2017-07-02, n 2394" in x for x in lines)
+
+
+def test_the_rows_shown_are_those_of_the_day_though_later_ones_stand_beside_them(request):
+    request.getfixturevalue("warehouse")
+    names = {DAY: "of_the_day", "2017-10-04": "of_a_later_day"}
+    with warehouse.connect() as conn:
+        fill(
+            conn,
+            "marketing.segment_summary",
+            [{"as_of": day, "segment": name} for day, name in names.items()],
+        )
+        out = io.StringIO()
+        table = contracts.load("marketing", "segment_summary")
+        summary._show_table(Console(file=out, width=132), conn, table, DAY)
+        conn.rollback()
+    assert "marketing.segment_summary: 2 rows." in out.getvalue()
+    assert "of_the_day" in out.getvalue()
+    assert "of_a_later_day" not in out.getvalue()
