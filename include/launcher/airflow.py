@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -105,6 +106,7 @@ class Airflow:
         return {
             **environment(self.state),
             "PATH": programs,
+            **past_proxies(os.environ),
             "AIRFLOW_HOME": str(self.state.home / "airflow"),
             **{f"AIRFLOW__{name}": text for name, text in settings.items()},
         }
@@ -253,3 +255,12 @@ def tail(path: Path, lines: int = 15) -> str:
 
 def _driver(url: str, name: str) -> str:
     return url.replace("postgresql://", f"postgresql+{name}://", 1)
+
+
+def past_proxies(known: Mapping[str, str]) -> dict[str, str]:
+    """The variables that keep a machine's web proxy away from what the components say to one another."""
+    found = [known[name] for name in ("NO_PROXY", "no_proxy") if known.get(name)]
+    past = ",".join(dict.fromkeys([*",".join(found).split(","), "127.0.0.1", "localhost"])).strip(
+        ","
+    )
+    return {"NO_PROXY": past, "no_proxy": past}

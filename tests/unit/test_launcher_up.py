@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from include.launcher.airflow import COMPONENTS
-from include.launcher.api import Api
+from include.launcher.api import ENDED, Api
 from include.launcher.server import postmaster
 from include.launcher.state import State, wait_until
 from include.warehouse import ROOT
@@ -31,7 +31,10 @@ class Folder:
             for name, text in os.environ.items()
             if not name.startswith(("AIRFLOW", "REGULARS"))
         }
-        self.environment = {**kept, "REGULARS_HOME": str(home)}
+        # A machine behind a web proxy, which knows nothing of this one's loopback.
+        proxy = {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+        kept = {name: text for name, text in kept.items() if name.lower() != "no_proxy"}
+        self.environment = {**kept, **proxy, "REGULARS_HOME": str(home)}
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -88,6 +91,15 @@ def test_every_component_is_healthy_and_the_dags_are_read(up: Folder):
     assert set(api.health().values()) == {"healthy"}
     assert wait_until(lambda: "regulars_ingest" in api.dags(), 60)
     assert api.import_errors() == {}
+
+
+def test_a_task_runs_though_the_machine_has_a_web_proxy(up: Folder):
+    api = client(up)
+    assert wait_until(lambda: "regulars_deliver" in api.dags(), 60)
+    run = api.trigger("regulars_deliver")
+    api.unpause([run.dag])
+    assert wait_until(lambda: api.run(run.dag, run.id).state in ENDED, 90)
+    assert api.run(run.dag, run.id).state == "success"
 
 
 def test_no_component_serves_beyond_the_loopback(up: Folder):
