@@ -118,6 +118,25 @@ def plain_loop(model: RatingNeighbours, u: Ints, i: Ints, r: Floats) -> Callable
     return predict
 
 
+def interval(users: Ints, ours: Floats, peer: Floats, metric: str) -> dict[str, list[float]]:
+    """95% bootstrap intervals of a figure and of its difference from the peer's.
+
+    Users are drawn, each with all of their ratings and splits.
+    """
+    power = 2 if metric == "rmse" else 1
+    _, owner = np.unique(users, return_inverse=True)
+    count = np.bincount(owner)
+    sums = [np.bincount(owner, weights=np.abs(errors) ** power) for errors in (ours, peer)]
+    generator = np.random.default_rng(20170101)
+    drawn = generator.integers(0, len(count), (1000, len(count)))
+    size = count[drawn].sum(axis=1)
+    a, b = ((total[drawn].sum(axis=1) / size) ** (1 / power) for total in sums)
+    return {
+        name: [round(float(end), 4) for end in np.quantile(values, [0.025, 0.975])]
+        for name, values in (("ours_95", a), ("difference_95", a - b))
+    }
+
+
 def main() -> None:
     """Print the figures of every k, then the speed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -127,6 +146,8 @@ def main() -> None:
     more = {"data": path.name if path else "simulated"}
     for k in KS:
         found: dict[str, list[float]] = {}
+        errors: dict[str, list[Floats]] = {}
+        whose: list[Ints] = []
         for seed in SEEDS:
             order = np.random.default_rng(seed).permutation(len(r))
             test, train = order[: len(r) // 5], order[len(r) // 5 :]
@@ -141,12 +162,16 @@ def main() -> None:
                 error = values - r[test]
                 found.setdefault(f"{name}rmse", []).append(float(np.sqrt((error**2).mean())))
                 found.setdefault(f"{name}mae", []).append(float(np.abs(error).mean()))
+                errors.setdefault(name, []).append(error)
+            whose.append(u[test])
         for metric in ("rmse", "mae"):
             ours, bias = np.mean(found[metric]), np.mean(found[f"bias {metric}"])
             splits = [round(value, 4) for value in found[metric]]
+            pooled = [np.concatenate(errors[name]) for name in ("", "bias ")]
+            ends = interval(np.concatenate(whose), pooled[0], pooled[1], metric)
             show(
                 "ratings", metric, f"k={k}", float(ours), float(bias), "bias baseline",
-                unit="rating points", n=len(r), splits=splits, **more,
+                unit="rating points", n=len(r), splits=splits, **ends, **more,
             )  # fmt: skip
         check_speed(
             model, (u[train], i[train], r[train]), (u[test], i[test]), predicted, found, more

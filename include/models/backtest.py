@@ -145,6 +145,8 @@ class Line:
     baseline: float
     baseline_name: str
     n: int
+    ours_95: tuple[float, float] | None = None
+    difference_95: tuple[float, float] | None = None
 
 
 def fit_and_judge(
@@ -198,11 +200,30 @@ def judge(
         mine = figures(ours, truth, now, content)
         for name, ranked in baselines.items():
             theirs = figures(ranked, truth, now, content)
-            lines += [
-                Line(metric, setting, mine[metric], theirs[metric], name, len(truth.customers))
-                for metric in mine
-            ]
+            lines += [_line(metric, setting, name, mine[metric], theirs[metric]) for metric in mine]
+            shown = [coverage(lists, len(np.unique(now.pair_item))) for lists in (ours, ranked)]
+            lines.append(Line("coverage", setting, shown[0], shown[1], name, len(truth.customers)))
     return lines
+
+
+def _line(metric: str, setting: str, name: str, ours: Known, peer: Known) -> Line:
+    """One figure beside a baseline's, over the customers who have it in both."""
+    a, b = ours.values[np.isin(ours.customers, peer.customers)], peer.values
+    b = b[np.isin(peer.customers, ours.customers)]
+    whose = ours.customers[np.isin(ours.customers, peer.customers)]
+    if len(whose) == 0:
+        return Line(metric, setting, float("nan"), float("nan"), name, 0)
+    ends = interval(whose, a, b, seed=20170101, rounds=200)
+    return Line(
+        metric,
+        setting,
+        float(a.mean()),
+        float(b.mean()),
+        name,
+        len(whose),
+        ends["ours"],
+        ends["difference"],
+    )
 
 
 def truth_of(setting: str, purchases: Purchases, now: Snapshot, until: int) -> Truth:
@@ -212,22 +233,27 @@ def truth_of(setting: str, purchases: Purchases, now: Snapshot, until: int) -> T
     )
 
 
-def figures(ranked: Ranked, truth: Truth, now: Snapshot, content: Content) -> dict[str, float]:
-    """Mean accuracy over customers with truth, and what accuracy does not say, over all with a list."""
+@dataclass(frozen=True)
+class Known:
+    """One figure of each customer who has it."""
+
+    customers: Ints
+    values: Floats
+
+
+def figures(ranked: Ranked, truth: Truth, now: Snapshot, content: Content) -> dict[str, Known]:
+    """Accuracy of each customer with truth, and what accuracy does not say, of each with a list."""
     accuracy = score(ranked, truth)
     other = beyond(ranked, now, content)
-    sellable = len(np.unique(now.pair_item))
-    return {
-        "ndcg_at_10": float(accuracy.ndcg.mean()),
-        "recall_at_10": float(accuracy.recall.mean()),
-        "coverage": coverage(ranked, sellable),
-    } | {name: mean_known(getattr(other, name)) for name in FIGURES}
-
-
-def mean_known(values: Floats) -> float:
-    """The mean of what is known, 0 of nothing."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else 0.0
+    found = {
+        "ndcg_at_10": Known(truth.customers, accuracy.ndcg),
+        "recall_at_10": Known(truth.customers, accuracy.recall),
+    }
+    for name in FIGURES:
+        values = getattr(other, name)
+        known = ~np.isnan(values)
+        found[name] = Known(other.customers[known], values[known])
+    return found
 
 
 def compared(

@@ -178,8 +178,13 @@ def fit(
             "baseline": line.baseline,
             "baseline_name": line.baseline_name,
             "n": line.n,
+            "ours_low": line.ours_95[0] if line.ours_95 else None,
+            "ours_high": line.ours_95[1] if line.ours_95 else None,
+            "difference_low": line.difference_95[0] if line.difference_95 else None,
+            "difference_high": line.difference_95[1] if line.difference_95 else None,
         }
         for line in found
+        if line.n
     ] + [
         {
             "model_version": version,
