@@ -50,7 +50,7 @@ METRICS = ("ndcg_at_10", "recall_at_10")
 UNITS = {"diversity": "1 - cosine", "novelty": "bits", "popularity_bias": "log buyers"}
 
 #: Positions of the policy's dial at which the blend is shown.
-VARIETIES = (0.1, 0.3, 1.0)
+VARIETIES = (0.0, 0.3, 1.0)
 
 
 @dataclass
@@ -82,7 +82,10 @@ def settings(level: str) -> Settings:
     def real(als: AlsSettings) -> AlsSettings:
         return replace(als, **no_events, **own)  # type: ignore[arg-type]
 
-    others = () if level == "type" else tuple(real(als) for als in champion.alternatives)
+    if level == "type":
+        # Two types of a category are no more alike than two products of a type: the dial is for products.
+        return replace(champion, als=real(champion.als), alternatives=(), variety=0.0)
+    others = tuple(real(als) for als in champion.alternatives)
     return replace(champion, als=real(champion.als), alternatives=others)
 
 

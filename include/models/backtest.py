@@ -263,7 +263,7 @@ def compared(
     return [
         (
             "all",
-            model.blend(now, n),
+            model.varied(now, n, model.settings.variety),
             {
                 "popularity": popularity(now, n, new_only=False),
                 "repeat_count": repeat_count(now, n),

@@ -149,6 +149,8 @@ class Recommender:
 
     def varied(self, now: Snapshot, n: int, variety: float, depth: int = 60) -> Ranked:
         """The blend with the policy's dial: the `depth` likeliest purchases, not all of one kind."""
+        if variety <= 0:
+            return self.blend(now, n)
         first = self.blend(now, depth)
         order = np.lexsort((first.item, first.customer))
         pool = Pool(

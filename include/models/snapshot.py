@@ -28,7 +28,8 @@ class Settings:
 
     `trend_weight` is the power to which an item's buyers of the last four weeks, relative to those of
     the last thirteen, count in the discover list beside its ALS score: what is in season comes first.
-    `alternatives` are ALS settings that are tried at training (`include.models.tuning`).
+    `variety` is the policy's dial (`include.models.select`) at which the blend is judged; `alternatives`
+    are ALS settings that are tried at training (`include.models.tuning`).
     """
 
     als: AlsSettings = field(default_factory=AlsSettings)
@@ -38,6 +39,7 @@ class Settings:
     trend_weight: float = 0.2
     ridge: float = 1.0
     list_length: int = 10
+    variety: float = 0.0
     alternatives: tuple[AlsSettings, ...] = ()
 
 

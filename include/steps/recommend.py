@@ -52,6 +52,7 @@ def settings() -> "Settings":
     return Settings(
         als=als,
         list_length=asked.list_length,
+        variety=asked.variety,
         alternatives=tuple(alternatives(als, changes)),
     )
 
