@@ -57,6 +57,8 @@ from include.steps import stock
 from include.warehouse import Connection
 
 ORIGINS = (36, 40, 44)
+#: Weeks that can be origins: there is something to learn from, and eight weeks of truth follow.
+FIRST, LAST = 13, 45
 PARTS = ("accuracy", "replay", "speed")
 #: Series of the timed runs.
 SIZES = (2000, 4000, 8000)
@@ -315,9 +317,13 @@ def only(known: Known, rows: Ints) -> Known:
 def main() -> None:
     """Print every figure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--origins", nargs="+", type=int, default=ORIGINS, help="weeks, 1-45")
+    parser.add_argument(
+        "--origins", nargs="+", type=int, default=ORIGINS, help=f"weeks, {FIRST}-{LAST}"
+    )
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
+    if not all(FIRST <= origin <= LAST for origin in options.origins):
+        parser.error(f"expected weeks {FIRST} to {LAST}, which eight weeks of truth follow")
     with whole_year(), warehouse.connect() as conn:
         year, _ = stock.known(conn, LAST_DAY)
         if "accuracy" in options.only:

@@ -1,8 +1,12 @@
 """What yesterday's stock priorities do to today's campaigns, on a real warehouse."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from include import policy, warehouse
+from include.steps import recommend_inputs
 from tests.sql import planted
 from tests.sql.planted import DAY, fill, person
 
@@ -70,6 +74,17 @@ def test_what_is_kept_for_high_value_customers_is_offered_to_nobody_else(conn):
     found = decided(conn, "abandoned_cart")
     assert found[1] == ("suppress", "kept_for_high_value")
     assert found[3][1] != "kept_for_high_value"
+
+
+def test_lists_keep_to_the_priorities_of_the_day_before(conn):
+    priority(conn, "7", "high_value")
+    priority(conn, "7", "everybody", region="south")
+    priority(conn, "8", "high_value", day=DAY)
+    priority(conn, "8", "clear")
+    known: Any = SimpleNamespace(item_ids=["7", "8"])
+    shelf = recommend_inputs.shelf(conn, DAY, known, ["north", "south"])
+    # Regions north, south and unknown, by products 7 and 8.
+    assert shelf.kept_back.tolist() == [[True, False], [False, False], [False, False]]
 
 
 def test_priorities_of_another_day_or_region_hold_nothing_back(conn):
