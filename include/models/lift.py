@@ -306,7 +306,9 @@ def verdict(found: Effect, split: float, treated: int, control: int, currency: s
         )
     if np.isnan(found.low):
         fewer = "in control" if control <= treated else "treated"
-        return f"too early to tell: {min(treated, control):,} people {fewer}, at least {MINIMUM_ARM} needed"
+        least = min(treated, control)
+        people = "person" if least == 1 else "people"
+        return f"too early to tell: {least:,} {people} {fewer}, at least {MINIMUM_ARM} needed"
     ends = f"{found.low:,.2f} to {found.high:,.2f}"
     if found.low > 0:
         return f"earns {found.estimate:,.2f} {currency} of revenue a person more ({ends})"
