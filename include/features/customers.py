@@ -199,3 +199,18 @@ def wording(theme: str, shown: Any, currency: str) -> str:
     if unit == "ratio":
         return f"{described.label} is {value:.2f} times"
     return f"{described.label} is {value:,.0f}"
+
+
+def wordings(
+    theme: str, values: "pd.Series[Any]", currency: str
+) -> tuple[npt.NDArray[np.intp], list[str]]:
+    """`wording` of many customers: which of the sentences each one has, and the different sentences.
+
+    Values that read the same are one sentence, so the work grows with what can be told apart in words.
+    """
+    unit = next(f.unit for f in FEATURES if f.name == THEMES[theme].headline)
+    if unit != "band":
+        digits = 2 if unit in ("share", "ratio") else 0
+        values = pd.Series(np.round(numbers(values), digits))
+    codes, shown = pd.factorize(values, use_na_sentinel=False)
+    return codes, [wording(theme, value, currency) for value in shown]

@@ -54,26 +54,24 @@ def sentences(
     """
     weights = contributions.to_numpy()
     strongest = np.argsort(-np.abs(weights), axis=1, kind="stable")[:, :count]
-    headlines = {
-        theme: known[described.headline].to_list()
-        if described.headline in known.columns
-        else [None] * len(known)
-        for theme, described in features.THEMES.items()
-    }
-    found = {}
-    for place in range(count):
-        found[f"reason_{place + 1}"] = [
-            _sentence(contributions.columns[theme], weights[row, theme], headlines, row, currency)
-            for row, theme in enumerate(strongest[:, place])
-        ]
-    return pd.DataFrame(found, index=known.index)
-
-
-def _sentence(
-    theme: str, weight: float, headlines: dict[str, list[Any]], row: int, currency: str
-) -> str:
-    words = features.wording(theme, headlines[theme][row], currency)
-    return f"{words}: {'raises' if weight > 0 else 'lowers'} the expected value"
+    found = np.empty(strongest.shape, dtype=object)
+    for theme, name in enumerate(contributions.columns):
+        row, place = np.nonzero(strongest == theme)
+        headline = features.THEMES[name].headline
+        shown = (
+            known[headline].iloc[row] if headline in known.columns else pd.Series([None] * len(row))
+        )
+        codes, words = features.wordings(name, shown, currency)
+        both = np.array(
+            [
+                [f"{text}: {way} the expected value" for text in words]
+                for way in ("lowers", "raises")
+            ],
+            dtype=object,
+        ).reshape(2, len(words))
+        found[row, place] = both[(weights[row, theme] > 0).astype(int), codes]
+    names = [f"reason_{place + 1}" for place in range(count)]
+    return pd.DataFrame(found, columns=names, index=known.index)
 
 
 def _member(member: Member, rows: pd.DataFrame, themes: Sequence[str]) -> Array:
