@@ -1,4 +1,4 @@
-"""Who belongs to which segment: lifecycle from days, value tier from the model, names from the policy."""
+"""Who is in which segment: lifecycle from days, tier from the model, RFM cell, names from the policy."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -88,6 +88,30 @@ def value_tier(scores: pd.DataFrame, share: float) -> list[str]:
     return [str(tier) for tier in tiers]
 
 
+def rfm_cells(known: pd.DataFrame) -> list[str]:
+    """Recency, frequency and monetary fifth of each customer, as `5-4-1`.
+
+    Parameters
+    ----------
+    known : DataFrame with recency_days, orders_13w and sales_13w
+
+    Returns
+    -------
+    A cell a customer: 5 for the fifth with the latest orders, the most orders, the most spend in the last 13
+    weeks. Equal customers have equal fifths; who never ordered stands in 1-1-1.
+    """
+    recency, orders, spend = (
+        pd.Series(known[name].to_numpy(dtype=np.float64, na_value=np.nan))
+        for name in ("recency_days", "orders_13w", "sales_13w")
+    )
+    ordered = recency.notna()
+    fifths = [
+        np.ceil(5 * part.where(ordered).rank(pct=True)).fillna(1).astype(int).astype(str)
+        for part in (-recency, orders, spend)
+    ]
+    return ["-".join(cell) for cell in zip(*fifths, strict=True)]
+
+
 def assign(
     known: pd.DataFrame, scores: pd.DataFrame, rules: "Segments", share: float
 ) -> pd.DataFrame:
@@ -96,7 +120,7 @@ def assign(
     Parameters
     ----------
     known
-        Features of a day: customer_id, recency_days, tenure_days, registered_days.
+        Features of a day: customer_id, recency_days, tenure_days, registered_days, orders_13w, sales_13w.
     scores
         Predictions with the same index: p_high_value, predicted_value.
     rules
@@ -106,8 +130,8 @@ def assign(
 
     Returns
     -------
-    DataFrame with the index of `known`: customer_id, segment, lifecycle, value_tier, strategy,
-    priority_service, value_percentile, value_decile
+    DataFrame with the index of `known`: customer_id, segment, lifecycle, value_tier, rfm_cell,
+    strategy, priority_service, value_percentile, value_decile
     """
     scored = scores.assign(customer_id=known["customer_id"])
     days = rules.lifecycle
@@ -119,14 +143,17 @@ def assign(
         active_days=days.active_days,
         lapsing_days=days.lapsing_days,
     )
-    tiers = value_tier(scored, share)
-    named = [rules.of(cycle, tier) for cycle, tier in zip(cycles, tiers, strict=True)]
+    tiers, cells = value_tier(scored, share), rfm_cells(known)
+    combined = list(zip(cycles, tiers, cells, strict=True))
+    of = {one: rules.of(*one) for one in dict.fromkeys(combined)}
+    named = [of[one] for one in combined]
     found = pd.DataFrame(
         {
             "customer_id": known["customer_id"],
             "segment": [segment.name for segment in named],
             "lifecycle": cycles,
             "value_tier": tiers,
+            "rfm_cell": cells,
             "strategy": [segment.strategy for segment in named],
             "priority_service": [segment.priority_service for segment in named],
         },

@@ -15,11 +15,13 @@ import sys
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from include.errors import RegularsError
 from include.policy import campaigns, limits, reading
@@ -112,29 +114,61 @@ class LifecycleDays(Section):
     lapsing_days: Days
 
 
+def _from_to(value: list[int]) -> list[int]:
+    if not 1 <= value[0] <= value[1] <= 5:
+        raise PydanticCustomError(
+            "fifths", "Input should be two fifths from 1 to 5, the lower one first, such as [4, 5]"
+        )
+    return value
+
+
+Fifths = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_from_to)]
+
+
+class RfmCells(Section):
+    """Fifths of the customers, from and to: 5 is the latest order, the most orders, the most spend."""
+
+    recency: Fifths = [1, 5]
+    frequency: Fifths = [1, 5]
+    monetary: Fifths = [1, 5]
+
+    def covers(self, cell: str) -> bool:
+        """Whether a cell, as `5-4-1`, lies within."""
+        ranges = (self.recency, self.frequency, self.monetary)
+        return all(
+            low <= int(fifth) <= high
+            for fifth, (low, high) in zip(cell.split("-"), ranges, strict=True)
+        )
+
+
 class NamedSegment(Section):
-    """A group of customers with a strategy. `value_tier: any` takes both tiers."""
+    """A group of customers with a strategy. `value_tier: any` takes both tiers; no `rfm` takes every cell."""
 
     name: Name
     lifecycle: Annotated[list[Lifecycle], Field(min_length=1)]
     value_tier: Literal["high", "low", "any"]
+    rfm: RfmCells = RfmCells()
     strategy: Text
     priority_service: bool = False
 
-    def covers(self, lifecycle: str, value_tier: str) -> bool:
-        """Whether a customer of this lifecycle and value tier fits."""
-        return lifecycle in self.lifecycle and self.value_tier in ("any", value_tier)
+    def covers(self, lifecycle: str, value_tier: str, rfm: str) -> bool:
+        """Whether a customer of this lifecycle, value tier and RFM cell fits."""
+        return (
+            lifecycle in self.lifecycle
+            and self.value_tier in ("any", value_tier)
+            and self.rfm.covers(rfm)
+        )
 
 
 class Segments(Section):
-    """The first of `named` that covers a customer's lifecycle and value tier is the segment."""
+    """The first of `named` that covers a customer's lifecycle, value tier and RFM cell is the segment."""
 
     lifecycle: LifecycleDays
     named: Annotated[list[NamedSegment], Field(min_length=1, max_length=12)]
 
-    def of(self, lifecycle: str, value_tier: str) -> NamedSegment:
-        """The segment of a lifecycle and value tier (every combination has one: checked on load)."""
-        return next(s for s in self.named if s.covers(lifecycle, value_tier))
+    def of(self, lifecycle: str, value_tier: str, rfm: str) -> NamedSegment:
+        """The segment of a combination (every one has a segment: checked on load)."""
+        return next(s for s in self.named if s.covers(lifecycle, value_tier, rfm))
 
 
 class Approvals(Section):
@@ -351,9 +385,10 @@ def _segment_contradictions(policy: Policy) -> Iterator[tuple[Place, str]]:
             ("segments", "named", index, "name"),
             (f"expected each name once, found '{name}' a second time; rename or remove one."),
         )
-    open_ = {(c, t) for c in get_args(Lifecycle) for t in get_args(ValueTier)}
+    cells = ["-".join(fifths) for fifths in product("12345", repeat=3)]
+    open_ = set(product(get_args(Lifecycle), get_args(ValueTier), cells))
     for index, segment in enumerate(named):
-        taken = {pair for pair in open_ if segment.covers(*pair)}
+        taken = {one for one in open_ if segment.covers(*one)}
         if not taken:
             yield (
                 ("segments", "named", index),
@@ -364,12 +399,12 @@ def _segment_contradictions(policy: Policy) -> Iterator[tuple[Place, str]]:
             )
         open_ -= taken
     if open_:
-        pairs = ", ".join(sorted(f"{lifecycle}/{tier}" for lifecycle, tier in open_))
+        pairs = ", ".join(sorted({f"{lifecycle}/{tier}" for lifecycle, tier, _ in open_}))
         yield (
             ("segments", "named"),
             (
-                f"expected segments for every lifecycle and value tier, found none for {pairs}; add one "
-                "(value_tier: any covers both)."
+                "expected segments for every lifecycle, value tier and RFM cell, found none for (some cells "
+                f"of) {pairs}; add one (value_tier: any covers both, no rfm every cell)."
             ),
         )
 

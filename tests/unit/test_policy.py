@@ -216,8 +216,23 @@ def test_segments_must_cover_everybody_and_be_reachable() -> None:
         "lifecycle: [lost]\n      value_tier: high", "lifecycle: [new]\n      value_tier: high"
     )
     problems = faults(text)
-    assert any("found none for lost/high" in problem for problem in problems)
+    assert any("found none for (some cells of) lost/high" in problem for problem in problems)
     assert any("'lost_vip' wholly covered" in problem for problem in problems)
+
+
+def test_segments_may_be_cells_of_rfm_and_must_still_cover_everybody() -> None:
+    shipped = policy.parse(TEXT)
+    assert shipped.segments.of("active", "low", "5-5-1").name == "frequent_small"
+    assert shipped.segments.of("active", "low", "5-1-5").name == "seldom_large"
+    assert shipped.segments.of("active", "low", "5-3-3").name == "regular"
+    assert len(shipped.segments.named) <= 12
+    text, _ = changed(
+        "    - name: regular\n      lifecycle: [active]",
+        "    - name: regular\n      rfm: {recency: [2, 5]}\n      lifecycle: [active]",
+    )
+    assert any("cells of) active/low" in problem for problem in faults(text))
+    text, _ = changed("rfm: {frequency: [4, 5], monetary: [1, 3]}", "rfm: {frequency: [5, 4]}")
+    assert any("frequency" in problem for problem in faults(text))
 
 
 def test_no_campaigns_need_no_caps_or_budgets() -> None:
@@ -269,7 +284,7 @@ def test_check_says_what_is_valid_and_what_is_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert policy.main(["check"]) == 0
-    assert "config/policy.yml: valid. 8 segments, 7 offers, 13 of 13 campaigns on" in (
+    assert "config/policy.yml: valid. 10 segments, 7 offers, 13 of 13 campaigns on" in (
         capsys.readouterr().out
     )
     file = tmp_path / "policy.yml"
