@@ -369,9 +369,9 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def gap(high: float | None, low: float | None) -> float:
+def gap(high: float | None, low: float | None, digits: int = 2) -> float:
     """The length of one arm of an error bar; never negative."""
-    return round(max((high or 0.0) - (low or 0.0), 0.0), 2)
+    return round(max((high or 0.0) - (low or 0.0), 0.0), digits)
 
 
 def _money(currency: str) -> str:

@@ -13,7 +13,8 @@ from typing import Literal
 from psycopg2 import sql as pgsql
 
 from include import contracts, warehouse
-from include.console import outreach
+from include.console import models, outreach
+from include.console.models import Models
 from include.console.outreach import Outreach
 from include.warehouse import Connection
 
@@ -205,6 +206,7 @@ class Today:
     currency: str
     deciles: list[Decile]
     outreach: Outreach
+    models: Models | None
     history: list[DayRows] = field(default_factory=list)
 
     @property
@@ -269,6 +271,7 @@ def today(conn: Connection, now: datetime | None = None) -> Today:
             currency="",
             deciles=[],
             outreach=outreach.read(conn),
+            models=None,
         )
     held, failed = checks(conn, day)
     segments_day = newest(conn, "marketing.customer_segments")
@@ -298,6 +301,7 @@ def today(conn: Connection, now: datetime | None = None) -> Today:
         currency=currency(conn, segments_day),
         deciles=deciles(conn, segments_day),
         outreach=outreach.read(conn),
+        models=models.read(conn),
         history=history(conn),
     )
 

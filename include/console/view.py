@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from include.console import charts, outreach_charts
+from include.console import charts, model_charts, outreach_charts
 from include.console.data import Decision, Today
 from include.console.outreach import STATUSES
 
@@ -103,7 +103,7 @@ def figures(today: Today) -> dict[str, Any]:
             if any(decile.low is not None for decile in today.deciles)
             else ""
         ),
-    }
+    } | model_charts.of(today.models)
 
 
 def verdict(today: Today) -> str:

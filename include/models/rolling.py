@@ -125,6 +125,14 @@ def _measured(found: Judged) -> tuple[list[tuple[str, int | None]], Array]:
             evaluate.lift_by_decile(found.high, found.chance),
             evaluate.lift_by_decile(found.high, found.naive),
         ),
+        "chance": (
+            evaluate.mean_by_decile(found.chance, found.chance),
+            [float("nan")] * 10,
+        ),
+        "observed": (
+            evaluate.mean_by_decile(found.high, found.chance),
+            evaluate.mean_by_decile(found.high, found.naive),
+        ),
         "captured_value": (
             evaluate.captured_by_decile(found.spend, found.value),
             evaluate.captured_by_decile(found.spend, found.naive),

@@ -105,10 +105,11 @@ def rfm_cells(known: pd.DataFrame) -> list[str]:
         for name in ("recency_days", "orders_13w", "sales_13w")
     )
     ordered = recency.notna()
-    fifths = [
-        np.ceil(5 * part.where(ordered).rank(pct=True)).fillna(1).astype(int).astype(str)
-        for part in (-recency, orders, spend)
-    ]
+    fifths = []
+    for part in (-recency, orders, spend):
+        rank = part.where(ordered).rank(pct=True).fillna(0).to_numpy(dtype=np.float64)
+        # A hair less, so that a share such as 3 of 15 is in the first fifth however it is rounded.
+        fifths.append([str(fifth) for fifth in np.maximum(np.ceil(5 * rank - 1e-9), 1).astype(int)])
     return ["-".join(cell) for cell in zip(*fifths, strict=True)]
 
 

@@ -21,7 +21,7 @@ def figures() -> list[rolling.Figure]:
 def test_every_metric_is_there_once_and_each_decile(figures: list[rolling.Figure]):
     whole = [figure.metric for figure in figures if figure.decile is None]
     assert sorted(whole) == sorted([*evaluate.CLASSIFICATION, *evaluate.SPEND, "coverage_80"])
-    for metric in ("lift", "captured_value", "coverage_80"):
+    for metric in ("lift", "chance", "observed", "captured_value", "coverage_80"):
         assert [f.decile for f in figures if f.metric == metric and f.decile] == list(range(1, 11))
 
 
@@ -40,7 +40,8 @@ def test_intervals_hold_the_figures_and_differences_are_paired(figures: list[rol
 
 def test_an_amount_has_no_calibration(figures: list[rolling.Figure]):
     for figure in figures:
-        assert math.isnan(figure.baseline) == (figure.metric in evaluate.PROBABILITY)
+        no_amount = {*evaluate.PROBABILITY, "chance"}
+        assert math.isnan(figure.baseline) == (figure.metric in no_amount)
 
 
 def test_a_prophet_is_perfect_and_a_fool_is_not():
