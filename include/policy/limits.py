@@ -94,12 +94,15 @@ class Complaints(Section):
         Business days, that of the complaint included, without marketing; 0 for none.
     rating
         A review of this rating or a worse one is a complaint.
+    sentiment
+        So is a mention on a social network in this mood (-1 to 1) or a worse one.
     return_days
         Days without marketing after goods were brought back; 0 for none.
     """
 
     days: Annotated[int, Field(ge=0, le=366)]
     rating: Annotated[int, Field(ge=0, le=5)]
+    sentiment: Annotated[float, Field(ge=-1, le=0)]
     return_days: Annotated[int, Field(ge=0, le=366)]
 
 

@@ -170,6 +170,7 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
         "products": PRODUCTS_IN_A_MESSAGE,
         "complaint_days": complaints.days,
         "complaint_rating": complaints.rating,
+        "complaint_sentiment": complaints.sentiment,
         "return_days": complaints.return_days,
         "starts_on": total.starts_on if total else None,
         "ends_on": total.ends_on if total else None,

@@ -21,6 +21,7 @@ TABLES = (
     "core.products",
     "core.events",
     "core.member_events",
+    "core.mentions",
     "core.orders",
     "core.order_lines",
     "core.reviews",

@@ -141,9 +141,19 @@ def test_reviews_are_known_by_their_day(conn):
         (person(1), "review", "1", 5.0),
         (person(2), "review", "2", 1.0),
     ]
+    planted.fill(
+        conn,
+        "core.mentions",
+        [
+            {"mention_id": n, "customer_id": person(n), "sentiment": mood,
+             "posted_at": f"{DAY}T15:00Z", "business_day": DAY}
+            for n, mood in [(5, -0.8), (6, -0.2), (7, None)]
+        ],
+    )  # fmt: skip
+    conn.commit()
     inputs = activate.read_inputs(conn, policy.load(), as_of.parse(DAY))
     complained = inputs.customers.set_index("customer_id")["complained_on"].dropna()
-    assert list(complained.index) == [person(2)]
+    assert list(complained.index) == [person(2), person(5)]
 
 
 def test_events_and_returns_and_first_orders_reach_the_decision(conn):

@@ -1,6 +1,6 @@
 -- One row per customer with a segment on the business day, as campaigns look at customers.
--- complaint_days, complaint_rating, return_days: how long, and from which rating down, a complaint or a
--- return is remembered.
+-- complaint_days, complaint_rating, complaint_sentiment, return_days: how long, and from which rating or mood
+-- down, a complaint or a return is remembered.
 WITH states AS (
     SELECT DISTINCT ON (v.customer_id)
         v.customer_id,
@@ -13,14 +13,25 @@ WITH states AS (
 
 complaints AS (
     SELECT
-        r.customer_id,
-        max(r.business_day) AS complained_on
-    FROM core.reviews AS r
+        c.customer_id,
+        max(c.business_day) AS complained_on
+    FROM (
+        SELECT
+            r.customer_id,
+            r.business_day
+        FROM core.reviews AS r
+        WHERE r.rating <= %(complaint_rating)s
+        UNION ALL
+        SELECT
+            m.customer_id,
+            m.business_day
+        FROM core.mentions AS m
+        WHERE m.sentiment <= %(complaint_sentiment)s AND m.customer_id IS NOT NULL
+    ) AS c
     WHERE
-        r.rating <= %(complaint_rating)s
-        AND r.business_day <= %(as_of)s
-        AND r.business_day > %(as_of)s::date - %(complaint_days)s::integer
-    GROUP BY r.customer_id
+        c.business_day <= %(as_of)s
+        AND c.business_day > %(as_of)s::date - %(complaint_days)s::integer
+    GROUP BY c.customer_id
 ),
 
 brought_back AS (
