@@ -9,8 +9,10 @@ import pytest
 from include import contracts, gates, publication, warehouse
 from include.errors import BadInput
 from include.models.als import AlsSettings
+from include.models.purchases import Catalogue, Purchases
 from include.models.recommend import Settings
 from include.steps import recommend, recommend_inputs
+from tests.sql import planted
 
 pytestmark = pytest.mark.usefixtures("warehouse")
 
@@ -22,15 +24,8 @@ def person(number):
 
 
 def fill(conn, table, records):
-    """Rows into a core table; every column that is not given stays empty."""
-    contract = contracts.load("core", table)
-    frame = pd.DataFrame(records)
-    for column in contract.columns:
-        if column.name in frame or column.nullable or column.run:
-            continue
-        empty = "{}" if column.type.endswith("[]") else "0" if "num" in column.type else "x"
-        frame[column.name] = empty
-    warehouse.copy_frame(conn, frame, contract.name)
+    """Rows into a table of core; what must be there and is not given gets an empty value."""
+    planted.fill(conn, f"core.{table}", records)
 
 
 def line(order, number, product, day, *, quantity=1.0, sales=2.0, discount=0.0, unit=True, who=0):
@@ -352,6 +347,62 @@ def test_stock_returns_and_reviews_of_the_day_keep_products_away_and_the_table_s
         conn, "SELECT count(DISTINCT customer_id) FROM marketing.recommendation_lists"
     )
     assert everybody == 41
+
+
+def test_stock_that_the_day_before_reserved_is_kept_from_low_value_customers(conn):
+    fill(conn, "products", [product("milk"), product("rice"), product("salt")])
+    told = {
+        "as_of": "2017-06-24",
+        "region": "east",
+        "product_id": "milk",
+        "promote_to": "high_value",
+    }
+    rows = [
+        told,
+        told | {"product_id": "rice", "promote_to": "everybody"},
+        # Of the day itself: worked out from its scores, so later than its lists.
+        told | {"as_of": DAY, "product_id": "salt"},
+    ]
+    execute = warehouse.execute
+    execute(conn, "TRUNCATE marketing.stock_priorities")
+    planted.fill(conn, "marketing.stock_priorities", rows)
+    known = recommend_inputs.catalogue(conn, DAY)
+    found = recommend_inputs.shelf(conn, DAY, known, ["east", "west"])
+    assert found.kept_back.tolist() == [[True, False, False], [False] * 3, [False] * 3]
+    assert not found.out_of_stock.any()
+    execute(conn, "TRUNCATE marketing.stock_priorities")
+
+
+def test_people_have_the_region_segment_and_value_that_are_known(conn):
+    purchases = Purchases.from_frame(
+        pd.DataFrame({"customer_id": ["a"], "product_id": ["p"], "business_day": [DAY]}).assign(
+            sales=1.0, discount=0.0, quantity=1.0
+        ),
+        Catalogue.from_frame(
+            pd.DataFrame(
+                [
+                    {
+                        "item_id": "p",
+                        "name": "P",
+                        "group": "g",
+                        "family": "f",
+                        "maker": "m",
+                        "eligible": True,
+                    }
+                ]
+            )
+        ),
+        ["b", "c"],
+    )
+    who = pd.DataFrame(
+        {"customer_id": ["a", "b"], "external_id": ["1", "2"], "region": ["east", None]}
+    )
+    groups = pd.DataFrame({"customer_id": ["a"], "segment": ["vip"], "value_tier": ["low"]})
+    found = recommend_inputs.people(purchases, who, groups)
+    assert found.listed.tolist() == [True, True, False]
+    assert found.region.tolist() == [0, -1, -1]
+    assert found.segment.tolist() == ["vip", "", ""]
+    assert found.low_value.tolist() == [True, False, False]
 
 
 def test_explain_refuses_strangers_and_empty_warehouses(conn, small, capsys):
