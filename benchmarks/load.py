@@ -1,23 +1,27 @@
-"""How fast order lines move: by our COPY, and by psycopg2's execute_values, in the same run.
+"""How fast order lines move, beside the field's own ways, in the same run.
 
-Two moves of the same 1.47 million lines, each by both ways in turn, a fresh process each time, so that its
-peak memory is its own:
+Three moves, each by both ways in turn, a fresh process each time, so that its peak memory is its own:
 
-* extract: from the shop's database to a staged table of raw, by the extraction's own SELECT; ours is
-  `warehouse.copy_between`, the peer reads through a server-side cursor and writes with
-  `execute_values(page_size=1000)`;
+* copy: `--rows` lines (the shop's own, as often as needed) from the shop's server to a staged table of raw
+  by the extraction's own SELECT and `warehouse.copy_between`; the peer is `psql` piping COPY to COPY for the
+  same SELECT. Our rate is to be at least 0.7 of psql's, our memory the same at 1 and at 20 million rows;
+* extract: the whole year by the extraction's SELECT; the peer reads through a server-side cursor and writes
+  with `execute_values(page_size=1000)`;
 * load: from the package's file into the shop, as the demo shop is filled; the peer writes the same batches
   with `execute_values(page_size=1000)`.
 
 Rates are medians over the rounds, from the first row read to the commit; memory is the largest of the rounds
-and includes the interpreter.
+and includes the interpreter (of psql, both of its processes).
 
-    bin/regulars bench load [--rounds 2] [--moves extract load]
+    bin/regulars bench load [--rounds 2] [--moves copy extract load] [--rows 1000000 20000000]
 """
 
 import argparse
 import json
+import os
 import re
+import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -25,6 +29,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from psycopg2 import sql
 from psycopg2.extras import execute_values
@@ -34,12 +39,84 @@ from include import as_of, contracts, warehouse
 from include.warehouse import Connection
 
 WAYS = ("ours", "peer")
-MOVES = ("extract", "load")
-PEER_NAME = "psycopg2.extras.execute_values(page_size=1000)"
+MOVES = ("copy", "extract", "load")
+PEER_NAMES = dict.fromkeys(MOVES, "psycopg2.extras.execute_values(page_size=1000)") | {
+    "copy": "psql COPY | psql COPY"
+}
 PAGE_SIZE = 1000
 SCHEMA = "bench_load"
 ZONE = "America/New_York"
 FIRST_DAY, LAST_DAY = "2017-01-01", "2017-12-31"
+
+
+def copy(way: str, rows: int) -> int:
+    """Move so many lines from the shop to a staged table of raw; their number."""
+    contract = contracts.load("raw", "order_lines")
+    start, end = as_of.window(FIRST_DAY, LAST_DAY, ZONE)
+    params = {"start": start, "end": end, "timezone": ZONE}
+    columns = contract.content
+    with warehouse.connect("shop") as shop, warehouse.connect("warehouse") as conn:
+        _make_table(conn, contracts.column_list(contract, strict=False))
+        held = warehouse.value(shop, "SELECT count(*) FROM order_lines")
+        select = warehouse.sql("extract/complete_journey/order_lines").strip()
+        # The same lines as often as needed: the SELECT under test, again and again.
+        many = (
+            f"SELECT q.* FROM generate_series(1, {-(-rows // held)}) AS n, LATERAL ({select}) AS q"
+        )
+        many = f"{many} LIMIT {rows}"
+        if way == "ours":
+            return warehouse.copy_between(
+                shop, conn, many, params, f"{SCHEMA}.order_lines", columns
+            )
+        query = warehouse.literal_query(shop, many, params)
+        conn.commit()  # psql is a session of its own
+    return _pipe(query, columns)
+
+
+def _pipe(query: str, columns: list[str]) -> int:
+    """COPY to COPY through a pipe, as one would do it by hand."""
+    from include.launcher.server import Server
+    from include.launcher.state import State
+
+    psql = shutil.which("psql") or str(Server(State()).binary("psql"))
+    out = subprocess.Popen(
+        [
+            psql,
+            "-XAqt",
+            "-v",
+            "ON_ERROR_STOP=1",
+            warehouse.url("shop"),
+            "-c",
+            f"COPY ({query}) TO STDOUT",
+        ],
+        stdout=subprocess.PIPE,
+    )
+    into = f"COPY {SCHEMA}.order_lines ({', '.join(columns)}) FROM STDIN"
+    taken = subprocess.run(
+        [psql, "-XAt", "-v", "ON_ERROR_STOP=1", "-c", into],
+        env=_login("warehouse"),
+        stdin=out.stdout,
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    if out.wait():
+        raise SystemExit("Expected psql to read the lines, found that it failed.")
+    return int(taken.stdout.rpartition("COPY ")[2])
+
+
+def _login(name: str) -> dict[str, str]:
+    """A connection as libpq's environment: no password stands on a command line."""
+    place = urlsplit(warehouse.url(name))
+    return {
+        **os.environ,
+        "PGHOST": str(place.hostname),
+        "PGPORT": str(place.port or 5432),
+        "PGUSER": str(place.username),
+        "PGPASSWORD": unquote(str(place.password)),
+        "PGDATABASE": place.path.lstrip("/"),
+        "PGTZ": "UTC",
+    }
 
 
 def extract(way: str) -> int:
@@ -110,13 +187,16 @@ def _count(conn: Connection) -> int:
 MOVERS: dict[str, Callable[[str], int]] = {"extract": extract, "load": load}
 
 
-def measure(move: str, way: str) -> dict[str, float]:
+def measure(move: str, way: str, asked: int) -> dict[str, float]:
     """One move in this process: rows, seconds and peak memory in MiB."""
     started = time.perf_counter()
-    rows = MOVERS[move](way)
+    rows = copy(way, asked) if move == "copy" else MOVERS[move](way)
     seconds = time.perf_counter() - started
     peak = _peak_mib()
-    name = "warehouse" if move == "extract" else "shop_owner"
+    if move == "copy" and way == "peer":
+        # Of the largest of psql's two processes, for both.
+        peak = 2 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    name = "shop_owner" if move == "load" else "warehouse"
     with warehouse.connect(name) as conn:
         warehouse.execute(conn, f"DROP SCHEMA {SCHEMA} CASCADE")
     return {"rows": rows, "seconds": seconds, "peak_rss_mib": peak}
@@ -130,13 +210,13 @@ def _peak_mib() -> float:
     return int(found[1]) / 1024
 
 
-def compare(move: str, rounds: int) -> None:
+def compare(move: str, rounds: int, rows: int) -> None:
     """Both ways in turn, each in a process of its own, and the two lines of the move."""
     found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     for _ in range(rounds):
         for way in WAYS:
             answer = subprocess.run(
-                [sys.executable, __file__, "--measure", move, way],
+                [sys.executable, __file__, "--measure", move, way, str(rows)],
                 check=True,
                 stdout=subprocess.PIPE,
             )
@@ -152,7 +232,16 @@ def compare(move: str, rounds: int) -> None:
         ("rows_per_second", "rows/s", speeds),
         ("peak_rss_mib", "MiB", peaks),
     ):
-        show("load", metric, setting, figures["ours"], figures["peer"], PEER_NAME, unit=unit, n=n)
+        show(
+            "load",
+            metric,
+            setting,
+            figures["ours"],
+            figures["peer"],
+            PEER_NAMES[move],
+            unit=unit,
+            n=n,
+        )
 
 
 def main(argv: list[str]) -> int:
@@ -160,16 +249,19 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=2, help="times each way runs")
     parser.add_argument("--moves", nargs="+", default=MOVES, choices=MOVES)
-    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--rows", nargs="+", type=int, default=[1_000_000], help="lines of `copy`")
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.measure:
-        print(json.dumps(measure(*options.measure)))
+        move, way, rows = options.measure
+        print(json.dumps(measure(move, way, int(rows))))
         return 0
     from include.demo_shop.load import load as load_shop
 
     load_shop(warehouse.url("shop_owner"))
     for move in options.moves:
-        compare(move, options.rounds)
+        for rows in options.rows if move == "copy" else [0]:
+            compare(move, options.rounds, rows)
     return 0
 
 

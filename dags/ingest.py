@@ -4,6 +4,8 @@ What it does: takes the business day (and the look-back before it) from the shop
 sets bad rows aside with their reasons, and publishes `core`, one clean row per business thing.
 Normal: about a minute for a day, up to two for a year of history (parameter `since`). A day that the
 shop does not hold yet is skipped with the sentence "No data for ...".
+With the parameter `replay` the shop is not asked: core is built again from raw for the days that have rows
+in quarantine.
 If it fails: safe to clear at any time; clear the first failed task with everything downstream. Nothing is
 published until a gate passes, so marketing keeps yesterday's tables. Customers are affected only by
 lateness.
@@ -11,7 +13,7 @@ lateness.
 
 from typing import Any
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import Param, TriggerRule, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include import wiring
@@ -24,7 +26,9 @@ def plan_day(**context: Any) -> dict[str, Any]:
     from include.steps import ingest
 
     try:
-        return ingest.plan(wiring.run_of(context))
+        if context["params"]["replay"]:
+            return ingest.plan_replay(wiring.run_of(context)) | {"replay": True}
+        return ingest.plan(wiring.run_of(context)) | {"replay": False}
     except ingest.BeyondSource as beyond:
         if context["dag_run"].run_type == "scheduled":
             raise AirflowSkipException(str(beyond)) from None
@@ -35,6 +39,8 @@ def plan_day(**context: Any) -> dict[str, Any]:
 def extract_raw(run: dict[str, Any]) -> dict[str, Any]:
     from include.steps import ingest
 
+    if run["replay"]:
+        raise AirflowSkipException("A replay builds core again from raw as it stands.")
     return ingest.extract(run)
 
 
@@ -46,7 +52,8 @@ def gate_raw(batch: dict[str, Any]) -> dict[str, int]:
     return gates.gate(batch, rebuild=ingest.extract)
 
 
-@task
+# Runs after a replay has skipped the extraction, and not where plan_day found no data.
+@task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
 def build_core(run: dict[str, Any]) -> dict[str, Any]:
     from include.steps import ingest
 
@@ -75,7 +82,13 @@ def gate_core(batch: dict[str, Any], **context: Any) -> dict[str, int]:
                 type=["null", "string"],
                 format="date",
                 description="First day of a load with history; empty for the ordinary look-back.",
-            )
+            ),
+            "replay": Param(
+                False,
+                type="boolean",
+                description="Build core again from raw for the days up to as_of that have rows in "
+                "quarantine, after a rule or a missing row was repaired; the shop is not asked.",
+            ),
         },
     ),
 )

@@ -110,6 +110,7 @@ class Contract(_Strict):
     source: str | None = None
     may_be_empty: bool = False
     retention_days: int | None = None
+    aged_by: str | None = None
     current: bool = False
     view: bool = False
     indexes: list[list[str]] = []
@@ -127,11 +128,14 @@ class Contract(_Strict):
         named += [name for group in (*self.indexes, *self.unique) for name in group]
         named += [self.partition] if self.partition else []
         named += [*self.past, "known_at"] if self.past else []
+        named += [self.aged_by] if self.aged_by else []
         for name in named:
             if name not in names:
                 raise ValueError(f"expected '{name}' among the columns, found {', '.join(names)}")
         if self.history and not {"valid_from", "valid_to", "known_at"} <= set(names):
             raise ValueError("expected valid_from, valid_to and known_at in a table with history")
+        if self.retention_days is not None and self.ages_by is None:
+            raise ValueError("expected a partition or aged_by beside retention_days")
         if self.write != "replace" and not self.keys:
             raise ValueError(f"expected keys in a table that is written by {self.write}")
         return self
@@ -147,6 +151,11 @@ class Contract(_Strict):
     @property
     def column_names(self) -> list[str]:
         return [column.name for column in self.columns]
+
+    @property
+    def ages_by(self) -> str | None:
+        """The day or stamp by which a row's age is told, for its retention."""
+        return self.aged_by or self.partition
 
     @property
     def content(self) -> list[str]:

@@ -201,6 +201,9 @@ class FileSource:
     def holds(self, contract: Contract) -> bool:
         return bool(self._answer(contract, self._select(contract) + pgsql.SQL(" LIMIT 1")))
 
+    def late(self, start: datetime, end: datetime) -> list[tuple[str, int, date, date]]:
+        return []  # files do not say when a row was recorded
+
     def close(self) -> None:
         """Drop what was read; the staged tables have it now."""
         if self._target is not None and not self._target.closed:

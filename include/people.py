@@ -135,7 +135,7 @@ def settle(conn: Connection, since: str | None = None, until: str | None = None)
     for contract in sorted(moving, key=lambda c: c.table == "order_lines"):
         if contract.name != LINKS:
             _move(conn, contract, window)
-    _refusals(conn, window)
+    _refusals(conn)
     warehouse.execute(
         conn,
         f"""
@@ -271,23 +271,13 @@ def _follow_one_another(
     )
 
 
-def _refusals(conn: Connection, window: dict[str, Any]) -> None:
-    """`granted` of each answer: no where any account of the person had last answered no by then.
-
-    Looked at are the persons affected and those who answered on the days just written.
-    """
+def _refusals(conn: Connection) -> None:
+    """`granted` of each answer: no where any account of the person had last answered no by then."""
     warehouse.execute(
         conn,
         f"""
-        WITH touched AS (
-            SELECT DISTINCT customer_id FROM core.consents
-            WHERE customer_id = ANY(%(persons)s::uuid[])
-                OR known_at >= %(since)s::date - interval '1 day'
-                AND known_at < %(until)s::date + interval '2 days'
-        ),
-        several AS (
-            SELECT customer_id FROM {LINKS} JOIN touched USING (customer_id)
-            GROUP BY customer_id HAVING count(*) > 1
+        WITH several AS (
+            SELECT customer_id FROM {LINKS} GROUP BY customer_id HAVING count(*) > 1
         ),
         resolved AS (
             SELECT c.account_id, c.channel, c.purpose, c.valid_from, bool_and(last.answer) AS granted
@@ -304,13 +294,11 @@ def _refusals(conn: Connection, window: dict[str, Any]) -> None:
         )
         UPDATE core.consents AS t SET granted = coalesce(r.granted, t.answer)
         FROM core.consents AS s
-        JOIN touched USING (customer_id)
         LEFT JOIN resolved AS r USING (account_id, channel, purpose, valid_from)
         WHERE t.account_id = s.account_id AND t.channel = s.channel AND t.purpose = s.purpose
             AND t.valid_from = s.valid_from AND t.granted IS DISTINCT FROM coalesce(r.granted, t.answer)
             AND t.answer IS NOT NULL
         """,
-        window,
     )
 
 

@@ -2,7 +2,7 @@
 
 `opened()` picks the class by what the source's folder under include/sql/extract holds: a `files.yml` is a
 folder of CSV or Parquet files (`include.file_drop`), anything else a PostgreSQL database with one SELECT a
-table. Another engine is one more class with these four methods.
+table. Another engine is one more class with these five methods.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import psycopg2
 import psycopg2.errors
 
-from include import warehouse
+from include import drift, warehouse
 from include.contracts import Contract
 from include.errors import BadInput
 from include.warehouse import Connection
@@ -42,6 +42,9 @@ class Source(Protocol):
     def holds(self, contract: Contract) -> bool:
         """Whether a source table has any row of any day."""
 
+    def late(self, start: datetime, end: datetime) -> list[tuple[str, int, date, date]]:
+        """What was recorded in the window but is dated outside it: table, rows, first and last day."""
+
 
 class PostgresSource:
     """A database that answers one SELECT a table: `include/sql/extract/<source>/<table>.sql`."""
@@ -66,14 +69,13 @@ class PostgresSource:
     def copy(self, contract: Contract, start: datetime, end: datetime, table: str) -> int:
         if self._target is None:
             raise RuntimeError("a source copies after begin()")
+        select, window = self._select(contract.table), self._window(start, end)
+        query = warehouse.literal_query(self._shop, select, window)
         with self._answers(contract.table):
+            drift.check_types(self._shop, contract, query, self._path(contract.table))
+            drift.note_columns(self._shop, self._target, query, self._name)
             return warehouse.copy_between(
-                self._shop,
-                self._target,
-                self._select(contract.table),
-                self._window(start, end),
-                table,
-                contract.content,
+                self._shop, self._target, select, window, table, contract.content
             )
 
     def holds(self, contract: Contract) -> bool:
@@ -84,6 +86,16 @@ class PostgresSource:
             return bool(
                 warehouse.value(self._shop, f"SELECT EXISTS (SELECT 1 FROM ({query}) AS q)")
             )
+
+    def late(self, start: datetime, end: datetime) -> list[tuple[str, int, date, date]]:
+        if not (warehouse.SQL_ROOT / "extract" / self._name / "_late.sql").exists():
+            return []
+        with self._answers("_late"):
+            found = warehouse.rows(self._shop, self._select("_late"), self._window(start, end))
+        return [(table, count, first, last) for table, count, first, last in found if count]
+
+    def _path(self, table: str) -> str:
+        return f"include/sql/extract/{self._name}/{table}.sql"
 
     def _select(self, table: str) -> str:
         return warehouse.sql(f"extract/{self._name}/{table}")
@@ -110,7 +122,7 @@ class PostgresSource:
             if isinstance(error, psycopg2.DataError):
                 advice = "Mend the value in the shop, or change that SELECT so that it reads it."
             raise BadInput(
-                f"Expected the shop to answer include/sql/extract/{self._name}/{table}.sql, found: "
+                f"Expected the shop to answer {self._path(table)}, found: "
                 f"{warehouse.without_values(error)}. {advice}"
             ) from None
 

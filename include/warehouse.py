@@ -45,6 +45,9 @@ KEEPALIVES: dict[str, Any] = {
     "keepalives_count": 4,
 }
 
+#: libpq's status of a connection that lives.
+_CONNECTION_OK = 0
+
 _INTEGERS = {20, 21, 23}
 _FLOATS = {700, 701, 1700}
 _BOOLEAN = 16
@@ -126,29 +129,40 @@ def connect(name: str = "warehouse") -> Iterator[Connection]:
     try:
         yield conn
         conn.commit()
-    except psycopg2.errors.DiskFull as error:
-        raise Unreachable(
-            f"Expected room on the disk of the connection '{name}', found it full "
-            f"({_first_line(error)}). What stood before stands; make room, then clear the task."
-        ) from error
-    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        if not conn.closed:
+    except psycopg2.Error as error:
+        told = None if _is_of_another(error, conn) else _told(error, conn, name)
+        if told is None:
             raise
-        raise Unreachable(
-            f"Expected the connection '{name}' to last until the work was done, found it cut "
-            f"({_first_line(error)}). What stood before stands; the task may be run again."
-        ) from error
-    except psycopg2.DataError as error:
-        if error.cursor is not None and error.cursor.connection is not conn:
-            raise  # another connection's, which will say so
-        raise BadInput(
-            f"Expected data that the connection '{name}' can take, found: {without_values(error)}. "
-            "Nothing was changed; mend the value where it comes from, or the statement that reads it."
-        ) from None
+        raise told from None
     finally:
         if not conn.closed:
             conn.rollback()
         conn.close()
+
+
+def _is_of_another(error: psycopg2.Error, conn: Connection) -> bool:
+    """Whether the error came up on another connection that is open beside this one, which will tell it."""
+    return error.cursor is not None and error.cursor.connection is not conn
+
+
+def _told(error: psycopg2.Error, conn: Connection, name: str) -> Exception | None:
+    """What a person should read of a server's error, or None where it is a fault of ours."""
+    if isinstance(error, psycopg2.errors.DiskFull):
+        return Unreachable(
+            f"Expected room on the disk of the connection '{name}', found it full "
+            f"({_first_line(error)}). What stood before stands; make room, then clear the task."
+        )
+    if conn.closed or conn.info.status != _CONNECTION_OK:
+        return Unreachable(
+            f"Expected the connection '{name}' to last until the work was done, found it cut "
+            f"({_first_line(error)}). What stood before stands; the task may be run again."
+        )
+    if isinstance(error, psycopg2.DataError):
+        return BadInput(
+            f"Expected data that the connection '{name}' can take, found: {without_values(error)}. "
+            "Nothing was changed; mend the value where it comes from, or the statement that reads it."
+        )
+    return None
 
 
 def _first_line(error: BaseException) -> str:

@@ -12,6 +12,7 @@ import pendulum
 from airflow.sdk import (
     Asset,
     CronPartitionTimetable,
+    CronTriggerTimetable,
     ExceptionRetryPolicy,
     IdentityMapper,
     Param,
@@ -66,6 +67,11 @@ def daily(timezone: str) -> CronPartitionTimetable:
     return CronPartitionTimetable(
         "0 0 * * *", timezone=timezone, run_offset=-1, key_format="%Y-%m-%d"
     )
+
+
+def weekly(timezone: str) -> CronTriggerTimetable:
+    """Monday morning in the shop's zone, when nothing else runs."""
+    return CronTriggerTimetable("30 4 * * 1", timezone=timezone)
 
 
 def woken_by(name: str) -> PartitionedAssetTimetable:

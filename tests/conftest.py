@@ -31,7 +31,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 #: What the tests may lose when the machine stops.
-CARELESS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+CARELESS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "150",
+}
 
 #: The tests' own key, so that pseudonyms are the same in every run.
 PSEUDONYM_KEY = "7e57" * 16

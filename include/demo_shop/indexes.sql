@@ -5,6 +5,7 @@ CREATE INDEX ON customers (updated_at);
 CREATE INDEX ON contact_points (updated_at);
 CREATE INDEX ON consents (recorded_at);
 CREATE INDEX ON orders (ordered_at);
+CREATE INDEX ON orders (updated_at);
 CREATE INDEX ON orders (order_number);
 CREATE INDEX ON order_lines (ordered_at);
 CREATE INDEX ON order_lines (order_number, line_number);

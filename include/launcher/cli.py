@@ -124,6 +124,14 @@ def parser() -> argparse.ArgumentParser:
         "bin/regulars psql -?",
     )
 
+    replay = add(
+        "replay",
+        run_replay,
+        "Build core again from raw for the days that have rows in quarantine: what passes leaves it.",
+    )
+    replay.add_argument("--as-of", help="last business day (default: the newest in quarantine)")
+    replay.add_argument("--since", help="first business day (default: the oldest in quarantine)")
+
     report = add("report", write_report, "Write what a day, or a week, came to as one HTML file.")
     report.add_argument(
         "path", nargs="?", type=Path, help="where to (default: report.html, or weekly.html)"
@@ -357,6 +365,23 @@ def write_report(options: argparse.Namespace, _: list[str]) -> int:
         os.environ["REGULARS_HOME"] = str(state.home)
         (weekly if options.weekly else report).write(path)
     print(f"Wrote {path}")
+    return 0
+
+
+def run_replay(options: argparse.Namespace, _: list[str]) -> int:
+    """Replay the quarantine and say what became of it."""
+    state = State()
+    with embedded(state):
+        os.environ["REGULARS_HOME"] = str(state.home)
+        from include.steps import replay
+
+        before, after = replay.replay(options.as_of, options.since)
+    gone = before.total() - after.total()
+    print(f"{before.total():,} rows were in quarantine; {gone:,} passed and left it.")
+    for reasons, count in after.items():
+        print(f"{count:>8,}  {reasons}")
+    if gone:
+        print("Trigger regulars_features with as_of, so that the chain sees them.")
     return 0
 
 

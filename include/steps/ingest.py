@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from include import as_of, contracts, people, policy, publication, quality, sources, warehouse
@@ -81,6 +82,60 @@ def plan(run: Mapping[str, Any]) -> dict[str, Any]:
     return dict(run) | {"since": since}
 
 
+def plan_replay(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The window of a replay: the days up to the run's that have rows in quarantine and stand in raw.
+
+    Raises
+    ------
+    BadInput
+        When there is nothing to replay.
+    """
+    with warehouse.connect() as conn:
+        for change in contracts.migrate(conn):
+            log.info("Warehouse: %s", change)
+        first, last, count = warehouse.rows(
+            conn,
+            """
+            SELECT min(business_day)::text, max(business_day)::text, count(*)
+            FROM quarantine.rejected_rows
+            WHERE business_day <= %(as_of)s AND business_day >= coalesce(%(since)s, '-infinity')::date
+            """,
+            run,
+        )[0]
+    if not count:
+        raise BadInput(
+            f"Expected rows in quarantine up to {run['as_of']}, found none: there is nothing to replay."
+        )
+    log.info("Replaying %s to %s: %s rows in quarantine.", first, last, f"{count:,}")
+    return dict(run) | {"since": first, "as_of": last}
+
+
+def _require_raw(conn: Connection, batch: Batch, tables: list[Contract]) -> None:
+    """Days whose raw rows have expired must not be built from nothing: that would empty them.
+
+    Raises
+    ------
+    BadInput
+        When raw no longer holds what was published there for a day of the batch.
+    """
+    for contract in tables:
+        gone = warehouse.value(
+            conn,
+            f"""
+            SELECT min(p.partition)::text FROM ops.publications AS p
+            WHERE p.table_name = %(table)s AND p.row_count > 0
+                AND p.partition BETWEEN %(since)s AND %(as_of)s
+                AND NOT EXISTS (SELECT 1 FROM {contract.name} AS r WHERE r._partition = p.partition)
+            """,
+            batch.params | {"table": contract.name},
+        )
+        if gone:
+            raise BadInput(
+                f"Expected {contract.name} to hold the days {batch.since} to {batch.as_of}, found {gone} "
+                "expired: extract them again (clear extract_raw, or run the day with since)."
+            )
+
+
 def _usual_since(day: str) -> str:
     """The look-back before the day, or before the newest day published where days were left out since.
 
@@ -136,9 +191,23 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
             if not counts[contract.table] and not contract.may_be_empty:
                 _refuse_empty(source, contract)
             log.info("Extracted %s rows of %s", f"{counts[contract.table]:,}", contract.table)
+        quality.store(conn, batch, batch.token, _late_rows(source.late(start, end), batch))
     if not counts.get("orders"):
         log.warning("The shop has no order from %s to %s.", run["since"], run["as_of"])
     return batch.as_dict() | {"rows": counts}
+
+
+def _late_rows(found: list[tuple[str, int, date, date]], batch: Batch) -> list[quality.Result]:
+    """A warning for each table of which rows came too late, or too early, for the window."""
+    return [
+        quality.Result(
+            f"raw.{table}", "recorded_in_time", "warning", False, str(count), count, None,
+            f"Expected what the shop recorded from {batch.since} to {batch.as_of} to be dated then, found "
+            f"{count} rows of {table} dated {first} to {last}: they are not in this window. Late ones "
+            f"come by a run with since={first}; one in the future is a mistake in the shop.",
+        )
+        for table, count, first, last in found
+    ]  # fmt: skip
 
 
 def _sources() -> Iterator[Contract]:
@@ -174,6 +243,7 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
             "timezone": settings.shop.timezone,
             "currency": settings.shop.currency,
         }
+        _require_raw(conn, batch, list(_sources()))
         warehouse.execute(conn, f"SET LOCAL search_path = {batch.schema}, pg_catalog")
         publication.stage(conn, batch, contracts.load("quarantine", "rejected_rows"))
         integrate.stage_sentiments(

@@ -272,26 +272,6 @@ def test_stamps_in_a_gap_or_an_overlap_of_the_clock_are_read(drop):
     ]  # fmt: skip
 
 
-def test_what_came_true_is_read_for_the_demo_shop_alone(drop):
-    from rich.console import Console
-
-    from include.launcher import summary, truth
-
-    assert not truth.readable()
-    console = Console(record=True, width=200)
-    summary._show_truth(console, DAY)
-    assert "for the demo shop alone" in console.export_text()
-
-
-def test_nul_and_right_to_left_text_are_taken(drop):
-    rows = [LIST[0].replace("T-LIGHT", "T-\x00LIGHT"), LIST[1].replace("HELLO", "שלום")]
-    deliver(drop, "list.csv", "\n".join([HEADER, *rows]))
-    load_day("2011-12-05")
-    assert found("SELECT name FROM core.products ORDER BY 1") == [
-        ('SAYS "שלום"',), ("WHITE HANGING HEART, T-LIGHT",)
-    ]  # fmt: skip
-
-
 def a_years_list(path: Path, customers: int = 160, days: int = 420) -> str:
     """Invoices of customers who come at their own rate, with cancellations; the last day."""
     rng = np.random.default_rng(7)

@@ -1,0 +1,12 @@
+-- Grain: one row per table of facts: what the shop recorded in the window though it is dated outside it,
+-- older than the look-back or in the future.
+SELECT
+    'orders' AS table_name,
+    count(*) AS rows_outside,
+    min((ordered_at AT TIME ZONE %(timezone)s)::date) AS first_day,
+    max((ordered_at AT TIME ZONE %(timezone)s)::date) AS last_day
+FROM orders
+WHERE
+    updated_at >= %(start)s
+    AND updated_at < %(end)s
+    AND (ordered_at < %(start)s OR ordered_at >= %(end)s)

@@ -1,0 +1,285 @@
+"""However the days are run, raw and core end as one clean pass makes them; readers see whole days only."""
+
+import random
+import threading
+import time
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from include import contracts, gates, policy, profiles, quality, warehouse
+from include.steps import ingest
+from tests.sql.small_shop import (
+    OFF,
+    empty_warehouse,
+    fill_shop,
+    found,
+    hashes,
+    ingest_day,
+    owner,
+    policy_without,
+)
+
+FIRST = date(2017, 3, 1)
+DAYS = 33
+LATE = 3  # the policy's look-back
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _settings(shop, warehouse, home, module_env):
+    module_env.setenv("REGULARS_POLICY", str(policy_without(OFF, home / "policy.yml")))
+    assert policy.load().ingest.lookback_days == LATE
+
+
+@pytest.fixture
+def unaudited(monkeypatch) -> None:
+    """Audits change nothing of what is published, and take most of the time."""
+    monkeypatch.setattr(quality, "_expectations", lambda batch, tables: [])
+    monkeypatch.setattr(profiles, "of_batch", lambda conn, batch, tables: [])
+
+
+def day(place: int) -> str:
+    return (FIRST + timedelta(days=place)).isoformat()
+
+
+def fill_future(seed: int) -> None:
+    """Everything that the shop will ever send, each row with the day on which it arrives.
+
+    Late orders, corrections in place (another store, another day, another amount, a line less), copies,
+    orphans and refused lines, customers and products that come on the way, all within the look-back.
+    """
+    chance = random.Random(seed)
+    fill_shop()
+    owner(
+        "TRUNCATE orders, order_lines",
+        "DROP TABLE IF EXISTS future_orders, future_lines",
+        "CREATE TABLE future_orders (LIKE orders, arrives date)",
+        "CREATE TABLE future_lines (LIKE order_lines, arrives date, goes date)",
+    )
+    orders, lines = [], []
+    for place in range(DAYS):
+        for number in range(5):
+            order = f"o{place}-{number}"
+            customer = "ghost" if chance.random() < 0.03 else f"c{chance.randint(1, 70)}"
+            arrives = place + chance.choice([0, 0, 0, 1, 2, LATE])
+            at = f"{day(place)} {chance.randint(12, 23)}:{chance.randint(10, 59)}+00"
+            orders.append((order, customer, "s1", "till", "USD", at, at, day(arrives)))
+            if chance.random() < 0.1:
+                orders.append(orders[-1])
+            corrected = place + chance.randint(1, LATE)
+            moved = at
+            if chance.random() < 0.2 and corrected >= arrives:
+                if chance.random() < 0.3:
+                    moved = f"{day(max(place - 1, corrected - LATE, 0))} 15:00+00"
+                stamp = f"{day(corrected)} 16:00+00"
+                orders.append((order, customer, "s2", "till", "USD", moved, stamp, day(corrected)))
+            else:
+                corrected = DAYS + LATE
+            for line in range(1, chance.randint(2, 4)):
+                amount = chance.choice([1.99, 2.5, 7, -1, 9999])
+                first = (order, line, f"p{chance.randint(1, 60)}", 1, amount, 0, 0, 0)
+                goes = day(corrected)
+                lines.append((*first, at, day(arrives), goes))
+                if line > 1 or chance.random() < 0.7:
+                    lines.append((*first[:4], 3, 0, 0, 0, moved, goes, "9999-12-31"))
+    with warehouse.connect("shop_owner") as conn:
+        columns = "order_number customer_number store_number channel currency ordered_at updated_at"
+        warehouse.copy_rows(conn, orders, "public.future_orders", [*columns.split(), "arrives"])
+        columns = (
+            "order_number line_number product_number quantity sales_value retail_discount "
+            "coupon_discount coupon_match_discount ordered_at"
+        )
+        warehouse.copy_rows(
+            conn, lines, "public.future_lines", [*columns.split(), "arrives", "goes"]
+        )
+        for number in range(61, 71):
+            stamp = f"{day(chance.randint(0, DAYS - 1))} 06:00+00"
+            warehouse.execute(
+                conn,
+                "INSERT INTO customers (customer_number, registered_at, updated_at) "
+                "VALUES (%(c)s, %(s)s, %(s)s)",
+                {"c": f"c{number}", "s": stamp},
+            )
+
+
+def set_clock(place: int) -> None:
+    """The shop as it is at the end of a day: what has arrived, in its newest state."""
+    today = day(place)
+    owner(
+        "TRUNCATE orders, order_lines",
+        f"""
+        INSERT INTO orders (order_number, customer_number, store_number, channel, currency, ordered_at,
+            updated_at)
+        SELECT f.order_number, customer_number, store_number, channel, currency, ordered_at, updated_at
+        FROM future_orders AS f
+        JOIN (
+            SELECT order_number, max(updated_at) AS updated_at FROM future_orders
+            WHERE arrives <= '{today}' GROUP BY 1
+        ) AS newest USING (order_number, updated_at)
+        WHERE arrives <= '{today}'
+        """,
+        f"""
+        INSERT INTO order_lines (order_number, line_number, product_number, quantity, sales_value,
+            retail_discount, coupon_discount, coupon_match_discount, ordered_at)
+        SELECT order_number, line_number, product_number, quantity, sales_value, retail_discount,
+            coupon_discount, coupon_match_discount, ordered_at
+        FROM future_lines WHERE arrives <= '{today}' AND goes > '{today}'
+        """,
+    )
+
+
+def clean_pass() -> dict[str, str]:
+    empty_warehouse()
+    ingest_day(day(DAYS - 1 + LATE), since=FIRST.isoformat())
+    return hashes()
+
+
+LIVES = st.fixed_dictionaries(
+    {
+        "seed": st.integers(0, 10**6),
+        # Days on which the schedule did not run, days run twice, and backfills that overlap it.
+        "missed": st.sets(st.integers(0, DAYS - 1), max_size=8),
+        "repeated": st.sets(st.integers(0, DAYS - 1), max_size=5),
+        "backfills": st.lists(
+            st.tuples(st.integers(0, DAYS - 1), st.integers(0, DAYS - 1), st.integers(0, 12)),
+            max_size=5,
+        ),
+    }
+)
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=5,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],  # a life is long: it is told as it was met, not made shorter
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(life=LIVES)
+def test_a_schedule_with_late_rows_corrections_gaps_and_backfills_ends_as_one_clean_pass(
+    unaudited, life
+):
+    fill_future(life["seed"])
+    # One order on the last day at least, so that the shop covers it.
+    owner(
+        "INSERT INTO future_orders SELECT 'end', 'c1', 's1', 'till', 'USD', "
+        f"'{day(DAYS - 1 + LATE)} 15:00+00', '{day(DAYS - 1 + LATE)} 15:00+00', '{FIRST}'"
+    )
+    empty_warehouse()
+    for place in range(DAYS):
+        set_clock(place)
+        if place not in life["missed"]:
+            ingest_day(day(place), run_id=f"scheduled {place}")
+        if place in life["repeated"]:
+            ingest_day(day(place), run_id=f"again {place}")
+        for at, until, length in life["backfills"]:
+            if at == place and until <= place:
+                ingest_day(
+                    day(until), since=day(max(until - length, 0)), run_id=f"backfill {until}"
+                )
+    for place in range(DAYS, DAYS + LATE):
+        set_clock(place)
+        ingest_day(day(place), run_id=f"scheduled {place}")
+    lived = hashes()
+    assert found("SELECT count(*) > 100 FROM core.orders") == [(True,)]
+    assert found("SELECT count(*) > 20 FROM quarantine.rejected_rows") == [(True,)]
+    assert lived == clean_pass()
+
+
+@settings(
+    max_examples=3,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],  # a life is long: it is told as it was met, not made shorter
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(order=st.permutations(range(0, DAYS, 3)), seed=st.integers(0, 10**6))
+def test_days_in_any_order_end_as_one_clean_pass(unaudited, order, seed):
+    fill_future(seed)
+    owner(
+        "INSERT INTO future_orders SELECT 'end', 'c1', 's1', 'till', 'USD', "
+        f"'{day(DAYS - 1 + LATE)} 15:00+00', '{day(DAYS - 1 + LATE)} 15:00+00', '{FIRST}'"
+    )
+    set_clock(DAYS + LATE)
+    empty_warehouse()
+    for place in order:
+        ingest_day(day(place), run_id=f"day {place}")
+    ingest_day(day(DAYS - 1 + LATE))
+    lived = hashes()
+    assert lived == clean_pass()
+
+
+# --- readers ---
+
+POLLERS = 100
+
+
+@pytest.fixture
+def many_connections(server) -> None:
+    """A server that lets so many in."""
+    from include.launcher import databases
+
+    with databases.admin(server.server.admin_url()) as conn:
+        allowed = int(warehouse.value(conn, "SHOW max_connections"))
+    if allowed < POLLERS + 20:
+        pytest.fail(f"expected room for {POLLERS} readers, found {allowed} connections")
+
+
+def test_a_hundred_readers_see_whole_days_of_every_core_table(many_connections, monkeypatch):
+    fill_shop()
+    empty_warehouse()
+    ingest_day("2017-03-05", since="2017-03-01")
+    tables = [
+        contract
+        for contract in contracts.of_dataset("core")
+        if contract.source and policy.load().ingest.is_on(contract.source.partition(".")[2])
+    ]
+    assert {"core.orders", "core.order_lines", "core.customers"} <= {t.name for t in tables}
+    counts = {t.name: found(f"SELECT count(*) FROM {t.name}")[0][0] for t in tables}
+    stop = threading.Event()
+    faults: list[tuple[str, Any]] = []
+    seen: set[tuple[str, Any]] = set()
+
+    def poll(number: int) -> None:
+        table = tables[number % len(tables)]
+        # Every version of the shop gives all of a table's rows one mark.
+        query = f"SELECT count(*) FROM {table.name}"
+        if table.name == "core.orders":
+            query = "SELECT count(*), count(DISTINCT store_id), min(store_id) FROM core.orders"
+        if table.name == "core.order_lines":
+            query = "SELECT count(*), count(DISTINCT sales), min(sales)::text FROM core.order_lines AS l"
+        try:
+            with warehouse.connect() as conn:
+                conn.autocommit = True
+                while not stop.is_set():
+                    row = warehouse.rows(conn, query)[0]
+                    if row[0] != counts[table.name] or row[1:2] not in ((), (1,)):
+                        faults.append((table.name, row))
+                    seen.add((table.name, row[2:]))
+                    time.sleep(0.05)
+        except Exception as error:  # a missing relation is one of them
+            faults.append((table.name, repr(error)))
+
+    readers = [threading.Thread(target=poll, args=(n,)) for n in range(POLLERS)]
+    for reader in readers:
+        reader.start()
+    try:
+        for version in ("s2", "s3"):
+            owner(
+                f"UPDATE orders SET store_number = '{version}'",
+                f"UPDATE order_lines SET sales_value = {int(version[1]) * 1.5}",
+            )
+            plan = ingest.plan({"as_of": "2017-03-05", "since": "2017-03-01", "run_id": version})
+            gates.gate(ingest.extract(plan), rebuild=ingest.extract)
+            gates.gate(ingest.build_core(plan), rebuild=ingest.build_core)
+            time.sleep(0.3)
+    finally:
+        stop.set()
+        for reader in readers:
+            reader.join()
+    assert faults == []
+    assert seen >= {("core.orders", ("s2",)), ("core.orders", ("s3",))}
