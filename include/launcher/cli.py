@@ -141,6 +141,9 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="the week up to the newest day, for marketing: segments, campaigns, results",
     )
+    report.add_argument(
+        "--quality", action="store_true", help="the last 60 business days of data quality"
+    )
 
     add(
         "policy",
@@ -357,13 +360,15 @@ def open_psql(_: argparse.Namespace, rest: list[str]) -> int:
 
 def write_report(options: argparse.Namespace, _: list[str]) -> int:
     """Write the report."""
-    from include import report, weekly
+    from include import quality_report, report, weekly
 
-    path = (options.path or Path("weekly.html" if options.weekly else "report.html")).resolve()
+    kind = "weekly" if options.weekly else "quality" if options.quality else "report"
+    writers = {"weekly": weekly.write, "quality": quality_report.write, "report": report.write}
+    path = (options.path or Path(f"{kind}.html")).resolve()
     state = State()
     with embedded(state):
         os.environ["REGULARS_HOME"] = str(state.home)
-        (weekly if options.weekly else report).write(path)
+        writers[kind](path)
     print(f"Wrote {path}")
     return 0
 

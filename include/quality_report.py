@@ -1,0 +1,253 @@
+"""The last sixty business days of data quality as one HTML file, plotted.
+
+    bin/regulars report --quality quality.html
+
+Read with the console's own role from `ops` alone, which holds counts and shares and never a value of a row.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from markupsafe import Markup
+
+from include import warehouse
+from include.console import charts, data, view
+from include.errors import BadInput, RegularsError
+from include.warehouse import Connection
+
+DAYS = 60
+
+#: Failed checks that are listed, the newest first.
+LISTED = 40
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A check that did not hold."""
+
+    day: date
+    table: str
+    check: str
+    severity: str
+    message: str
+
+
+@dataclass(frozen=True)
+class History:
+    """What is plotted.
+
+    Attributes
+    ----------
+    rows
+        Table -> day -> rows of core that stand.
+    checks
+        Day -> passed, warned and stopped checks of its newest audit.
+    warned
+        Table -> day -> checks that did not hold.
+    indices
+        Table -> day -> largest stability index of its columns.
+    rejected
+        Table -> day -> rows set aside.
+    """
+
+    last: date
+    rows: dict[str, dict[date, int]]
+    checks: dict[date, tuple[int, int, int]]
+    warned: dict[str, dict[date, int]]
+    indices: dict[str, dict[date, float]]
+    rejected: dict[str, dict[date, int]]
+    failed: list[Failed]
+    new_columns: list[tuple[str, str]]
+
+    @property
+    def first(self) -> date:
+        return self.last - timedelta(days=DAYS - 1)
+
+
+def write(path: Path) -> None:
+    """Write the report of the days up to the newest one that was checked.
+
+    Raises
+    ------
+    RegularsError
+        When the warehouse cannot be reached, or nothing was checked yet.
+    """
+    try:
+        with data.reading() as conn:
+            found = read(conn)
+    except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName):
+        raise _nothing_yet() from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(render(found), encoding="utf-8")
+
+
+def _nothing_yet() -> RegularsError:
+    return BadInput(
+        "Expected checks in ops.quality_results, found none: run `bin/regulars demo`, or backfill "
+        "regulars_ingest, then write the report."
+    )
+
+
+def read(conn: Connection) -> History:
+    """The history up to the newest business day that was checked."""
+    last = warehouse.value(conn, "SELECT max(as_of) FROM ops.quality_results")
+    if last is None:
+        raise _nothing_yet()
+    window = {"first": last - timedelta(days=DAYS - 1), "last": last}
+    newest = """
+        WITH newest AS (
+            SELECT DISTINCT ON (as_of, table_name, check_name) *
+            FROM ops.quality_results WHERE as_of BETWEEN %(first)s AND %(last)s
+            ORDER BY as_of, table_name, check_name, token DESC
+        )
+    """
+    checks = {
+        day: (passed, warned, stopped)
+        for day, passed, warned, stopped in warehouse.rows(
+            conn,
+            newest
+            + """
+            SELECT as_of, count(*) FILTER (WHERE passed),
+                count(*) FILTER (WHERE NOT passed AND severity = 'warning'),
+                count(*) FILTER (WHERE NOT passed AND severity = 'critical')
+            FROM newest GROUP BY 1 ORDER BY 1
+            """,
+            window,
+        )
+    }
+    failed = [
+        Failed(*row)
+        for row in warehouse.rows(
+            conn,
+            newest
+            + "SELECT as_of, table_name, check_name, severity, coalesce(message, '') FROM newest "
+            "WHERE NOT passed ORDER BY as_of DESC, severity, table_name, check_name",
+            window,
+        )
+    ]
+    warned: dict[str, dict[date, int]] = {}
+    for (table, day), count in Counter((one.table, one.day) for one in failed).items():
+        warned.setdefault(table, {})[day] = count
+    return History(
+        last=last,
+        rows=_by_table(
+            conn,
+            "SELECT table_name, partition, row_count FROM ops.publications "
+            "WHERE dataset = 'core' AND table_name LIKE 'core.%%' "
+            "AND partition BETWEEN %(first)s AND %(last)s ORDER BY 1, 2",
+            window,
+        ),
+        checks=checks,
+        warned=warned,
+        indices=_by_table(
+            conn,
+            newest + "SELECT table_name, as_of, max(observed::double precision) FROM newest "
+            "WHERE check_name LIKE 'distributed_as_usual%%' GROUP BY 1, 2 ORDER BY 1, 2",
+            window,
+        ),
+        rejected=_by_table(
+            conn,
+            "SELECT DISTINCT ON (table_name, as_of) table_name, as_of, quarantined FROM ops.row_counts "
+            "WHERE as_of BETWEEN %(first)s AND %(last)s ORDER BY table_name, as_of, token DESC",
+            window,
+        ),
+        failed=failed,
+        new_columns=[
+            (relation, name)
+            for relation, name in warehouse.rows(
+                conn,
+                "SELECT relation, column_name FROM ops.source_columns "
+                "WHERE is_new AND gone_at IS NULL ORDER BY 1, 2",
+            )
+        ],
+    )
+
+
+def _by_table(
+    conn: Connection, statement: str, window: dict[str, date]
+) -> dict[str, dict[date, Any]]:
+    found: dict[str, dict[date, Any]] = {}
+    for table, day, figure in warehouse.rows(conn, statement, window):
+        found.setdefault(table, {})[day] = figure
+    return found
+
+
+def render(history: History) -> str:
+    """The report as text."""
+    total = sum(map(sum, history.checks.values()))
+    stopped = sum(counts[2] for counts in history.checks.values())
+    warned = sum(counts[1] for counts in history.checks.values())
+    figures = {
+        "rows": charts.rows_per_day(
+            [
+                data.DayRows(table, day, count)
+                for table, days in history.rows.items()
+                for day, count in days.items()
+                if len(days) > 1
+            ]
+        ),
+        "checks": _stacked(history),
+        "warned": _grid(history, history.warned, "checks that did not hold"),
+        "indices": _grid(history, history.indices, "stability index"),
+        "rejected": _grid(history, history.rejected, "rows set aside"),
+    }
+    return view.render(
+        "quality.html",
+        history=history,
+        headline=f"{total:,} checks: {warned:,} warned, {stopped:,} stopped.",
+        charts=figures,
+        failed=history.failed[:LISTED],
+        written_at=datetime.now(UTC),
+        style=Markup((view.STATIC / "console.css").read_text(encoding="utf-8")),  # noqa: S704
+        scripts=[view.inline(view.STATIC / "console.js"), view.inline(view.plotly_script())],
+    )
+
+
+def _stacked(history: History) -> charts.Figure:
+    names = (("passed", "--accent"), ("warned", "--third"), ("stopped", "--bad"))
+    return charts.figure(
+        [
+            {
+                "type": "bar",
+                "name": name,
+                "x": [day.isoformat() for day in history.checks],
+                "y": [counts[place] for counts in history.checks.values()],
+                "marker": {"color": colour},
+                "hovertemplate": "%{x|%-d %B %Y}, " + name + ": %{y:,}<extra></extra>",
+            }
+            for place, (name, colour) in enumerate(names)
+        ],
+        height=300,
+        barmode="stack",
+        showlegend=True,
+        xaxis={"type": "date", "showgrid": False},
+    )
+
+
+def _grid(history: History, found: dict[str, dict[date, Any]], what: str) -> charts.Figure | None:
+    """Tables down, days across, darker for more; None where there is nothing to show."""
+    tables = sorted(table for table, days in found.items() if any(days.values()))
+    if not tables:
+        return None
+    days = [history.first + timedelta(days=place) for place in range(DAYS)]
+    return charts.figure(
+        [
+            {
+                "type": "heatmap",
+                "x": [day.isoformat() for day in days],
+                "y": tables,
+                "z": [[found[table].get(day) for day in days] for table in tables],
+                "colorscale": [[0, "#e8eef2"], [1, "#1f5f8b"]],
+                "xgap": 1,
+                "ygap": 1,
+                "hovertemplate": "%{y}, %{x|%-d %B %Y}: %{z} " + what + "<extra></extra>",
+            }
+        ],
+        height=80 + 22 * len(tables),
+        xaxis={"type": "date", "showgrid": False},
+        yaxis={"showgrid": False, "autorange": "reversed"},
+    )
