@@ -99,7 +99,14 @@ def received(mailbox) -> Counter[str]:
     return Counter(message_from_bytes(raw)["Message-ID"] for raw in mailbox.mails)
 
 
-@pytest.mark.parametrize("kind", ["outbox", "smtp", "webhook"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "outbox",
+        pytest.param("smtp", marks=pytest.mark.slow),
+        pytest.param("webhook", marks=pytest.mark.slow),
+    ],
+)
 def test_killed_before_and_after_every_commit(conn, use, mailbox, gateway, kind):
     """SIGKILL at each commit in turn, until one run gets through: none twice, none lost."""
     use(channels=CHANNELS[kind])
