@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from include import erasure, people, profiles, publication, quality, trends, warehouse
-from include.errors import BadInput, QualityStop
+from include.errors import BadInput, QualityStop, Superseded
 from include.profiles import Profile
 from include.publication import Batch
+from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +30,9 @@ def gate(
         The build itself, called where the staged batch is gone, so that clearing a gate alone works
         long after its run.
     in_turn
-        Whether a day depends on what other days of the dataset say: then gates of the dataset wait for one
-        another, and a batch that has not seen what another day published meanwhile is built again. Its
-        build says what it has seen as `seen` (`publication.others`).
+        Whether a day depends on what other days of the dataset say: then a batch that has not seen what
+        another day published meanwhile is built again. Its build says what it has seen as `seen`
+        (`publication.others`).
 
     Raises
     ------
@@ -39,7 +41,7 @@ def gate(
     QualityStop
         When a critical check failed; the last publication stands.
     Superseded
-        When a newer attempt took over meanwhile.
+        When a newer attempt took over meanwhile, or other days came first again and again.
     """
     if batch is None:
         raise BadInput(
@@ -49,19 +51,42 @@ def gate(
     staged = Batch.from_dict(batch)
     if not in_turn:
         return _audit_and_publish(staged, rebuild)
-    with warehouse.connect() as turn:
-        # Held until this connection closes, whatever happens.
-        warehouse.value(
-            turn, "SELECT pg_advisory_lock(hashtext('turn ' || %(dataset)s))", staged.params
-        )
-        if publication.others(turn, staged) != batch.get("seen"):
+    # No lock is held while a day is built and audited: an attempt that stalls there would stop every other.
+    seen = batch.get("seen")
+    for _ in range(MOST_TURNS):
+        try:
+            return _audit_and_publish(staged, rebuild, partial(_look, staged=staged, seen=seen))
+        except _Outrun:
             log.info("Another day of %s was published meanwhile; building again.", staged.dataset)
-            staged = Batch.from_dict(rebuild(staged.as_dict()))
-        return _audit_and_publish(staged, rebuild)
+            again = rebuild(staged.as_dict())
+            staged, seen = Batch.from_dict(again), again.get("seen")
+    raise Superseded(
+        f"Expected {staged.dataset} of {staged.as_of} to be built without another day coming first, found it "
+        f"outrun {MOST_TURNS} times: nothing was published; clear this task when fewer days run at once."
+    )
+
+
+#: So often a day is built again because another one was published first.
+MOST_TURNS = 20
+
+
+class _Outrun(Exception):
+    """Another day was published since the batch looked."""
+
+
+def _look(conn: Connection, staged: Batch, seen: Any) -> None:
+    """Whether the batch has seen what other days published, asked where nobody else can publish meanwhile."""
+    warehouse.execute(
+        conn, "SELECT pg_advisory_xact_lock(hashtext('publish ' || %(dataset)s))", staged.params
+    )
+    if publication.others(conn, staged) != seen:
+        raise _Outrun
 
 
 def _audit_and_publish(
-    staged: Batch, rebuild: Callable[[dict[str, Any]], dict[str, Any]]
+    staged: Batch,
+    rebuild: Callable[[dict[str, Any]], dict[str, Any]],
+    look: Callable[[Connection], None] | None = None,
 ) -> dict[str, int]:
     with warehouse.connect() as conn:
         standing = publication.is_staged(conn, staged)
@@ -85,6 +110,8 @@ def _audit_and_publish(
             "rule, then clear the build task before this gate."
         )
     with warehouse.connect() as conn:
+        if look is not None:
+            look(conn)
         stood = publication.stands(conn, staged, tables)
         counts = publication.publish(conn, staged, fence)
         erasure.keep_forgotten(conn, staged, tables)
