@@ -65,7 +65,10 @@ class Content:
         for start in range(0, len(items), _STEP):
             part = slice(start, start + _STEP)
             close = (self.vectors[items[part]] @ table).toarray()
-            best = np.argsort(-close, axis=1, kind="stable")[:, :k]
+            # Of a few dozen among thousands: parted first, and only those are sorted.
+            near = np.sort(np.argpartition(-close, k - 1, axis=1)[:, :k], axis=1)
+            order = np.argsort(-np.take_along_axis(close, near, axis=1), axis=1, kind="stable")
+            best = np.take_along_axis(near, order, axis=1)
             found[part] = among[best]
             likeness[part] = np.take_along_axis(close, best, axis=1)
         return found, likeness
