@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from psycopg2 import errors
+
 from include.errors import RegularsError
 from include.launcher.connections import embedded, environment
 from include.launcher.server import Server
@@ -41,6 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options, rest))
     except RegularsError as error:
         print(error, file=sys.stderr)
+        return 1
+    except (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName) as error:
+        found = str(error).strip().splitlines()[0]
+        print(
+            f"Expected a warehouse that is up to date, found: {found}. Run `bin/regulars demo` or "
+            "`bin/regulars up` first.",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)

@@ -1,11 +1,14 @@
 """The command line: what each command says of itself."""
 
 import argparse
+import os
 from pathlib import Path
 
 import pytest
 
 from include.launcher import cli
+from include.launcher.connections import embedded
+from include.launcher.state import State
 from include.warehouse import ROOT
 
 (CHOICES,) = (
@@ -65,3 +68,38 @@ def test_a_fault_in_the_policy_is_one_sentence_before_anything_is_started(
     assert "expected one of the keys lookback_days, sources; found 'lookback_day'" in told
     assert told.count("\n") == 1
     assert not home.exists()
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory):
+    """A state folder whose warehouse has no tables yet."""
+    home = tmp_path_factory.mktemp("cli") / "state"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REGULARS_HOME", str(home))
+        for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
+            patch.delenv(name)
+        with embedded(State(home)):
+            yield home
+        assert cli.main(["down", "--purge"]) == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["policy", "preview"],
+        ["models", "list"],
+        ["recommend", "explain", "1"],
+        ["pause-sends"],
+        ["report", "report.html"],
+    ],
+    ids=" ".join,
+)
+def test_a_warehouse_without_tables_is_one_sentence(
+    command: list[str], empty: Path, tmp_path: Path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(command) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("Expected")
+    assert "`bin/regulars demo`" in told
+    assert told.count("\n") == 1
