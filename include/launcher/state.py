@@ -43,14 +43,22 @@ class State:
 
     def __init__(self, home: Path | None = None) -> None:
         self.home = (home or state_folder()).resolve()
-        if not self.home.exists():
-            self.home.parent.mkdir(parents=True, exist_ok=True)
-            # Root's PostgreSQL runs under another user, which has to pass through this folder.
-            self.home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700)
-        if not os.access(self.home, os.W_OK | os.X_OK):
+        found = None
+        try:
+            if not self.home.exists():
+                self.home.parent.mkdir(parents=True, exist_ok=True)
+                # Root's PostgreSQL runs under another user, which has to pass through this folder.
+                self.home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700)
+        except OSError as error:
+            found = error.strerror
+        if found is None and not self.home.is_dir():
+            found = "Not a folder"
+        if found is None and not os.access(self.home, os.W_OK | os.X_OK):
+            found = "Permission denied"
+        if found:
             raise RegularsError(
-                f"Expected to write in the state folder {self.home}, found that this user may not: "
-                "set REGULARS_HOME to a folder of your own."
+                f"Expected to write in the state folder {self.home}, found: {found}. Set REGULARS_HOME "
+                "to a folder of your own."
             )
 
     @property

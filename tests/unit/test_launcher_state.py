@@ -89,6 +89,21 @@ def test_the_permissions_of_a_folder_that_was_there_are_left_alone(tmp_path: Pat
     assert stat.S_IMODE(folder.stat().st_mode) == 0o750
 
 
+@pytest.mark.parametrize(
+    ("home", "found"),
+    [
+        ("/proc/regulars", "No such file or directory"),
+        ("/dev/null", "Not a folder"),
+        ("/dev/null/regulars", "File exists"),
+    ],
+)
+def test_a_folder_that_cannot_be_is_one_sentence(home: str, found: str):
+    with pytest.raises(
+        RegularsError, match=f"state folder {home}, found: {found}. Set REGULARS_HOME"
+    ):
+        State(Path(home))
+
+
 def test_two_commands_never_hold_one_folder(state: State):
     other = python(
         """
