@@ -70,7 +70,7 @@ def waiting(airflow: tuple[Api, str]) -> dict[str, Run]:
             run.id for run in runs.values()
         }
 
-    wait(asked, 240, "the questions")
+    wait(asked, 400, "the questions")
     return runs
 
 
