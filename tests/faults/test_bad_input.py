@@ -334,6 +334,7 @@ SELECT 1000 + n, 'c' || (n % 60 + 1), 'p1', 'browse', {AT} FROM generate_series(
 """
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_cut_in_the_middle_of_a_copy_may_be_tried_again(shop, monkeypatch):
     ingest_day()
     owner(MANY_EVENTS)
@@ -347,6 +348,7 @@ def test_a_connection_that_is_cut_in_the_middle_of_a_copy_may_be_tried_again(sho
     assert found("SELECT count(*) FROM core.events") == [(40_100,)]
 
 
+@pytest.mark.slow
 def test_a_session_of_the_warehouse_that_is_ended_may_be_tried_again(server, monkeypatch):
     ingest_day()
     owner(MANY_EVENTS)
@@ -402,6 +404,7 @@ def small_disk(server, monkeypatch) -> Iterator[None]:
         os.rmdir(folder)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_mends_when_there_is_room(small_disk):
     ingest_day()
     owner(MANY_EVENTS.replace("40000", "600000").replace("'p1'", "repeat('p', 200)"))
@@ -455,6 +458,7 @@ RETYPED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("table", "column", "kind", "back"), RETYPED.values(), ids=RETYPED)
 def test_a_column_of_another_type_stops_with_a_clear_sentence(table, column, kind, back):
     ingest_day()

@@ -153,7 +153,7 @@ LIVES = st.fixed_dictionaries(
 
 @pytest.mark.slow
 @settings(
-    max_examples=5,
+    max_examples=4,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],  # a life is long: it is told as it was met, not made shorter
@@ -190,6 +190,7 @@ def test_a_schedule_with_late_rows_corrections_gaps_and_backfills_ends_as_one_cl
     assert lived == clean_pass()
 
 
+@pytest.mark.slow
 @settings(
     max_examples=3,
     deadline=None,
