@@ -101,7 +101,7 @@ def load(level: str) -> tuple[Purchases, Catalogue]:
         kind = products.set_index("product_id")["type"]
         bought = bought.assign(product_id=bought["product_id"].map(kind)).dropna()
         by = ["customer_id", "product_id", "business_day"]
-        bought = bought.groupby(by, as_index=False)[["sales", "discount"]].sum()
+        bought = bought.groupby(by, as_index=False)[["sales", "discount", "quantity"]].sum()
     return Purchases.from_frame(bought, known), known
 
 
