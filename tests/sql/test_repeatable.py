@@ -79,7 +79,7 @@ def fill_future(seed: int) -> None:
             else:
                 corrected = DAYS + LATE
             for line in range(1, chance.randint(2, 4)):
-                amount = chance.choice([1.99, 2.5, 7, -1, 9999])
+                amount = chance.choice([1.99, 2.5, 7] * 6 + [-1, 9999])
                 first = (order, line, f"p{chance.randint(1, 60)}", 1, amount, 0, 0, 0)
                 goes = day(corrected)
                 lines.append((*first, at, day(arrives), goes))
@@ -186,7 +186,7 @@ def test_a_schedule_with_late_rows_corrections_gaps_and_backfills_ends_as_one_cl
         ingest_day(day(place), run_id=f"scheduled {place}")
     lived = hashes()
     assert found("SELECT count(*) > 100 FROM core.orders") == [(True,)]
-    assert found("SELECT count(*) > 20 FROM quarantine.rejected_rows") == [(True,)]
+    assert found("SELECT count(*) > 5 FROM quarantine.rejected_rows") == [(True,)]
     assert lived == clean_pass()
 
 
