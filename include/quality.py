@@ -278,8 +278,9 @@ def _key_checks(conn: Connection, batch: Batch, contract: Contract) -> list[Resu
         names = _list(conn, group)
         extra = warehouse.value(
             conn,
+            # As in a UNIQUE of SQL: what is not known equals nothing.
             f"SELECT coalesce(sum(n - 1), 0)::bigint FROM (SELECT count(*) AS n FROM {table} "
-            f"GROUP BY {names} HAVING count(*) > 1) AS doubled",
+            f"WHERE num_nulls({names}) = 0 GROUP BY {names} HAVING count(*) > 1) AS doubled",
         )
         results.append(
             Result(
