@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from include import contracts, gates, publication, quality, warehouse
+from include import contracts, gates, people, publication, quality, warehouse
 from include.errors import BadInput, QualityStop, Superseded
 from include.publication import Batch
 
@@ -70,6 +70,8 @@ def toys(request, tmp_path, monkeypatch):
     for name, text in {"days": DAYS, "versions": VERSIONS, "decided": ONCE}.items():
         (root / "core" / f"{name}.yml").write_text(text)
     monkeypatch.setattr(contracts, "SQL_ROOT", root)
+    # These tables hold no people to put together.
+    monkeypatch.setattr(people, "settle", lambda conn, since, until: 0)
     caches = (contracts.load, contracts.all_contracts)
     for cached in caches:
         cached.cache_clear()

@@ -45,7 +45,8 @@ def test_raw_rows_expire_beside_the_newest_published_day():
 
 def test_core_does_not_expire_and_quality_expires_by_the_clock():
     run(
-        "INSERT INTO core.reviews VALUES (1, gen_random_uuid(), 'p', 5, 'x', 0, '2011-01-01', '2011-01-01')",
+        "INSERT INTO core.reviews (review_id, customer_id, product_id, rating, written_at, business_day) "
+        "VALUES (1, gen_random_uuid(), 'p', 5, '2011-01-01', '2011-01-01')",
         "INSERT INTO ops.notices SELECT 'd', 'r' || n, NULL, NULL, NULL, 'b', 'log', true, NULL, "
         "now() - n * interval '1 day' FROM generate_series(399, 402) AS n",
     )
