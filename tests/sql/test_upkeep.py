@@ -47,8 +47,9 @@ def test_core_does_not_expire_and_quality_expires_by_the_clock():
     run(
         "INSERT INTO core.reviews (review_id, customer_id, product_id, rating, written_at, business_day) "
         "VALUES (1, gen_random_uuid(), 'p', 5, '2011-01-01', '2011-01-01')",
-        "INSERT INTO ops.notices SELECT 'd', 'r' || n, NULL, NULL, NULL, 'b', 'log', true, NULL, "
-        "now() - n * interval '1 day' FROM generate_series(399, 402) AS n",
+        "INSERT INTO ops.notices (dag_id, run_id, body, channel, delivered, recorded_at) "
+        "SELECT 'd', 'r' || n, 'b', 'log', true, now() - n * interval '1 day' "
+        "FROM generate_series(399, 402) AS n",
     )
     assert upkeep.remove_expired()["ops.notices"] == 3
     assert found("SELECT count(*) FROM core.reviews") == [(1,)]
