@@ -19,6 +19,9 @@ SAMPLE = 3
 #: What tells a reader of a sample nothing.
 PLUMBING = {"as_of", "customer_id", "policy_hash", "model_version", "trigger_id", "message_id"}
 
+#: What the models' table has no room for: what lists are like beside accuracy, and the search for settings.
+NO_ACCURACY = ("diversity", "novelty", "popularity_bias", "repeat_share", "tuning_ndcg_at_10")
+
 
 def show(console: Console, day: str) -> None:
     """Print the marketing tables, read as the role marketing has, and the models' quality."""
@@ -143,6 +146,7 @@ def _show_models(console: Console, conn: warehouse.Connection, day: str) -> None
             JOIN ml.backtests AS b ON m.model_version = b.model_version
             WHERE
                 b.setting NOT LIKE 'rolling%%'
+                AND b.metric <> ALL(%(left_out)s)
                 AND (m.model_version = c.model_version OR b.setting = m.algorithm)
         )
 
@@ -150,7 +154,7 @@ def _show_models(console: Console, conn: warehouse.Connection, day: str) -> None
         FROM judged
         ORDER BY kind, cut, serves DESC, setting, metric
         """,
-        {"day": day},
+        {"day": day, "left_out": list(NO_ACCURACY)},
     )
     console.print("\nHow good the models are, on a later period whose truth was known by the day:")
     if not found:

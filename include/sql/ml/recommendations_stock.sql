@@ -14,7 +14,7 @@ FROM (
         s.business_day <= %(as_of)s::date
         AND s.business_day > %(as_of)s::date - %(days)s::integer
         AND s.counted_at < %(end)s::timestamptz
-    ORDER BY s.region, s.product_id, s.counted_at DESC
+    ORDER BY s.region ASC, s.product_id ASC, s.counted_at DESC
 ) AS newest
 WHERE newest.on_hand <= 0
 ORDER BY newest.region, newest.product_id

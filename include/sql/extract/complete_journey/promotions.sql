@@ -2,7 +2,7 @@
 -- A row without updated_at belongs to no day: every run meets it, at the end of its window.
 SELECT
     (
-        COALESCE(updated_at, %(end)s::timestamptz - INTERVAL '1 second') AT TIME ZONE %(timezone)s
+        coalesce(updated_at, %(end)s::timestamptz - interval '1 second') AT TIME ZONE %(timezone)s
     )::date AS _partition,
     product_number,
     starts_on,
