@@ -12,7 +12,8 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from include import policy, wiring
+from include import wiring
+from include.policy import schedule
 from include.wiring import Audience, Tier
 
 
@@ -45,7 +46,7 @@ def analyze_tables() -> int:
 
 
 @dag(
-    schedule=wiring.weekly(policy.load().shop.timezone),
+    schedule=wiring.weekly(schedule.timezone()),
     max_active_runs=1,
     **wiring.settings(__doc__, Tier.INFORMS, Audience.DATA_ENGINEERING, Audience.ON_CALL),
 )

@@ -276,7 +276,8 @@ def test_stages_are_the_dags() -> None:
     files = {path.stem for path in (warehouse.ROOT / "dags").glob("*.py")}
     stages = (*data.STAGES, data.DELIVERY, data.MEASUREMENT)
     shown = {stage.dag_id.removeprefix("regulars_") for stage in stages}
-    assert files <= shown, "a DAG that the page does not show"
+    # Their failures stand among the notices; they have no day that could be late.
+    assert files - {"erase", "upkeep"} <= shown, "a DAG that the page does not show"
 
 
 def test_spans_and_ages_are_told_in_words() -> None:
