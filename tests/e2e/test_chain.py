@@ -50,6 +50,8 @@ def test_the_demo_ends_with_what_a_stranger_wants_to_see(demo: Demo):
         if contract.schema_name == "marketing" and not contract.view:
             assert f"{contract.name}: " in demo.output
     assert "as the role regulars_marketing" in demo.output
+    quality = demo.output[demo.output.index("How good the models are") :]
+    assert "\N{HORIZONTAL ELLIPSIS}" not in quality  # every figure is there to be read
     assert "roc_auc" in demo.output
     for dag in CHAIN:
         assert re.search(rf"{dag}\s+\d+\.\d", demo.output), f"{dag} lacks its time"
