@@ -79,13 +79,16 @@ def test_the_high_value_share_is_a_fifth_and_probabilities_are_probabilities(dem
 
 
 def test_the_champion_was_judged_on_a_later_period_beside_the_baseline(demo: Demo):
-    ((cut, ours, baseline),) = demo.rows(
-        "SELECT b.cut::text, b.ours, b.baseline FROM ml.backtests AS b JOIN ml.models AS m "
-        "USING (model_version) WHERE m.kind = 'value' AND m.is_champion "
-        f"AND m.anchor = '{DAY}' AND b.metric = 'roc_auc'"
+    judged = demo.rows(
+        "SELECT b.metric, b.cut::text, b.ours, b.baseline FROM ml.backtests AS b "
+        "JOIN ml.models AS m USING (model_version) WHERE m.kind = 'value' AND m.is_champion "
+        f"AND m.anchor = '{DAY}' AND b.metric IN ('roc_auc', 'lift_top_decile') "
+        "AND b.setting = m.algorithm ORDER BY b.metric"
     )
-    assert cut == "2017-07-02"  # its 13 weeks had ended by the day
-    assert ours >= baseline
+    assert [metric for metric, *_ in judged] == ["lift_top_decile", "roc_auc"]
+    for _, cut, ours, baseline in judged:
+        assert cut == "2017-07-02"  # its 13 weeks had ended by the day
+        assert ours >= baseline
 
 
 def test_what_came_true_after_the_day_favours_the_model(demo: Demo):
