@@ -286,8 +286,8 @@ def _segmented_anew(
     scored = warehouse.frame(
         conn,
         """
-        SELECT f.customer_id, f.recency_days, f.tenure_days, f.registered_days,
-               s.p_high_value, s.predicted_value
+        SELECT f.customer_id, f.recency_days, f.tenure_days, f.registered_days, f.orders_13w,
+               f.sales_13w, s.p_high_value, s.predicted_value
         FROM features.customer_features AS f
         JOIN marketing.customer_segments AS s USING (as_of, customer_id)
         WHERE f.as_of = %(day)s
