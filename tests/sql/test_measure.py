@@ -302,7 +302,7 @@ def test_a_few_people_get_no_interval_and_a_plain_word(conn):
     run()
     found = result(conn, "vip")
     assert found[["lift_low", "lift_high", "p_value"]].isna().all()
-    assert found["verdict"] == "too early to tell: 1 people in control, at least 30 needed"
+    assert found["verdict"] == "too early to tell: 1 person in control, at least 30 needed"
 
 
 def test_a_lost_control_group_is_told(conn):

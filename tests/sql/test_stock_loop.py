@@ -87,6 +87,23 @@ def test_lists_keep_to_the_priorities_of_the_day_before(conn):
     assert shelf.kept_back.tolist() == [[True, False], [False, False], [False, False]]
 
 
+@pytest.mark.parametrize(("hour", "seen"), [(1, True), (3, False)], ids=["before", "after"])
+def test_a_day_run_again_sees_the_priorities_that_it_saw_the_first_time(conn, hour, seen):
+    priority(conn, "7", "high_value")
+    batch = {"since": DAY, "run_id": "r", "opened_at": "2017-10-02T02:00Z", "staged": False}
+    scored = batch | {"dataset": "scores", "as_of": DAY}
+    fill(conn, "ops.batches", [
+        batch | {"token": 901, "dataset": "stock_priorities", "as_of": "2017-09-30",
+                 "since": "2017-09-30", "published_at": f"2017-10-02T{hour:02}:00Z"},
+        scored | {"token": 902, "published_at": "2017-10-02T02:30Z"},
+        scored | {"token": 903, "opened_at": "2017-10-05T02:00Z"},
+    ])  # fmt: skip
+    known: Any = SimpleNamespace(item_ids=["7"])
+    shelf = recommend_inputs.shelf(conn, DAY, known, ["north"])
+    conn.rollback()  # the other tests have batches of their own
+    assert shelf.kept_back[0].tolist() == [seen]
+
+
 def test_priorities_of_another_day_or_region_hold_nothing_back(conn):
     put_into_cart(conn, [1])
     priority(conn, "7", "high_value", day=EARLIER)
