@@ -208,12 +208,32 @@ def _inside(conn: Connection, column: str, person: Person) -> str:
 def _delete(conn: Connection, person: Person) -> dict[str, int]:
     deleted: dict[str, int] = {}
     for table, where in _places(conn, person):
-        target = warehouse.qualified(table).as_string(conn)
-        rows = warehouse.execute(conn, f"DELETE FROM {target} WHERE {where}")
+        rows = _remove(conn, table, where)
         schema = table.split(".")[0]
         schema = "staged" if schema.startswith("stage_") else schema
         deleted[schema] = deleted.get(schema, 0) + rows
     return deleted
+
+
+def _remove(conn: Connection, table: str, where: str) -> int:
+    """Delete rows. A day of raw that is empty by it held nothing: it must not look like one that expired."""
+    target = warehouse.qualified(table).as_string(conn)
+    days = []
+    if table.startswith("raw."):
+        found = warehouse.rows(conn, f"SELECT DISTINCT _partition FROM {target} WHERE {where}")
+        days = [day for (day,) in found]
+    rows = warehouse.execute(conn, f"DELETE FROM {target} WHERE {where}")
+    if days:
+        warehouse.execute(
+            conn,
+            f"""
+            UPDATE ops.publications AS p SET row_count = 0
+            WHERE p.table_name = %(table)s AND p.partition = ANY(%(days)s::date[])
+                AND NOT EXISTS (SELECT 1 FROM {target} AS r WHERE r._partition = p.partition)
+            """,
+            {"table": table, "days": days},
+        )
+    return rows
 
 
 def _count(conn: Connection, table: str, where: str) -> int:
@@ -245,8 +265,7 @@ def keep_forgotten(conn: Connection, batch: Batch, tables: Sequence[Contract]) -
         condition = " OR ".join(part for part in conditions if part)
         if condition:
             for table in (contract.name, batch.table(contract)):
-                target = warehouse.qualified(table).as_string(conn)
-                dropped += warehouse.execute(conn, f"DELETE FROM {target} WHERE {condition}")
+                dropped += _remove(conn, table, condition)
     if dropped:
         log.info("Dropped %s rows of erased persons.", f"{dropped:,}")
     return dropped
