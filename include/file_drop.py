@@ -359,7 +359,8 @@ def _csv(path: Path, form: Files) -> Iterator[tuple[list[str], Any]]:
     from pyarrow import csv
 
     encoding = encoding_of(path) if form.encoding == "auto" else form.encoding
-    reading = csv.ReadOptions(block_size=BLOCK_BYTES, encoding=encoding)
+    # One thread: only then does Arrow know the number of a line that it cannot read.
+    reading = csv.ReadOptions(block_size=BLOCK_BYTES, encoding=encoding, use_threads=False)
     parsing = csv.ParseOptions(delimiter=form.separator, newlines_in_values=True)
     try:
         with csv.open_csv(path, reading, parsing) as file:

@@ -188,7 +188,7 @@ def test_parquet_does_as_well(drop):
     ("text", "message"),
     [
         (HEADER.replace("Quantity", "Pieces") + "\n" + LIST[0], r"Quantity in list\.csv, found Inv"),
-        (HEADER + "\n" + LIST[0] + "\n1,2,3\n", r"list\.csv, found: (Row #3: )?Expected 8 columns, got 3"),
+        (HEADER + "\n" + LIST[0] + "\n1,2,3\n", r"list\.csv, found: Row #3: Expected 8 columns, got 3"),
         ("", r"readable file list\.csv"),
     ],
     ids=["missing column", "short line", "empty file"],
