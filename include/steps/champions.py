@@ -9,11 +9,15 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from include import warehouse
+from include import contracts, warehouse
 from include.errors import BadInput
+from include.publication import Batch
 from include.warehouse import Connection
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +48,26 @@ def standing(conn: Connection, kind: str, anchor: str, recipe: str) -> str | Non
         {"kind": kind, "anchor": anchor, "recipe": recipe},
     )
     return found
+
+
+def stage(batch: Batch, kind: str, rows: Mapping[str, "pd.DataFrame | None"]) -> None:
+    """Put what a training found into the batch's staged tables of `ml`; rows of an earlier try are taken out.
+
+    Parameters
+    ----------
+    rows
+        By table name. None where there is nothing new: what an earlier try left is still taken out.
+    """
+    with warehouse.connect() as conn:
+        for name, data in rows.items():
+            table = batch.table(contracts.load("ml", name))
+            warehouse.execute(
+                conn,
+                f"DELETE FROM {table} WHERE model_version LIKE %(kind)s || '-%%'",
+                {"kind": kind},
+            )
+            if data is not None:
+                warehouse.copy_frame(conn, data, table)
 
 
 def candidates(

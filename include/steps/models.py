@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from include import contracts, gates, publication, warehouse
 from include.errors import BadInput
@@ -10,11 +10,6 @@ from include.publication import Batch
 from include.steps import champions, drift, value_model
 from include.steps.panels import Panels, settings
 from include.steps.recommend import anchor_of
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from include.steps.value_model import Trained
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +58,16 @@ def train_value(batch: Mapping[str, Any]) -> dict[str, Any]:
             moved = drift.measure(
                 panels, day, chosen, trained.version, trained.reference, trained.judged_scores
             )
-    _stage(opened, trained, moved)
+    champions.stage(
+        opened,
+        value_model.KIND,
+        {
+            "models": trained.models if trained else None,
+            "backtests": trained.backtests if trained else None,
+            "judged_scores": trained.judged_scores if trained else None,
+            "drift": moved,
+        },
+    )
     if not trained:
         log.info("The value model of %s stands: %s", day, found)
         return {"model_version": found, "trained": False, "metrics": {}}
@@ -78,25 +82,6 @@ def train_value(batch: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": trained.verdict.because,
         "metrics": trained.models.iloc[0]["metrics"],
     }
-
-
-def _stage(opened: Batch, trained: "Trained | None", moved: "pd.DataFrame | None") -> None:
-    """Put what was found into the staged tables; rows of an earlier try are taken out first."""
-    mine = "model_version LIKE %(kind)s || '-%%'"
-    found = {"drift": moved}
-    if trained is not None:
-        found |= {
-            "models": trained.models,
-            "backtests": trained.backtests,
-            "judged_scores": trained.judged_scores,
-        }
-    with warehouse.connect() as conn:
-        for name in ("models", "backtests", "judged_scores", "drift"):
-            data = found.get(name)
-            table = opened.table(contracts.load("ml", name))
-            warehouse.execute(conn, f"DELETE FROM {table} WHERE {mine}", {"kind": value_model.KIND})
-            if data is not None:
-                warehouse.copy_frame(conn, data, table)
 
 
 def build(batch: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,14 +93,7 @@ def train(batch: Mapping[str, Any]) -> dict[str, Any]:
         signals = inputs.load_signals(conn, anchor, purchases, known)
     row, backtests = fit(purchases, known, signals, anchor, chosen, made_of)
     version = str(row["model_version"].iloc[0])
-    with warehouse.connect() as conn:
-        for name, data, mine in (
-            ("models", row, "kind = %(kind)s"),
-            ("backtests", backtests, "model_version LIKE %(kind)s || '-%%'"),
-        ):
-            table = opened.table(contracts.load("ml", name))
-            warehouse.execute(conn, f"DELETE FROM {table} WHERE {mine}", {"kind": KIND})
-            warehouse.copy_frame(conn, data, table)
+    champions.stage(opened, KIND, {"models": row, "backtests": backtests})
     metrics = row["metrics"].iloc[0]
     log.info("Trained %s: %s", version, metrics)
     return {"model_version": version, "trained": True, "metrics": metrics}

@@ -98,14 +98,7 @@ def train(batch: Mapping[str, Any]) -> dict[str, Any]:
     except BadInput as few:
         log.warning("No redemption model for %s: %s", anchor, few)
         return {"model_version": None, "trained": False, "metrics": {}}
-    with warehouse.connect() as conn:
-        for name, data, mine in (
-            ("models", models, "kind = %(kind)s"),
-            ("backtests", backtests, "model_version LIKE %(kind)s || '-%%'"),
-        ):
-            table = opened.table(contracts.load("ml", name))
-            warehouse.execute(conn, f"DELETE FROM {table} WHERE {mine}", {"kind": KIND})
-            warehouse.copy_frame(conn, data, table)
+    champions.stage(opened, KIND, {"models": models, "backtests": backtests})
     version, metrics = models.iloc[0]["model_version"], models.iloc[0]["metrics"]
     log.info("Trained %s: %s", version, metrics)
     return {"model_version": version, "trained": True, "metrics": metrics}

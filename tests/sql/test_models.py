@@ -10,7 +10,7 @@ import pytest
 from include import contracts, warehouse
 from include.errors import BadInput
 from include.models.contest import Verdict
-from include.steps import drift, models, panels, value_model
+from include.steps import champions, drift, models, panels, value_model
 from include.warehouse import Connection, connect
 
 
@@ -82,7 +82,7 @@ def test_between_anchor_days_only_drift_trains_and_for_the_day_itself(
     monkeypatch.setattr(drift, "measure", lambda *_: _rows())
     monkeypatch.setattr(drift, "alarm", lambda _: reason)
     monkeypatch.setattr(value_model, "fit", fit)
-    monkeypatch.setattr(models, "_stage", lambda *_: None)
+    monkeypatch.setattr(champions, "stage", lambda *_: None)
     found = train("2017-10-04")
     if trained_for is None:
         assert (found["trained"], asked) == (False, [])
