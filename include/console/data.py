@@ -55,8 +55,13 @@ STAGES: tuple[Stage, ...] = (
 #: Delivery runs on a clock of minutes and publishes no dataset: it is told by its messages.
 DELIVERY = Stage("regulars_deliver", (), "sends what is due")
 
-#: Measurement stands beside the chain, weeks behind it: it is told by the freshness of its table.
-MEASUREMENT = Stage("regulars_measure", ("campaign_results",), "measures what campaigns changed")
+#: Beside the chain, with no day that could be late: measurement is told by the freshness of its table, and of
+#: all of them a run that failed is told by its notice.
+BESIDE: tuple[Stage, ...] = (
+    Stage("regulars_measure", ("campaign_results",), "measures what campaigns changed"),
+    Stage("regulars_upkeep", (), "clears away every week what has expired"),
+    Stage("regulars_erase", (), "forgets a customer who asks for it"),
+)
 
 
 @dataclass(frozen=True)

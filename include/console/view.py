@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from include.console import charts, model_charts, outreach_charts
-from include.console.data import Decision, Today
+from include.console.data import BESIDE, Decision, Today
 from include.console.outreach import STATUSES
 
 FOLDER = Path(__file__).resolve().parent
@@ -75,6 +75,7 @@ def today_page(today: Today) -> str:
     return render(
         "today.html",
         today=today,
+        beside=BESIDE,
         verdict=verdict(today),
         decided=decided(today.decisions, today.currency),
         charts=figures(today),
