@@ -7,19 +7,18 @@ Read with the console's own role from `ops` alone, which holds counts and shares
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg2
-from markupsafe import Markup
-
 from include import warehouse
-from include.console import charts, data, view
-from include.errors import BadInput, RegularsError
+from include.console import charts, data, document
 from include.warehouse import Connection
 
 DAYS = 60
+
+#: What the warehouse must hold.
+EXPECTED = "checks in ops.quality_results"
 
 #: Failed checks that are listed, the newest first.
 LISTED = 40
@@ -76,27 +75,19 @@ def write(path: Path) -> None:
     RegularsError
         When the warehouse cannot be reached, or nothing was checked yet.
     """
-    try:
+
+    def make() -> str:
         with data.reading() as conn:
-            found = read(conn)
-    except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName):
-        raise _nothing_yet() from None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(found), encoding="utf-8")
+            return render(read(conn))
 
-
-def _nothing_yet() -> RegularsError:
-    return BadInput(
-        "Expected checks in ops.quality_results, found none: run `bin/regulars demo`, or backfill "
-        "regulars_ingest, then write the report."
-    )
+    document.write(path, make, EXPECTED)
 
 
 def read(conn: Connection) -> History:
     """The history up to the newest business day that was checked."""
     last = warehouse.value(conn, "SELECT max(as_of) FROM ops.quality_results")
     if last is None:
-        raise _nothing_yet()
+        raise document.nothing_yet(EXPECTED)
     window = {"first": last - timedelta(days=DAYS - 1), "last": last}
     newest = """
         WITH newest AS (
@@ -195,15 +186,12 @@ def render(history: History) -> str:
         "indices": _grid(history, history.indices, "stability index"),
         "rejected": _grid(history, history.rejected, "rows set aside"),
     }
-    return view.render(
+    return document.render(
         "quality.html",
         history=history,
         headline=f"{total:,} checks: {warned:,} warned, {stopped:,} stopped.",
         charts=figures,
         failed=history.failed[:LISTED],
-        written_at=datetime.now(UTC),
-        style=Markup((view.STATIC / "console.css").read_text(encoding="utf-8")),  # noqa: S704
-        scripts=[view.inline(view.STATIC / "console.js"), view.inline(view.plotly_script())],
     )
 
 

@@ -10,23 +10,25 @@ which they may not see, with the pipeline's. Columns that say who a customer is 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
-from markupsafe import Markup
 
 from include import contracts, policy, warehouse
-from include.console import charts, data, stock_charts, view
+from include.console import charts, data, document, stock_charts, view
 from include.contracts import Contract
-from include.errors import BadInput, RegularsError
+from include.errors import RegularsError
 from include.launcher import truth
 from include.warehouse import Connection
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: What the warehouse must hold.
+EXPECTED = "a published day with segments"
 
 #: Rows of each table that are shown.
 SAMPLE_ROWS = 5
@@ -176,12 +178,7 @@ def write(path: Path) -> None:
     RegularsError
         When the warehouse cannot be reached, or holds nothing yet.
     """
-    try:
-        text = render()
-    except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName):
-        raise _nothing_yet() from None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    document.write(path, render, EXPECTED)
 
 
 def render() -> str:
@@ -190,7 +187,7 @@ def render() -> str:
         today = data.today(conn)
         boxes = values_by_segment(conn, today.segments_day)
     if today.empty or today.segments_day is None:
-        raise _nothing_yet()
+        raise document.nothing_yet(EXPECTED)
     with data.reading("warehouse_marketing") as conn:
         samples = [
             sample(conn, contract)
@@ -218,7 +215,7 @@ def render() -> str:
         "calibration": charts.calibration(after.calibration) if after else None,
         "outcome": charts.outcome(after.deciles, today.currency) if after else None,
     }
-    return view.render(
+    return document.render(
         "report.html",
         today=today,
         verdict=view.verdict(today),
@@ -231,16 +228,6 @@ def render() -> str:
         demand=demand,
         truth=after,
         is_demo=policy.load().shop.source == "complete_journey",
-        written_at=datetime.now(UTC),
-        style=Markup((view.STATIC / "console.css").read_text(encoding="utf-8")),  # noqa: S704
-        scripts=[view.inline(view.STATIC / "console.js"), view.inline(view.plotly_script())],
-    )
-
-
-def _nothing_yet() -> RegularsError:
-    return BadInput(
-        "Expected a published day with segments, found none: run `bin/regulars demo`, or backfill "
-        "regulars_ingest, then write the report."
     )
 
 

@@ -8,19 +8,18 @@ is the seven business days up to the newest one that has segments, beside the se
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg2
-from markupsafe import Markup
-
 from include import warehouse
-from include.console import data, outreach, outreach_charts, view
-from include.errors import BadInput, RegularsError
+from include.console import data, document, outreach, outreach_charts, view
 from include.warehouse import Connection
 
 DAYS = 7
+
+#: What the warehouse must hold.
+EXPECTED = "a published day with segments"
 
 
 @dataclass(frozen=True)
@@ -90,13 +89,12 @@ def write(path: Path) -> None:
     RegularsError
         When the warehouse cannot be reached, or holds no segments yet.
     """
-    try:
+
+    def make() -> str:
         with data.reading("warehouse_marketing") as conn:
-            text = render(read(conn))
-    except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName):
-        raise _nothing_yet() from None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+            return render(read(conn))
+
+    document.write(path, make, EXPECTED)
 
 
 def read(conn: Connection) -> Week:
@@ -107,7 +105,7 @@ def read(conn: Connection) -> Week:
         "GROUP BY as_of",
     )
     if not found:
-        raise _nothing_yet()
+        raise document.nothing_yet(EXPECTED)
     last, currency, horizon = found[0]
     week = {"first": last - timedelta(days=DAYS - 1), "last": last}
     before = {
@@ -267,19 +265,9 @@ def render(week: Week) -> str:
         if week.results
         else None,
     }
-    return view.render(
+    return document.render(
         "weekly.html",
         week=week,
         headline=headline(week),
         charts=figures,
-        written_at=datetime.now(UTC),
-        style=Markup((view.STATIC / "console.css").read_text(encoding="utf-8")),  # noqa: S704
-        scripts=[view.inline(view.STATIC / "console.js"), view.inline(view.plotly_script())],
-    )
-
-
-def _nothing_yet() -> RegularsError:
-    return BadInput(
-        "Expected a published day with segments, found none: run `bin/regulars demo`, or backfill "
-        "regulars_ingest, then write the report."
     )
