@@ -185,7 +185,6 @@ def render() -> str:
     """The report as text."""
     with data.reading() as conn:
         today = data.today(conn)
-        boxes = values_by_segment(conn, today.segments_day)
     if today.empty or today.segments_day is None:
         raise document.nothing_yet(EXPECTED)
     with data.reading("warehouse_marketing") as conn:
@@ -206,7 +205,6 @@ def render() -> str:
         if test.kind == "value" and test.metric == "roc_auc"
     ]
     figures = view.figures(today) | {
-        "boxes": charts.values_by_segment(boxes, today.currency),
         "backtests": charts.against_baseline(rivals) if rivals else None,
         "coefficients": charts.coefficients(weights),
         "wanted": stock_charts.wanted(urgent),
@@ -270,26 +268,6 @@ def plain(value: Any) -> str:
     if isinstance(value, Decimal):
         return f"{value:,.2f}"
     return str(value)
-
-
-def values_by_segment(conn: Connection, day: date | None) -> list[tuple[str, list[float]]]:
-    """Segment -> the 5th, 25th, 50th, 75th and 95th percentile of predicted value."""
-    return [
-        (str(name), [float(number) for number in numbers])
-        for name, numbers in warehouse.rows(
-            conn,
-            """
-            SELECT segment,
-                percentile_cont(ARRAY[0.05, 0.25, 0.5, 0.75, 0.95])
-                    WITHIN GROUP (ORDER BY predicted_value::double precision)
-            FROM marketing.customer_segments
-            WHERE as_of = %(day)s
-            GROUP BY segment
-            ORDER BY sum(predicted_value) DESC, segment
-            """,
-            {"day": day},
-        )
-    ]
 
 
 def backtests(conn: Connection, day: date) -> list[Backtest]:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from include.console.data import DayRows, Decile, Decision, Segment
+from include.console.data import DayRows, Decision
+from include.console.segments import Decile, Segment
 
 Figure = dict[str, Any]
 
@@ -163,17 +164,18 @@ def rows_per_day(found: Iterable[DayRows]) -> Figure:
     )
 
 
-def values_by_segment(found: Sequence[tuple[str, list[float]]], currency: str) -> Figure:
+def spread(found: Sequence[Segment], currency: str) -> Figure:
     """Spread of predicted value within each segment, from percentiles 5, 25, 50, 75 and 95."""
+    found = [segment for segment in found if segment.spread]
     low, first, middle, third, high = (
-        [numbers[place] for _, numbers in found] for place in range(5)
+        [segment.spread[place] for segment in found] for place in range(5)
     )
     return figure(
         [
             {
                 "type": "box",
                 "orientation": "h",
-                "y": [words(name) for name, _ in found],
+                "y": [words(segment.name) for segment in found],
                 "lowerfence": low,
                 "q1": first,
                 "median": middle,

@@ -13,9 +13,10 @@ from typing import Literal
 from psycopg2 import sql as pgsql
 
 from include import contracts, warehouse
-from include.console import models, outreach
+from include.console import models, outreach, segments
 from include.console.models import Models
 from include.console.outreach import Outreach
+from include.console.segments import Decile, Segment
 from include.warehouse import Connection
 
 #: The connection of a role that may read `marketing` and `ops`, and nothing else.
@@ -157,28 +158,6 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Segment:
-    """A segment of the newest day. Value is predicted spend over the policy's horizon."""
-
-    name: str
-    customers: int
-    high_value: int
-    predicted_value: float
-    mean_probability: float | None
-
-
-@dataclass(frozen=True)
-class Decile:
-    """Customers in order of predicted value, in tenths; 1 is the best."""
-
-    decile: int
-    customers: int
-    predicted_value: float
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True)
 class DayRows:
     """Rows that stand in a table for a business day."""
 
@@ -296,15 +275,15 @@ def today(conn: Connection, now: datetime | None = None) -> Today:
         decisions=decisions(conn, decisions_day),
         decisions_day=decisions_day,
         triggers=triggers(conn),
-        segments=segments(conn, segments_day),
+        segments=segments.segments(conn, segments_day),
         segments_day=segments_day,
         horizon_days=warehouse.value(
             conn,
             "SELECT max(horizon_days) FROM marketing.customer_segments WHERE as_of = %(day)s",
             {"day": segments_day},
         ),
-        currency=currency(conn, segments_day),
-        deciles=deciles(conn, segments_day),
+        currency=segments.currency(conn, segments_day),
+        deciles=segments.deciles(conn, segments_day),
         outreach=outreach.read(conn),
         models=models.read(conn),
         history=history(conn),
@@ -600,55 +579,6 @@ def triggers(conn: Connection) -> dict[str, int]:
         "SELECT status, count(*) FROM marketing.coupon_triggers GROUP BY status ORDER BY status",
     )
     return {str(status): int(number) for status, number in found}
-
-
-def segments(conn: Connection, day: date | None) -> list[Segment]:
-    """The day's segments, the most valuable first."""
-    return [
-        Segment(str(name), int(number), int(high), float(value or 0), probability)
-        for name, number, high, value, probability in warehouse.rows(
-            conn,
-            """
-            SELECT segment, count(*), count(*) FILTER (WHERE value_tier = 'high'),
-                sum(predicted_value), avg(p_high_value)::double precision
-            FROM marketing.customer_segments
-            WHERE as_of = %(day)s
-            GROUP BY segment
-            ORDER BY sum(predicted_value) DESC NULLS LAST, segment
-            """,
-            {"day": day},
-        )
-    ]
-
-
-def deciles(conn: Connection, day: date | None) -> list[Decile]:
-    """Predicted value by decile with the mean of its interval's ends."""
-    return [
-        Decile(int(decile), int(number), float(value or 0), low, high)
-        for decile, number, value, low, high in warehouse.rows(
-            conn,
-            """
-            SELECT value_decile, count(*), avg(predicted_value),
-                avg(predicted_value_low)::double precision,
-                avg(predicted_value_high)::double precision
-            FROM marketing.customer_segments
-            WHERE as_of = %(day)s AND value_decile IS NOT NULL
-            GROUP BY value_decile
-            ORDER BY value_decile
-            """,
-            {"day": day},
-        )
-    ]
-
-
-def currency(conn: Connection, day: date | None) -> str:
-    """The currency of the segments' money, or an empty text."""
-    found = warehouse.value(
-        conn,
-        "SELECT max(currency) FROM marketing.customer_segments WHERE as_of = %(day)s",
-        {"day": day},
-    )
-    return str(found or "")
 
 
 def history(conn: Connection, days: int = HISTORY_DAYS) -> list[DayRows]:

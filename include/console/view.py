@@ -97,6 +97,7 @@ def figures(today: Today) -> dict[str, Any]:
         "decisions": charts.decisions(today.decisions),
         "lift": outreach_charts.lift(today.outreach.results, today.currency),
         "segments": charts.segments(today.segments, today.currency),
+        "spread": charts.spread(today.segments, today.currency),
         "deciles": charts.deciles(today.deciles, today.currency),
         "deciles_note": "Mean of each tenth"
         + (

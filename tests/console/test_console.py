@@ -184,7 +184,12 @@ def test_charts_hold_the_figures_of_the_tables(client: TestClient, filled: dict[
     blocks = re.findall(r'<script type="application/json">(.*?)</script>', text, flags=re.DOTALL)
     figures = [json.loads(block) for block in blocks]
     kinds = {figure["data"][0]["type"] for figure in figures}
-    assert kinds == {"bar", "scatter"}
+    assert kinds == {"bar", "box", "scatter"}
+    spread = next(figure["data"][0] for figure in figures if figure["data"][0]["type"] == "box")
+    ends = ("lowerfence", "q1", "median", "q3", "upperfence")
+    for numbers in zip(*(spread[end] for end in ends), strict=True):
+        assert list(numbers) == sorted(numbers)
+        assert numbers[0] < numbers[4]
     by_decision = next(figure for figure in figures if figure["layout"].get("barmode") == "stack")
     assert sum(sum(trace["x"]) for trace in by_decision["data"]) == 82
 
