@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal
 
 from psycopg2 import sql as pgsql
 
 from include import contracts, warehouse
-from include.console import models, outreach, segments
+from include.console import chain, models, outreach, segments
+from include.console.chain import STAGES, Health
 from include.console.models import Models
 from include.console.outreach import Outreach
 from include.console.segments import Decile, Segment
@@ -27,68 +27,6 @@ HISTORY_DAYS = 35
 
 #: Failed runs that are told, at most, and for how many days.
 NOTICES, NOTICE_DAYS = 5, 7
-
-#: An open batch older than this is called stopped rather than under way: no task of the chain is
-#: allowed to run that long.
-STALE_AFTER = timedelta(hours=2)
-
-Standing = Literal["published", "running", "stopped", "waiting", "never"]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One DAG of the chain and the datasets that it publishes, the last one being its outlet."""
-
-    dag_id: str
-    datasets: tuple[str, ...]
-    does: str
-
-
-STAGES: tuple[Stage, ...] = (
-    Stage("regulars_ingest", ("raw", "core"), "collects and cleans"),
-    Stage("regulars_features", ("features",), "describes customers and products"),
-    Stage("regulars_models", ("champions",), "learns, compares, keeps the best"),
-    Stage("regulars_score", ("scores",), "predicts and recommends"),
-    Stage("regulars_stock", ("stock_priorities",), "forecasts demand, ranks stock"),
-    Stage("regulars_activate", ("decisions",), "decides who gets what"),
-)
-
-#: Delivery runs on a clock of minutes and publishes no dataset: it is told by its messages.
-DELIVERY = Stage("regulars_deliver", (), "sends what is due")
-
-#: Beside the chain, with no day that could be late: measurement is told by the freshness of its table, and of
-#: all of them a run that failed is told by its notice.
-BESIDE: tuple[Stage, ...] = (
-    Stage("regulars_measure", ("campaign_results",), "measures what campaigns changed"),
-    Stage("regulars_upkeep", (), "clears away every week what has expired"),
-    Stage("regulars_erase", (), "forgets a customer who asks for it"),
-)
-
-
-@dataclass(frozen=True)
-class Health:
-    """How one stage stands.
-
-    Attributes
-    ----------
-    standing
-        `published` for the newest day, `running`, `stopped`, `waiting` (an earlier day stands) or
-        `never`.
-    day
-        The newest business day that it has published.
-    took
-        From opening its first batch of that day to its last publication.
-    note
-        One sentence where there is something to know.
-    """
-
-    stage: Stage
-    standing: Standing
-    day: date | None = None
-    published_at: datetime | None = None
-    took: timedelta | None = None
-    row_count: int = 0
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -263,7 +201,7 @@ def today(conn: Connection, now: datetime | None = None) -> Today:
     return Today(
         read_at=now,
         day=day,
-        chain=chain(conn, day, now),
+        chain=chain.chain(conn, day, now),
         delivery=messages(conn),
         paused=paused(conn),
         notices=notices(conn, now),
@@ -298,128 +236,6 @@ def newest(conn: Connection, table: str) -> date | None:
         {"table": table},
     )
     return found
-
-
-def chain(conn: Connection, day: date, now: datetime) -> list[Health]:
-    """How each stage stands, against the newest business day that anything was tried for."""
-    return [_health(conn, stage, day, now) for stage in STAGES]
-
-
-def _health(conn: Connection, stage: Stage, day: date, now: datetime) -> Health:
-    outlet = stage.datasets[-1]
-    published = warehouse.rows(
-        conn,
-        """
-        SELECT as_of, published_at, token
-        FROM ops.batches
-        WHERE dataset = %(outlet)s AND published_at IS NOT NULL
-        ORDER BY as_of DESC, token DESC
-        LIMIT 1
-        """,
-        {"outlet": outlet},
-    )
-    last_day, published_at = published[0][:2] if published else (None, None)
-    opened = warehouse.rows(
-        conn,
-        """
-        SELECT as_of, opened_at, dataset, token
-        FROM ops.batches
-        WHERE dataset = ANY(%(datasets)s) AND published_at IS NULL
-            AND token > coalesce(
-                (
-                    SELECT max(token) FROM ops.batches
-                    WHERE dataset = %(outlet)s AND published_at IS NOT NULL
-                ),
-                0
-            )
-        ORDER BY token DESC
-        LIMIT 1
-        """,
-        {"datasets": list(stage.datasets), "outlet": outlet},
-    )
-    took, row_count = None, 0
-    if published:
-        began = warehouse.value(
-            conn,
-            """
-            WITH last AS (
-                SELECT dataset, max(token) AS token
-                FROM ops.batches
-                WHERE dataset = ANY(%(datasets)s) AND as_of = %(day)s
-                    AND published_at IS NOT NULL
-                GROUP BY dataset
-            )
-            SELECT min(b.opened_at) FROM ops.batches AS b JOIN last USING (dataset, token)
-            """,
-            {"datasets": list(stage.datasets), "day": last_day},
-        )
-        took = published_at - began if began else None
-        row_count = int(
-            warehouse.value(
-                conn,
-                """
-                SELECT coalesce(sum(row_count), 0)
-                FROM ops.publications
-                WHERE dataset = %(outlet)s AND partition = %(day)s
-                """,
-                {"outlet": outlet, "day": last_day},
-            )
-        )
-    failure = warehouse.rows(
-        conn,
-        """
-        SELECT business_day, task_id
-        FROM ops.notices
-        WHERE dag_id = %(dag_id)s AND (business_day IS NULL OR business_day >= %(last_day)s)
-            AND recorded_at > coalesce(%(published_at)s, '-infinity'::timestamptz)
-        ORDER BY recorded_at DESC
-        LIMIT 1
-        """,
-        {
-            "dag_id": stage.dag_id,
-            "last_day": str(last_day or date.min),
-            "published_at": published_at,
-        },
-    )
-    standing: Standing = "never" if last_day is None else "waiting"
-    note = ""
-    if last_day is not None and last_day >= day:
-        standing = "published"
-    elif last_day is not None:
-        note = f"Nothing tried yet for {_said(day)}."
-    if opened:
-        open_day, opened_at, dataset, token = opened[0]
-        stop = warehouse.rows(
-            conn,
-            """
-            SELECT table_name, check_name
-            FROM ops.quality_results
-            WHERE dataset = %(dataset)s AND as_of = %(day)s AND NOT passed
-                AND severity = 'critical' AND token >= %(token)s
-            ORDER BY token DESC, table_name, check_name
-            LIMIT 1
-            """,
-            {"dataset": dataset, "day": open_day, "token": token},
-        )
-        if stop:
-            standing = "stopped"
-            note = f"{stop[0][0]} failed the check {stop[0][1]} for {_said(open_day)}."
-        elif now - opened_at > STALE_AFTER:
-            standing = "stopped"
-            note = f"A batch of {dataset} for {_said(open_day)} was opened and never published."
-        else:
-            standing = "running"
-            note = f"Working on {dataset} for {_said(open_day)}."
-    if failure and standing != "published":
-        failed_day, task = failure[0]
-        standing = "stopped"
-        told = _said(date.fromisoformat(failed_day)) if failed_day else "a run without a day"
-        note = f"{task or 'A task'} failed for {told}; its sentence stands below."
-    return Health(stage, standing, last_day, published_at, took, row_count, note)
-
-
-def _said(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"
 
 
 def messages(conn: Connection) -> dict[str, int]:

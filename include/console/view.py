@@ -15,7 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from include.console import charts, model_charts, outreach_charts
-from include.console.data import BESIDE, Decision, Today
+from include.console.chain import BESIDE
+from include.console.data import Decision, Today
 from include.console.outreach import STATUSES
 
 FOLDER = Path(__file__).resolve().parent

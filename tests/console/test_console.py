@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from include import contracts, warehouse
-from include.console import LazyConsole, data, view
+from include.console import LazyConsole, chain, data, view
 from include.console.app import create_app
 from tests.conftest import TestServer
 from tests.console import sample
@@ -137,7 +137,7 @@ def test_today_shows_the_chain_the_tables_and_the_decisions(
     assert answer.status_code == 200
     text = answer.text
     assert "All six stages have published this day, and 2 checks did not hold." in text
-    for stage in (*data.STAGES, data.DELIVERY, *data.BESIDE):
+    for stage in (*chain.STAGES, chain.DELIVERY, *chain.BESIDE):
         assert f'href="../dags/{stage.dag_id}"' in text
     for contract in contracts.all_contracts():
         if contract.schema_name == "marketing" and not contract.view:
@@ -230,7 +230,7 @@ def test_stopped_run_is_named_with_what_marketing_still_has(filled: dict[str, st
         found = data.today(conn, now=opened + timedelta(minutes=5))
         conn.rollback()
     standings = [health.standing for health in found.chain]
-    assert standings == ["stopped", *["waiting"] * (len(data.STAGES) - 1)]
+    assert standings == ["stopped", *["waiting"] * (len(chain.STAGES) - 1)]
     told = view.verdict(found)
     assert told.startswith("regulars_ingest has stopped. core.orders failed the check row count")
     assert told.endswith("Marketing reads the decisions of 1 October.")
@@ -279,7 +279,7 @@ def test_open_batch_is_at_work_until_it_is_old(
 
 def test_stages_are_the_dags() -> None:
     files = {path.stem for path in (warehouse.ROOT / "dags").glob("*.py")}
-    stages = (*data.STAGES, data.DELIVERY, *data.BESIDE)
+    stages = (*chain.STAGES, chain.DELIVERY, *chain.BESIDE)
     shown = {stage.dag_id.removeprefix("regulars_") for stage in stages}
     assert files <= shown, "a DAG that the page does not show"
 
