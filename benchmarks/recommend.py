@@ -12,7 +12,8 @@ stay in the denominator. The baselines are computed in the same run:
 * repeat_count: what the household bought on most days, repeat_decay: each day counting half after 112 days.
 
 Only real columns are used: whether a product is listed for sale is generated, so everything sold by the
-piece is eligible here. Settings were chosen on labels that end by week 40.
+piece is eligible here. Settings were chosen on labels that end by week 36
+(`bench choices` shows those of the policy).
 
     bin/regulars bench recommend [--cuts 41 45 49] [--levels product type]
 """
@@ -42,6 +43,7 @@ from include.models.select import as_ranked
 from include.models.signals import KINDS
 from include.models.snapshot import HORIZON_DAYS, Settings, Snapshot
 from include.models.tuning import tune
+from include.policy.recommendations import Recommendations
 from include.steps import recommend, recommend_inputs
 
 CUTS = (41, 45, 49)
@@ -152,14 +154,20 @@ def judged(ranked: Ranked, truth: backtest.Truth, now: Snapshot, content: Conten
 def shown(
     model: Recommender, now: Snapshot, compared: list[tuple[str, Ranked, dict[str, Ranked]]]
 ) -> list[tuple[str, Ranked, dict[str, Ranked]]]:
+    """The published lists, beside the baselines of the same setting."""
+    baselines = {setting: peers for setting, _, peers in compared}
+    lists = shown_lists(model, now, policy.load().recommendations)
+    return [
+        (f"{setting} as shown", ranked, baselines[setting]) for setting, ranked in lists.items()
+    ]
+
+
+def shown_lists(model: Recommender, now: Snapshot, asked: Recommendations) -> dict[str, Ranked]:
     """The lists as customers are shown them: eligible, by the policy's rules, from every real source.
 
     Margins, stock, regions and reviews are generated and stay out.
     """
-    asked = policy.load().recommendations
-    asked = asked.model_copy(
-        update={"eligibility": asked.eligibility.model_copy(update={"minimum_margin": -1.0})}
-    )
+    limits = asked.eligibility.model_copy(update={"minimum_margin": -1.0})
     ids = now.purchases.customer_ids
     people = People(
         customer_ids=ids,
@@ -169,12 +177,15 @@ def shown(
         segment=np.full(len(ids), "", dtype=object),
         low_value=np.zeros(len(ids), dtype=bool),
     )
-    maker = ListMaker(model, now, people, Shelf.unknown(0, now.n_items), asked)
-    baselines = {setting: peers for setting, _, peers in compared}
-    return [
-        (f"{setting} as shown", as_ranked(made.pool, made.shown, made.rank), baselines[setting])
-        for setting, made in (("repeat", maker.replenish()), ("new", maker.discover()))
-    ]
+    maker = ListMaker(
+        model,
+        now,
+        people,
+        Shelf.unknown(0, now.n_items),
+        asked.model_copy(update={"eligibility": limits}),
+    )
+    made = {"repeat": maker.replenish(), "new": maker.discover()}
+    return {name: as_ranked(one.pool, one.shown, one.rank) for name, one in made.items()}
 
 
 def report(level: str, found: dict[int, dict[str, dict[str, Figures]]]) -> None:

@@ -14,6 +14,9 @@ from include.policy.recommendations import Eligibility
 #: Pairs with a second purchase that an item's usual gap rests on, at least; else its type's is taken.
 ENOUGH_GAPS = 5
 
+#: Days on which a customer bought an item that make their own gap a habit, at least.
+ENOUGH_DAYS = 3
+
 
 @dataclass(frozen=True)
 class Shelf:
@@ -46,8 +49,22 @@ def _too_soon(pool: Pool, now: Snapshot, share: float) -> Bools:
     at = now.pairs.find(pool.customer * now.n_items + pool.item)
     if share <= 0 or len(now.pairs.keys) == 0:
         return np.zeros(len(at), dtype=bool)
-    since = now.cut - now.pairs.last[np.maximum(at, 0)]
-    return (at >= 0) & (since < share * usual_gaps(now)[pool.item])
+    at_ = np.maximum(at, 0)
+    since = now.cut - now.pairs.last[at_]
+    return (at >= 0) & (since < share * replacement_times(now)[at_])
+
+
+def replacement_times(now: Snapshot) -> Floats:
+    """Days after which each bought pair may be bought again; one entry a pair of the snapshot.
+
+    The item's usual gap, or the customer's own mean one where that is a habit and shorter: who drinks
+    a crate a week is not to wait for those who take one a season.
+    """
+    pairs = now.pairs
+    own = (pairs.last - pairs.first) / np.maximum(pairs.days - 1, 1)
+    usual = usual_gaps(now)[now.pair_item]
+    out: Floats = np.where(pairs.days >= ENOUGH_DAYS, np.minimum(own, usual), usual)
+    return out
 
 
 def usual_gaps(now: Snapshot) -> Floats:

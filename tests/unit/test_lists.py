@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from include.models import list_rules
-from include.models.eligibility import Shelf
+from include.models.eligibility import Shelf, replacement_times
 from include.models.list_explain import explain
 from include.models.lists import lists
 from include.models.purchases import Catalogue, Purchases
@@ -194,16 +194,30 @@ def test_nothing_is_shown_inside_its_replacement_time(model, bought, known, plai
     now = model.snapshot(bought, known, DAY)
     again = everyone(model, bought, known, asked)
     again = again[again["list"] == "replenish"]
-    from include.models.eligibility import usual_gaps
-
-    gaps = usual_gaps(now)
     position = {str(i): k for k, i in enumerate(known.item_ids)}
     code = {str(c): k for k, c in enumerate(bought.customer_ids)}
     items = np.asarray([position[p] for p in again["product_id"]])
     rows = np.asarray([code[c] for c in again["customer_id"]])
-    since = now.cut - now.pairs.last[now.pairs.find(rows * now.n_items + items)]
-    assert (since >= 0.9 * gaps[items]).all()
+    at = now.pairs.find(rows * now.n_items + items)
+    assert (now.cut - now.pairs.last[at] >= 0.9 * replacement_times(now)[at]).all()
     assert len(again) < len(plain[plain["list"] == "replenish"])
+
+
+def test_the_replacement_time_is_the_customers_own_where_that_is_a_shorter_habit(known):
+    # Five buy p00 every 40 days; one every 10 days; one twice in a week, which is no habit yet.
+    rows = [(f"c{k}", day) for k in range(5) for day in ("2017-03-31", "2017-05-10", "2017-06-19")]
+    rows += [("often", day) for day in ("2017-05-30", "2017-06-09", "2017-06-19")]
+    rows += [("twice", day) for day in ("2017-06-12", "2017-06-19")]
+    frame = pd.DataFrame(rows, columns=["customer_id", "business_day"]).assign(product_id="p00")
+    few = Purchases.from_frame(frame.assign(sales=1.0, discount=0.0, quantity=1.0), known)
+    fitted = Recommender(SETTINGS).fit(few, known, DAY)
+    times = dict(
+        zip(few.customer_ids, replacement_times(fitted.snapshot(few, known, DAY)), strict=True)
+    )
+    assert times == {f"c{k}": 40 for k in range(5)} | {"often": 10, "twice": 40}
+    # Six days after the last purchase, half of ten days are over and half of forty are not.
+    asked = rules(eligibility={"replacement_share": 0.5})
+    assert set(everyone(fitted, few, known, asked)["customer_id"]) == {"often"}
 
 
 # --- rules ---------------------------------------------------------------------------------------
