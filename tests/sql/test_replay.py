@@ -5,7 +5,7 @@ import pytest
 from include import contracts, warehouse
 from include.contracts import Reject
 from include.errors import BadInput, QualityStop
-from include.launcher import cli
+from include.launcher import cli, inside
 from include.steps import ingest, replay
 from tests.sql.small_shop import (
     OFF,
@@ -160,7 +160,7 @@ def test_an_empty_quarantine_is_one_sentence():
 def test_the_command_says_what_became_of_the_rows(mended, monkeypatch, capsys):
     from contextlib import nullcontext
 
-    monkeypatch.setattr(cli, "embedded", lambda state: nullcontext({}))
+    monkeypatch.setattr(inside, "embedded", lambda state: nullcontext({}))
     assert cli.main(["replay", "--since", "2017-03-02", "--as-of", "2017-03-03"]) == 0
     said = capsys.readouterr().out
     assert "3 rows were in quarantine; 2 passed and left it." in said
