@@ -26,6 +26,7 @@ from include.policy.recommendations import (
     PriceBand,
     Products,
     Rule,
+    Sensitive,
 )
 
 #: Products that one rule brings up for a customer, at most: the best sold of those it names.
@@ -63,6 +64,15 @@ def chosen(products: Products, now: Snapshot) -> Bools:
         out &= price >= products.minimum_price
     if products.maximum_price is not None:
         out &= price <= products.maximum_price
+    return out
+
+
+def sensitive(rules: Sequence[Rule], now: Snapshot) -> Bools:
+    """Items that no reason and no message may name; one entry an item."""
+    out = np.zeros(now.n_items, dtype=bool)
+    for rule in rules:
+        if isinstance(rule, Sensitive):
+            out |= chosen(rule.products, now)
     return out
 
 
@@ -146,7 +156,7 @@ def apply(pool: Pool, now: Snapshot, people: People, rules: Sequence[Rule]) -> N
     """Drop, move and pin candidates as each rule says."""
     for rule in rules:
         heeded = heeds(rule, people)[pool.customer]
-        if isinstance(rule, Include | Exclude | Boost | Pin):
+        if isinstance(rule, Include | Exclude | Sensitive | Boost | Pin):
             _apply_to_products(pool, rule, heeded & chosen(rule.products, now)[pool.item])
         elif isinstance(rule, PriceBand):
             pool.drop(heeded & _off_price(pool, now, rule), f"outside the price band ({rule.name})")
@@ -162,9 +172,13 @@ def apply(pool: Pool, now: Snapshot, people: People, rules: Sequence[Rule]) -> N
             pool.drop(low, f"rated low by the customer ({rule.name})")
 
 
-def _apply_to_products(pool: Pool, rule: Include | Exclude | Boost | Pin, where: Bools) -> None:
+def _apply_to_products(
+    pool: Pool, rule: Include | Exclude | Sensitive | Boost | Pin, where: Bools
+) -> None:
     if isinstance(rule, Exclude):
         pool.drop(where, f"excluded ({rule.name})")
+    elif isinstance(rule, Sensitive):
+        pool.drop(where, f"sensitive ({rule.name})")
     elif isinstance(rule, Boost):
         pool.moved[where] += np.log(rule.factor)
         pool.touch(f"{rule.name} multiplied its odds by {rule.factor:g}", where)

@@ -69,6 +69,7 @@ class ListMaker:
         bought = np.zeros(now.purchases.n_customers, dtype=bool)
         bought[now.pair_customer] = True
         self.warm, self.cold = rows[bought[rows]], rows[~bought[rows]]
+        self.sensitive = list_rules.sensitive(asked.rules, now)
         self._new_items = np.zeros(now.n_items, dtype=bool)
         self._new = Found(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
         if asked.new_products.slots:
@@ -110,7 +111,7 @@ class ListMaker:
     def _discover(self, warm: Ints, cold: Ints, depth: int) -> Made:
         now, eligible = self.now, self.now.catalogue.eligible
         rows = np.sort(np.r_[warm, cold])
-        sources = Sources(now, self.people, rows)
+        sources = Sources(now, self.people, rows, self.sensitive)
         settings = replace(self.model.settings, popular_depth=depth)
         base = now.new_keys(settings, eligible, warm)
         with_signals = cold[np.abs(now.factors[cold]).sum(axis=1) > 0]
@@ -250,7 +251,9 @@ def _joined(first: Made, second: Made, rows: Ints) -> Made:
 def frame(maker: ListMaker, made: Made) -> pd.DataFrame:
     """A list as rows of ml.recommendations, without the columns of the day and the run."""
     pool, now, at = made.pool, maker.now, made.shown
-    source, reason = wording.reasons(now, maker.people, pool, at, made.because, maker.asked.rules)
+    source, reason = wording.reasons(
+        now, maker.people, pool, at, made.because, maker.asked.rules, maker.sensitive
+    )
     out = pd.DataFrame(
         {
             "customer_id": maker.people.customer_ids[pool.customer[at]],
@@ -261,6 +264,7 @@ def frame(maker: ListMaker, made: Made) -> pd.DataFrame:
             "source": source,
             "reason": reason,
             "expected_rating": np.round(pool.rating[at], 2),
+            "sensitive": maker.sensitive[pool.item[at]],
         }
     )
     return out.sort_values(["customer_id", "rank"], ignore_index=True)

@@ -18,6 +18,9 @@ from include.models.signals import Signals, confidence
 #: Half-lives of the decayed counts, in days: two weeks, a month, two months, four months.
 HALF_LIVES = (14, 28, 56, 112)
 
+#: Cases in which an item's own rate of being bought again weighs as much as its group's.
+REBUY_CASES = 10.0
+
 #: Recommendations are judged by, and learnt from, what is bought in the four weeks after the cut.
 HORIZON_DAYS = 28
 
@@ -145,6 +148,31 @@ class Snapshot:
         self.items_tried = np.bincount(self.pair_customer[tried], minlength=n).astype(np.float32)
 
     @cached_property
+    def rebuys(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Log odds that an item bought eight to four weeks ago was bought again in the last four.
+
+        Of each item, and of each item's group; few cases are pulled toward the group's rate, and that
+        toward the shop's. Both have one entry an item.
+        """
+        n, group = self.n_items, self.catalogue.group
+        earlier = self.purchases.pairs_between(self.cut - 2 * HORIZON_DAYS, self.cut - HORIZON_DAYS)
+        later = self.purchases.pairs_between(self.cut - HORIZON_DAYS, self.cut)
+        again, item = np.isin(earlier, later).astype(float), earlier % n
+        usual = (again.sum() + 1) / (len(again) + 2)
+
+        def rate(code: Ints, hit: Floats, size: int, toward: Any, cases: float) -> Floats:
+            hits = np.bincount(code, weights=hit, minlength=size)
+            out: Floats = (hits + cases * toward) / (np.bincount(code, minlength=size) + cases)
+            return out
+
+        known = group[item] >= 0
+        width = int(group.max(initial=-1)) + 1
+        of_group = rate(group[item[known]], again[known], width, usual, 2 * REBUY_CASES)
+        of_group = np.where(group >= 0, np.r_[of_group, usual][group], usual)
+        of_item = rate(item, again, n, of_group, REBUY_CASES)
+        return _log_odds(of_item), _log_odds(of_group)
+
+    @cached_property
     def decayed(self) -> sparse.csr_matrix:
         """Decayed counts as the ALS weighs them, shape (n_customers, n_items)."""
         return confidence(self.purchases, self.signals, self.cut, self.als.settings)
@@ -259,6 +287,7 @@ class Snapshot:
             "due": _log_days(since / np.maximum(gap, 1)),
             "last_due": _log_days(since / np.maximum(last_gap, 1)),
         } | {f"decayed_{h}": _log(p.decayed[h][rows]) for h in HALF_LIVES}
+        rebuy_item, rebuy_group = (odds[item] for odds in self.rebuys)
         per_visit = np.minimum(p.decayed[28][rows] / visits, 3)
         out = {
             **logs,
@@ -273,6 +302,9 @@ class Snapshot:
             "due_days": logs["due"] * logs["days"],
             "since_days": logs["since"] * logs["days"],
             "since_gap": logs["since"] * logs["gap"],
+            "rebuy_item": rebuy_item,
+            "rebuy_group": rebuy_group,
+            "rebuy_days": rebuy_item * logs["days"],
             "visits_decayed": _log(self.visits_lately[customer]) * logs["decayed_28"],
             "visits_since": _log(self.visits_lately[customer]) * logs["since"],
         } | {f"{name}_squared": values**2 for name, values in logs.items()}
@@ -309,6 +341,10 @@ def _mean_gap(of: Any, at: Ints) -> NDArray[np.float32]:
     days = _at(of.days, at, 0)
     span = _at(of.last - of.first, at, 0)
     return np.where(days < 2, 60, span / np.maximum(days - 1, 1)).astype(np.float32)
+
+
+def _log_odds(share: Floats) -> NDArray[np.float32]:
+    return np.log(share / (1 - share)).astype(np.float32)
 
 
 def _log(values: Floats) -> NDArray[np.float32]:

@@ -24,12 +24,16 @@ OWN_DEPTH, TOGETHER_DEPTH, BROWSED_DEPTH, NEW_DEPTH = 30, 40, 30, 10
 BROWSED = ("browse", "cart", "follow", "wishlist")
 
 
-def own_items(now: Snapshot, depth: int = OWN_DEPTH) -> Ints:
-    """Each customer's strongest items, shape (n_customers, depth), -1 where there are fewer."""
-    strength = now.pairs.decayed[112]
-    best, rank = best_per_group(now.pair_customer, strength, now.pair_item, depth)
+def own_items(now: Snapshot, hidden: Bools, depth: int = OWN_DEPTH) -> Ints:
+    """Each customer's strongest items, shape (n_customers, depth), -1 where there are fewer.
+
+    Items that are `hidden` stand for nothing: what they bring up would tell of them.
+    """
+    may = np.flatnonzero(~hidden[now.pair_item])
+    customer, item = now.pair_customer[may], now.pair_item[may]
+    best, rank = best_per_group(customer, now.pairs.decayed[112][may], item, depth)
     own = np.full((now.purchases.n_customers, depth), -1, dtype=np.int64)
-    own[now.pair_customer[best], rank] = now.pair_item[best]
+    own[customer[best], rank] = item[best]
     return own
 
 
@@ -65,19 +69,23 @@ def _best_of(
 
 
 class Sources:
-    """Everything that brings products up for customers `rows` as of a snapshot."""
+    """Everything that brings products up for customers `rows` as of a snapshot.
 
-    def __init__(self, now: Snapshot, people: People, rows: Ints) -> None:
+    Items that are `hidden` (one entry an item) bring nothing up.
+    """
+
+    def __init__(self, now: Snapshot, people: People, rows: Ints, hidden: Bools) -> None:
         self.now = now
         self.people = people
         self.rows = rows
+        self.hidden = hidden
 
     @cached_property
     def together(self) -> Found:
         """What is often in one basket with something the customer buys."""
         now, rows = self.now, self.rows
         table = bought_together(now.purchases, now.cut)
-        mine = own_items(now)[rows]
+        mine = own_items(now, self.hidden)[rows]
         customer, own = np.repeat(rows, mine.shape[1]), mine.ravel()
         customer, own = customer[own >= 0], own[own >= 0]
         size = np.diff(table.indptr)[own]

@@ -19,7 +19,7 @@ from include.models.pool import (
     People,
     Pool,
 )
-from include.models.purchases import Ints
+from include.models.purchases import Bools, Ints
 from include.models.signals import KINDS
 from include.models.snapshot import Snapshot
 from include.models.sources import own_items
@@ -34,11 +34,17 @@ _DID = {
 
 
 def reasons(
-    now: Snapshot, people: People, pool: Pool, at: Ints, because: Ints, rules: Sequence[Rule]
+    now: Snapshot,
+    people: People,
+    pool: Pool,
+    at: Ints,
+    because: Ints,
+    rules: Sequence[Rule],
+    hidden: Bools,
 ) -> tuple[list[str], list[str]]:
-    """Source and reason of the shown candidates `at` of a pool."""
+    """Source and reason of the shown candidates `at` of a pool; no reason names a `hidden` item."""
     source = pool.source[at].copy()
-    near = _nearest_bought(now, pool.customer[at], pool.item[at], source < 0)
+    near = _nearest_bought(now, pool.customer[at], pool.item[at], source < 0, hidden)
     value = now.als.scores(now.factors, pool.customer[at], pool.item[at])
     group = now.catalogue.group
     alike = (near >= 0) & (value > 0)
@@ -54,7 +60,8 @@ def reasons(
             texts[k] = text
     names = now.catalogue.names
     for k in np.flatnonzero(np.isin(source, (ALS, SIMILAR, NEIGHBOURS))).tolist():
-        other = names[because[k]] if because[k] >= 0 else "what you buy"
+        told = because[k] >= 0 and not hidden[because[k]]
+        other = names[because[k]] if told else "what you buy"
         if source[k] == NEIGHBOURS:
             texts[k] = f"often bought together with {other}, which you buy"
         elif source[k] == ALS:
@@ -120,13 +127,15 @@ def _ago(days: int) -> str:
     return {0: "today", 1: "yesterday"}.get(days, f"{days} days ago")
 
 
-def _nearest_bought(now: Snapshot, customer: Ints, item: Ints, wanted: np.ndarray) -> Ints:
+def _nearest_bought(
+    now: Snapshot, customer: Ints, item: Ints, wanted: Bools, hidden: Bools
+) -> Ints:
     """For each wanted pair, which of the customer's strongest items lies nearest; -1 without any."""
     out = np.full(len(item), -1, dtype=np.int64)
     rows = np.flatnonzero(wanted)
     if len(rows) == 0:
         return out
-    own = own_items(now)
+    own = own_items(now, hidden)
     norm = np.linalg.norm(now.als.item_factors_, axis=1)
     unit = now.als.item_factors_ / np.where(norm > 0, norm, 1)[:, None]
     step = 4096  # bounds memory: step x depth x factors float32

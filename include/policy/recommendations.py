@@ -128,6 +128,17 @@ class Exclude(_ProductRule):
     rule: Literal["exclude"]
 
 
+class Sensitive(_ProductRule):
+    """Products that tell much about a person: left out where they were not asked for, and never named.
+
+    They are not proposed as new, whatever was looked at; no reason for another product names them, and
+    no message does. Who buys them finds them among the things to buy again, unless `lists` says both.
+    """
+
+    rule: Literal["sensitive"]
+    lists: Annotated[list[ListName], Field(min_length=1)] = ["discover"]
+
+
 class Boost(_ProductRule):
     """Multiply the odds of products by a factor when lists are ordered; below 1 pushes down."""
 
@@ -208,6 +219,7 @@ class NotRatedLow(_Rule):
 Rule = Annotated[
     Include
     | Exclude
+    | Sensitive
     | Boost
     | Pin
     | PriceBand

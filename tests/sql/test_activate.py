@@ -221,32 +221,23 @@ def test_a_day_with_nobody_to_reach_is_published_empty(conn):
     assert planted.decide() == counts
 
 
-def test_recommended_products_stand_in_the_words(conn):
+def test_recommended_products_stand_in_the_words_and_no_sensitive_one_does(conn):
     planted.people(conn, [1, 2, 3])
+    known = {"valid_from": "2017-01-01T05:00Z", "known_at": "2017-01-01T05:00Z"}
+    names = {"p1": "Aged Gouda", "p2": "Pregnancy test"}
     planted.fill(
         conn,
         "core.products",
-        [
-            {
-                "product_id": "p1",
-                "name": "Aged Gouda",
-                "valid_from": "2017-01-01T05:00Z",
-                "known_at": "2017-01-01T05:00Z",
-            }
-        ],
+        [known | {"product_id": product, "name": name} for product, name in names.items()],
     )
+    told = {"as_of": DAY, "list": "discover"}
     planted.fill(
         conn,
         "marketing.product_recommendations",
         [
-            {
-                "as_of": DAY,
-                "customer_id": person(n),
-                "list": "discover",
-                "rank": 1,
-                "product_id": "p1",
-            }
+            told | {"customer_id": person(n), "rank": rank, "product_id": product} | more
             for n in (1, 2, 3)
+            for rank, product, more in ((1, "p2", {"sensitive": True}), (2, "p1", {}))
         ],
     )
     conn.commit()
@@ -254,6 +245,7 @@ def test_recommended_products_stand_in_the_words(conn):
     bodies = warehouse.rows(conn, "SELECT body FROM marketing.messages")
     assert bodies
     assert all("- Aged Gouda" in body for (body,) in bodies)
+    assert not any("Pregnancy" in body for (body,) in bodies)
 
 
 def test_a_name_that_is_template_text_stays_a_name(conn):

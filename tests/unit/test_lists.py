@@ -239,6 +239,29 @@ def test_exclude_leaves_out_what_it_names_and_nothing_else(model, bought, known,
     assert not kind_two & set(items_of(half, "replenish"))
 
 
+def test_what_is_sensitive_is_neither_proposed_nor_named_and_stays_with_who_buys_it(
+    model, bought, known, plain
+):
+    aisle = {f"p{i:02d}" for i in range(20)}
+    names = {f"Thing {int(item[1:])}" for item in aisle}
+    looked = signals(bought, known, ("c01", "p02", "2017-06-20", "cart"))
+    asked = rules(rule("sensitive", products={"categories": ["aisle 0"]}))
+    found, summaries = lists(maker(model, bought, known, asked, looked))
+    assert aisle & set(items_of(plain, "discover"))
+    assert not aisle & set(items_of(found, "discover"))
+    again = found["product_id"].isin(aisle)
+    assert again.any()
+    assert (found["sensitive"] == again).all()
+    told = plain["reason"].str.extract(r"(Thing \d+)")[0]
+    assert names & set(told.dropna())
+    assert not names & set(found["reason"].str.extract(r"(Thing \d+)")[0].dropna())
+    # Nothing is brought up by what nobody is to know of, either.
+    together = found[found["source"] == "neighbours"]
+    assert len(together) < (plain["source"] == "neighbours").sum()
+    both = rule("sensitive", products={"categories": ["aisle 0"]}, lists=["replenish", "discover"])
+    assert not aisle & set(items_of(everyone(model, bought, known, rules(both))))
+
+
 def test_rules_heed_their_audience(model, bought, known):
     for_vips = rule("exclude", products={"categories": ["aisle 0"]}, audience=["vip"])
     vips = everyone(model, bought, known, rules(for_vips), segment="vip")

@@ -322,7 +322,7 @@ def test_a_rule_of_an_unknown_kind_or_without_its_keys_is_told_with_its_line() -
     text, line = changed("rule: exclude", "rule: forbid")
     assert faults(text) == [
         f"policy.yml:{line - 1}: recommendations.rules[0]: expected `rule` to be one of 'include', "
-        "'exclude', 'boost', 'pin', 'price_band', 'limit', 'one_of_a_family', 'cadence', "
+        "'exclude', 'sensitive', 'boost', 'pin', 'price_band', 'limit', 'one_of_a_family', 'cadence', "
         "'favourite_brand', 'not_returned', 'not_rated_low'; found 'forbid'; correct it."
     ]
     text, line = changed("rule: exclude", "rule: pin")

@@ -3,9 +3,11 @@ import pandas as pd
 import pytest
 
 from include.models import backtest
+from include.models.als import AlsSettings, PurchaseAls
 from include.models.purchases import Catalogue, Purchases, rhythm
 from include.models.ranked import Ranked, best_per_group
 from include.models.recommend import Recommender
+from include.models.snapshot import Snapshot
 from tests.unit.small_shop import DAY, SETTINGS, catalogue, everyone, purchases
 
 
@@ -38,6 +40,23 @@ def test_rhythm_by_hand():
     expected = 0.5 ** (34 / 14) + 0.5 ** (24 / 14) + 0.5 ** (4 / 14)
     assert found.decayed[14] == pytest.approx([expected, 0.5])
     assert found.find(np.asarray([9, 8, 7])).tolist() == [1, -1, 0]
+
+
+def test_rates_of_being_bought_again_by_hand(known):
+    # Eight to four weeks before 2017-06-25 is 05-01 to 05-28; of p00 one of two buyers came back.
+    rows = [("a", "p00", "2017-05-10"), ("b", "p00", "2017-05-20"), ("a", "p00", "2017-06-01")]
+    rows += [("a", "p05", "2017-05-10"), ("c", "p00", "2017-04-30"), ("c", "p00", "2017-06-02")]
+    frame = pd.DataFrame(rows, columns=["customer_id", "product_id", "business_day"])
+    few = Purchases.from_frame(frame.assign(sales=1.0, discount=0.0, quantity=1.0), known)
+    als = PurchaseAls(AlsSettings(factors=2, min_buyers=1)).fit(np.ones((3, 60)))
+    of_item, of_group = Snapshot(few, known, DAY, als).rebuys
+    usual = (1 + 1) / (3 + 2)
+    kind_0 = (1 + 20 * usual) / (2 + 20)
+    item = (1 + 10 * kind_0) / (2 + 10)
+    assert np.isclose(of_group[[0, 4]], np.log(kind_0 / (1 - kind_0))).all()
+    assert np.isclose(of_item[0], np.log(item / (1 - item)))
+    assert np.isclose(of_item[4], of_group[4])
+    assert of_item[5] < of_item[59] < of_item[0]
 
 
 def test_best_per_group_breaks_ties_by_code_and_not_by_order():

@@ -1,5 +1,5 @@
 -- One row per customer, list and recommended product that a message may name, best first. Products that are
--- known to be sold out in the customer's region are left out.
+-- known to be sold out in the customer's region, and those of a sensitive kind, are left out.
 WITH regions AS (
     SELECT DISTINCT ON (v.customer_id)
         v.customer_id,
@@ -45,7 +45,7 @@ offered AS (
     INNER JOIN names AS n ON r.product_id = n.product_id
     LEFT JOIN regions AS c ON r.customer_id = c.customer_id
     LEFT JOIN sold_out AS s ON c.region = s.region AND r.product_id = s.product_id
-    WHERE r.as_of = %(as_of)s AND s.product_id IS NULL
+    WHERE r.as_of = %(as_of)s AND s.product_id IS NULL AND r.sensitive IS NOT TRUE
 )
 
 SELECT
