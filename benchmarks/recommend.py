@@ -44,7 +44,7 @@ from include.models.signals import KINDS
 from include.models.snapshot import HORIZON_DAYS, Settings, Snapshot
 from include.models.tuning import tune
 from include.policy.recommendations import Recommendations
-from include.steps import recommend, recommend_inputs
+from include.steps import recommend_inputs, recommender
 
 CUTS = (41, 45, 49)
 LEVELS = ("product", "type")
@@ -77,7 +77,7 @@ def settings(level: str) -> Settings:
 
     Events and reviews are generated: no figure rests on them.
     """
-    champion = recommend.settings()
+    champion = recommender.settings()
     no_events = dict.fromkeys(KINDS, 0.0)
     own = {"factors": 32, "regularization": 20.0} if level == "type" else {}
 

@@ -32,9 +32,9 @@ def train_value(batch: dict[str, Any]) -> dict[str, Any]:
 
 @task
 def train_recommender(batch: dict[str, Any]) -> dict[str, Any]:
-    from include.steps import recommend
+    from include.steps import recommender
 
-    return recommend.train(batch)
+    return recommender.train(batch)
 
 
 @task

@@ -179,13 +179,19 @@ class ListMaker:
         eligibility.apply(pool, self.now, self.people, self.shelf, self.asked.eligibility)
         list_rules.apply(pool, self.now, self.people, rules)
         self._rate(pool)
+        limits = self.limits(pool.name)
+        return select.select(pool, self.now, self.asked.list_length, self.asked.variety, limits)
+
+    def limits(self, name: str) -> list[select.Limit]:
+        """How many of a kind one list may hold: by marketing's rules, and of new products."""
+        rules = list_rules.of_list(self.asked.rules, name)
         limits = select.limits_of(rules, self.now, self.people)
-        if pool.name == "discover" and self._new_items.any():
+        if name == "discover" and self._new_items.any():
             code = np.where(self._new_items, 0, -1)
             everybody = np.ones(len(self.people.customer_ids), dtype=bool)
             slots = self.asked.new_products.slots
             limits.append(select.Limit("new_products.slots", code, slots, everybody))
-        return select.select(pool, self.now, self.asked.list_length, self.asked.variety, limits)
+        return limits
 
     def _rate(self, pool: Pool) -> None:
         """Expected ratings of reviewed products, and what they move."""

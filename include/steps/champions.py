@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from include import contracts, warehouse
+from include import as_of, contracts, policy, warehouse
 from include.errors import BadInput
 from include.publication import Batch
 from include.warehouse import Connection
@@ -37,6 +37,17 @@ class Champion:
     manifest: Mapping[str, Any]
     metrics: Mapping[str, Any]
     pinned: bool
+
+
+def anchor_of(day: str) -> str:
+    """The anchor day whose champion serves `day`: the newest one at or before it."""
+    rules = policy.load().models
+    days = (as_of.parse(day) - rules.anchor_start).days
+    if days < 0:
+        raise BadInput(
+            f"Expected a business day from {rules.anchor_start} on (models.anchor_start), found {day}."
+        )
+    return as_of.days_before(day, days % rules.anchor_every_days)
 
 
 def standing(conn: Connection, kind: str, anchor: str, recipe: str) -> str | None:

@@ -8,8 +8,8 @@ from include import contracts, gates, publication, warehouse
 from include.errors import BadInput
 from include.publication import Batch
 from include.steps import champions, drift, value_model
+from include.steps.champions import anchor_of
 from include.steps.panels import Panels, settings
-from include.steps.recommend import anchor_of
 
 log = logging.getLogger(__name__)
 
@@ -86,11 +86,11 @@ def train_value(batch: Mapping[str, Any]) -> dict[str, Any]:
 
 def build(batch: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that the gate publishes, for a gate whose staged batch is gone."""
-    from include.steps import recommend, redemption, uplift
+    from include.steps import recommender, redemption, uplift
 
     opened = plan(batch)
     train_value(opened)
-    recommend.train(opened)
+    recommender.train(opened)
     redemption.train(opened)
     uplift.train(opened)
     return opened
@@ -104,14 +104,14 @@ def gate(batch: Mapping[str, Any]) -> dict[str, Any]:
     BadInput
         When a kind has no champion at all for the day.
     """
-    from include.steps import recommend
+    from include.steps import recommender
 
     counts = gates.gate(batch, rebuild=build)
     day = batch["as_of"]
     with warehouse.connect() as conn:
         serving = {
             value_model.KIND: value_model.champion(conn, day),
-            recommend.KIND: recommend.champion(conn, day),
+            recommender.KIND: recommender.champion(conn, day),
         }
     missing = [kind for kind, found in serving.items() if found is None]
     if missing:

@@ -11,7 +11,7 @@ from include import as_of, contracts, policy, warehouse
 from include.errors import BadInput
 from include.publication import Batch
 from include.steps import champions
-from include.steps.recommend import anchor_of
+from include.steps.champions import anchor_of
 from include.warehouse import Connection
 
 if TYPE_CHECKING:

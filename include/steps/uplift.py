@@ -11,8 +11,8 @@ from include import contracts, policy, warehouse
 from include.errors import BadInput
 from include.publication import Batch
 from include.steps import champions
+from include.steps.champions import anchor_of
 from include.steps.measure import WINDOW_DAYS
-from include.steps.recommend import anchor_of
 from include.warehouse import Connection
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from include import as_of, contracts, warehouse
 from include.errors import BadInput
 from include.steps import champions, drift
-from include.steps.champions import Champion
+from include.steps.champions import Champion, anchor_of
 from include.steps.panels import (
     MINIMUM_HISTORY_DAYS,
     RECENT_CUTS_DAYS,
@@ -20,7 +20,6 @@ from include.steps.panels import (
     origins,
     settings,
 )
-from include.steps.recommend import anchor_of
 from include.warehouse import Connection
 
 if TYPE_CHECKING:

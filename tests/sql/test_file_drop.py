@@ -298,7 +298,7 @@ def a_years_list(path: Path, customers: int = 160, days: int = 420) -> str:
 
 @pytest.mark.slow
 def test_the_chain_runs_on_a_list_of_invoices(drop):
-    from include.steps import features, models, recommend, score
+    from include.steps import features, models, recommend, recommender, score
 
     day = a_years_list(drop / "list.csv")
     with query_connection() as conn:
@@ -313,7 +313,7 @@ def test_the_chain_runs_on_a_list_of_invoices(drop):
     gates.gate(features.build(run), rebuild=features.build)
     batch = models.plan(run)
     models.train_value(batch)
-    recommend.train(batch)
+    recommender.train(batch)
     models.gate(batch)
     batch = score.score(run)
     recommend.recommend(batch)

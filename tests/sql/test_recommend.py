@@ -11,7 +11,7 @@ from include.errors import BadInput
 from include.models.als import AlsSettings
 from include.models.purchases import Catalogue, Purchases
 from include.models.recommend import Settings
-from include.steps import recommend, recommend_inputs
+from include.steps import champions, recommend, recommend_inputs, recommender
 from tests.sql import planted
 
 pytestmark = pytest.mark.usefixtures("warehouse")
@@ -164,12 +164,12 @@ def test_the_catalogue_is_what_was_known_at_the_end_of_the_day(conn):
     ],
 )
 def test_the_anchor_is_the_newest_at_or_before_the_day(day, anchor):
-    assert recommend.anchor_of(day) == anchor
+    assert champions.anchor_of(day) == anchor
 
 
 def test_a_day_before_the_first_anchor_is_refused():
     with pytest.raises(BadInput, match="Expected a business day from 2017-01-01 on"):
-        recommend.anchor_of("2016-12-31")
+        champions.anchor_of("2016-12-31")
 
 
 def shop(conn):
@@ -210,7 +210,7 @@ def shop(conn):
 def small(monkeypatch):
     """Settings that fit a shop of thirty products."""
     als = AlsSettings(factors=4, regularization=1.0, iterations=5, min_buyers=2)
-    monkeypatch.setattr(recommend, "settings", lambda: Settings(als=als, als_depth=15))
+    monkeypatch.setattr(recommender, "settings", lambda: Settings(als=als, als_depth=15))
 
 
 def train_and_list(conn, run_id):
@@ -218,7 +218,7 @@ def train_and_list(conn, run_id):
     with publication.opened("champions", run) as (opened, batch):
         for contract in contracts.of_dataset("champions"):
             publication.stage(opened, batch, contract)
-    trained = recommend.train(batch.as_dict())
+    trained = recommender.train(batch.as_dict())
     with warehouse.connect() as publishing:
         publication.publish(publishing, batch, publication.claim(publishing, batch))
     with publication.opened("scores", run) as (_, scores):

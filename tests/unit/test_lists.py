@@ -525,11 +525,22 @@ def test_an_explanation_names_ranks_rules_and_what_was_left_out(model, bought, k
         rule("boost", products={"categories": ["aisle 1"]}, factor=3.0),
     )
     text = "\n".join(explain(maker(model, bought, known, asked, listed=["c03"])))
-    assert "replenish: " in text
-    assert "discover: " in text
-    assert "rule: my_boost multiplied its odds by 3" in text
+    assert "replenish (bought before): " in text
+    assert "discover (new to the customer): " in text
+    assert "rule my_boost multiplied its odds by 3" in text
+    left_out = text[text.index("left out, excluded (my_exclude): 1\n") :].splitlines()[1]
     number = int(first["product_id"][1:])
-    assert f"left out, excluded (my_exclude): 1; Thing {number} (chance " in text
+    assert f"Thing {number} [{first['product_id']}], from repeat" in left_out
+    # The one left out was the likeliest: what stands first now was second.
+    assert "number 2 by chance alone" in text
+
+
+def test_an_explanation_says_what_a_full_list_passed_over(model, bought, known):
+    asked = rules(rule("limit", by="category", at_most=2, lists=["replenish"]))
+    text = "\n".join(explain(maker(model, bought, known, asked, listed=["c03"])))
+    assert "the list holds enough of its kind (my_limit): " in text
+    varied = "\n".join(explain(maker(model, bought, known, rules(variety=0.5), listed=["c03"])))
+    assert "passed over, variety 0.5: too like what is shown, or bought by everybody: " in varied
 
 
 def test_lists_do_not_depend_on_who_else_is_listed(model, bought, known, plain):

@@ -1,0 +1,236 @@
+"""Train the recommender of an anchor day, and find the one that serves a business day."""
+
+import hashlib
+import inspect
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version as library_version
+from typing import TYPE_CHECKING, Any
+
+from include import as_of, contracts, policy, warehouse
+from include.errors import BadInput
+from include.publication import Batch
+from include.steps import champions
+from include.steps import recommend_inputs as inputs
+from include.steps.champions import Champion, anchor_of
+from include.warehouse import Connection
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from include.models.purchases import Catalogue, Purchases
+    from include.models.recommend import Recommender, Settings
+    from include.models.signals import Signals
+
+log = logging.getLogger(__name__)
+
+#: How the recommender is called in ml.models.
+KIND = "als"
+
+
+def settings() -> "Settings":
+    """The policy's part of how lists are made, over the tuned rest."""
+    from include.models.als import AlsSettings
+    from include.models.snapshot import Settings
+    from include.models.tuning import alternatives
+
+    rules = policy.load()
+    asked = rules.recommendations
+    als = AlsSettings(
+        factors=asked.als.factors,
+        regularization=asked.als.regularization,
+        alpha=asked.als.alpha,
+        iterations=asked.als.iterations,
+        half_life_days=asked.half_life_days,
+        seed=rules.models.seed,
+        **asked.confidence.model_dump(),
+    )
+    changes = [other.model_dump(exclude_none=True) for other in asked.als.alternatives]
+    return Settings(
+        als=als,
+        list_length=asked.list_length,
+        variety=asked.variety,
+        alternatives=tuple(alternatives(als, changes)),
+    )
+
+
+def train(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """Fit the recommender of the batch's anchor day, unless it stands already, and stage it.
+
+    Its rows go into the batch's staged `ml.models` and `ml.backtests`, beside those of other models;
+    rows of an earlier try are taken out first.
+
+    Returns
+    -------
+    dict
+        The model's version, whether it was trained now, and the figures of its backtest.
+    """
+    opened = Batch.from_dict(batch)
+    anchor = anchor_of(opened.as_of)
+    chosen = settings()
+    made_of = recipe(anchor, chosen)
+    with warehouse.connect() as conn:
+        found = champions.standing(conn, KIND, anchor, made_of["recipe"])
+        if found:
+            log.info("The recommender of %s stands: %s", anchor, found)
+            return {"model_version": found, "trained": False, "metrics": {}}
+        who = inputs.customers(conn, anchor)["customer_id"].to_list()
+        purchases, known = inputs.load_purchases(conn, anchor, who)
+        signals = inputs.load_signals(conn, anchor, purchases, known)
+    row, backtests = fit(purchases, known, signals, anchor, chosen, made_of)
+    version = str(row["model_version"].iloc[0])
+    champions.stage(opened, KIND, {"models": row, "backtests": backtests})
+    metrics = row["metrics"].iloc[0]
+    log.info("Trained %s: %s", version, metrics)
+    return {"model_version": version, "trained": True, "metrics": metrics}
+
+
+def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:
+    """What decides a recommender besides the data, and a hash of it."""
+    from include.models import (
+        als,
+        purchases,
+        rankers,
+        recommend,
+        registry,
+        signals,
+        snapshot,
+        tuning,
+    )
+
+    modules = (als, purchases, rankers, recommend, signals, snapshot, tuning)
+    code = "".join(inspect.getsource(module) for module in modules)
+    for name in (
+        "features/interactions",
+        "ml/recommendations_catalogue",
+        "ml/recommendations_signals",
+    ):
+        code += warehouse.sql(name)
+    made_of = {
+        "anchor": anchor,
+        "settings": asdict(chosen),
+        "code": hashlib.sha256(code.encode()).hexdigest(),
+        "libraries": {
+            name: library_version(name) for name in ("implicit", "numpy", "scikit-learn")
+        },
+    }
+    return made_of | {"recipe": registry.digest(made_of)}
+
+
+def fit(
+    purchases: "Purchases",
+    known: "Catalogue",
+    signals: "Signals",
+    anchor: str,
+    chosen: "Settings",
+    made_of: Mapping[str, Any],
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """The recommender of an anchor day as a row of ml.models, and its backtest as rows of ml.backtests.
+
+    The backtest fits once more four weeks earlier and judges that model on the four weeks up to the
+    anchor, beside what most customers buy and what each customer bought most often.
+    """
+    import pandas as pd
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    from include.models import backtest, recommend
+    from include.models.purchases import one_day
+    from include.models.rankers import weights
+    from include.models.signals import Signals
+    from include.models.tuning import tune
+
+    # Several tasks share few cores: threads that wait by spinning would slow all of them.
+    with threadpool_limits(1, user_api="blas"):
+        judged_by = Signals.none() if inputs.signals_are_generated() else signals
+        day = one_day(anchor)
+        tuned, trials = tune(purchases, known, day, chosen, judged_by)
+        model, found = backtest.fit_and_judge(purchases, known, day, tuned, signals, judged_by)
+    artefact = model.to_bytes(known)
+    version = f"{KIND}-{anchor}-{hashlib.sha256(artefact).hexdigest()[:12]}"
+    lines = [
+        {
+            "model_version": version,
+            "anchor": anchor,
+            "cut": as_of.days_before(anchor, recommend.HORIZON_DAYS),
+            "metric": line.metric,
+            "setting": f"product/{line.setting} beside {line.baseline_name}",
+            "ours": line.ours,
+            "baseline": line.baseline,
+            "baseline_name": line.baseline_name,
+            "n": line.n,
+            "ours_low": line.ours_95[0] if line.ours_95 else None,
+            "ours_high": line.ours_95[1] if line.ours_95 else None,
+            "difference_low": line.difference_95[0] if line.difference_95 else None,
+            "difference_high": line.difference_95[1] if line.difference_95 else None,
+        }
+        for line in found
+        if line.n
+    ] + [
+        {
+            "model_version": version,
+            "anchor": anchor,
+            "cut": as_of.days_before(anchor, 2 * recommend.HORIZON_DAYS),
+            "metric": "tuning_ndcg_at_10",
+            "setting": f"product/new als {trial.name}",
+            "ours": trial.ndcg,
+            "baseline": trial.declared,
+            "baseline_name": "declared settings",
+            "n": trial.customers,
+        }
+        for trial in trials
+    ]
+    metrics: dict[str, dict[str, float]] = {}
+    for line in found:
+        figures = metrics.setdefault(f"product/{line.setting}", {})
+        figures[line.metric] = round(line.ours, 5)
+        figures[f"{line.metric} {line.baseline_name}"] = round(line.baseline, 5)
+    manifest = dict(made_of) | {
+        "customers": purchases.n_customers,
+        "items": int(model.als_.known_.sum()),
+        "purchase_days": len(purchases.day),
+        "unknown_rows": purchases.unknown_rows,
+        "signals": len(signals.day),
+        "als": asdict(tuned.als),
+        "repeat_weights": weights(model.repeat_),
+        "discover_weights": weights(model.new_),
+    }
+    row = pd.DataFrame(
+        {
+            "model_version": [version],
+            "kind": [KIND],
+            "anchor": [anchor],
+            "algorithm": ["ALS with a repeat and a discover ranker"],
+            "is_champion": [True],
+            "manifest": [manifest],
+            "metrics": [metrics],
+            "artefact": ["\\x" + artefact.hex()],
+        }
+    )
+    names = contracts.load("ml", "backtests").content
+    return row, pd.DataFrame(lines, columns=names)
+
+
+def champion(conn: Connection, day: str) -> Champion | None:
+    """The recommender that serves a day, or None before the first one."""
+    made_of = recipe(anchor_of(day), settings())
+    return champions.serving(conn, KIND, day, recipe=made_of["recipe"])
+
+
+def load_model(conn: Connection, day: str, known: "Catalogue") -> "tuple[str, Recommender]":
+    """The champion of a day, on the day's catalogue.
+
+    Raises
+    ------
+    BadInput
+        When none was trained at or before the day.
+    """
+    from include.models.recommend import Recommender
+
+    found = champion(conn, day)
+    if found is None:
+        raise BadInput(
+            f"Expected a trained recommender for {day}, found none: run regulars_models for the day first."
+        )
+    stored = champions.artefact(conn, found.model_version)
+    return found.model_version, Recommender.from_bytes(stored, known, settings())
