@@ -331,9 +331,10 @@ def _account_checks(conn: Connection, batch: Batch) -> list[Result]:
 
 def _expectations(batch: Batch, tables: Sequence[Contract]) -> list[Result]:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    # While it is imported, it tells of every method that it registers.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     import great_expectations as gx
 
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
     address = warehouse.url("warehouse").replace("postgresql://", "postgresql+psycopg2://")

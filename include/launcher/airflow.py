@@ -92,8 +92,6 @@ class Airflow:
             "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
             "DATABASE__SQL_ALCHEMY_CONN": _driver(self.database, "psycopg2"),
             "DATABASE__SQL_ALCHEMY_CONN_ASYNC": _driver(self.database, "asyncpg"),
-            # It tells a task's reader of every method that it registers.
-            "LOGGING__NAMESPACE_LEVELS": "great_expectations=WARNING",
             "LOGGING__BASE_LOG_FOLDER": str(self.state.logs / "tasks"),
             "API__HOST": "127.0.0.1",
             "API__PORT": str(self._port),
