@@ -106,6 +106,7 @@ def campaign(
             "is_complained": False,
             "discount_given": 0.0,
             "cost_expected": 0.0,
+            "cost": 0.0,
             "spend_before": who.before[drawn],
             "spend_after": after,
             "margin_after": 0.3 * after,

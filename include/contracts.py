@@ -89,6 +89,21 @@ class History(_Strict):
     key: list[str]
 
 
+class GivesWay(_Strict):
+    """Which standing rows of an upserted table a new one takes the place of, as if they had never been.
+
+    Attributes
+    ----------
+    match
+        Columns that both rows have in common.
+    when
+        What must be true of the standing row `t` and the new one `s`, in SQL.
+    """
+
+    match: list[str]
+    when: str
+
+
 class Contract(_Strict):
     """What a table promises.
 
@@ -115,6 +130,7 @@ class Contract(_Strict):
     view: bool = False
     indexes: list[list[str]] = []
     unique: list[list[str]] = []
+    gives_way: GivesWay | None = None
     columns: list[Column]
     rejects: list[Reject] = []
     checks: list[Check] = []
@@ -128,6 +144,7 @@ class Contract(_Strict):
         named += [name for group in (*self.indexes, *self.unique) for name in group]
         named += [self.partition] if self.partition else []
         named += [*self.past, "known_at"] if self.past else []
+        named += self.gives_way.match if self.gives_way else []
         named += [self.aged_by] if self.aged_by else []
         for name in named:
             if name not in names:

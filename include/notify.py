@@ -5,8 +5,9 @@ where the run is known to have failed and the error is not; `ops.failures` carri
 
 A notice goes by e-mail where `REGULARS_NOTICE_SMTP_URL` (smtp://user:password@host:port, or smtps://) and
 `REGULARS_NOTICE_TO` are set, to `REGULARS_NOTICE_WEBHOOK` as JSON where that is set, and in any case into
-`ops.notices` and the log. It holds no personal data: of an error that was not foreseen only its kind is
-told, since a message of the database may quote a row.
+`ops.notices` and the log. A DAG that runs by the clock and has no business day (delivery, every five
+minutes) is told of once per cause until a run of it succeeds. A notice holds no personal data: of an error
+that was not foreseen only its kind is told, since a message of the database may quote a row.
 """
 
 import json
@@ -100,6 +101,9 @@ def run_failed(context: Mapping[str, Any]) -> None:
     try:
         with warehouse.connect() as conn:
             notice = _with_error(conn, notice)
+            if _is_repeated(conn, notice):
+                log.error("%s, as told before: %s", notice.subject, notice.error)
+                return
             if not _first(conn, notice):
                 log.info("The failure of %s %s was told before.", notice.dag_id, notice.run_id)
                 return
@@ -126,6 +130,20 @@ def run_failed(context: Mapping[str, Any]) -> None:
             )
     except Exception as error:
         log.warning("How the notice went could not be recorded: %s", sentence(error))
+
+
+def mended(conn: Any, dag_id: str) -> None:
+    """A run of a DAG that runs by the clock succeeded: whatever fails from now on is told anew."""
+    from include import warehouse
+
+    warehouse.execute(
+        conn,
+        """
+        UPDATE ops.notices SET mended_at = clock_timestamp()
+        WHERE dag_id = %(dag_id)s AND mended_at IS NULL
+        """,
+        {"dag_id": dag_id},
+    )
 
 
 def sentence(error: object) -> str:
@@ -203,6 +221,29 @@ def _with_error(conn: Any, notice: Notice) -> Notice:
         return notice
     task_id, error = found[0]
     return Notice(**(asdict(notice) | {"task_id": task_id, "error": error}))
+
+
+def _is_repeated(conn: Any, notice: Notice) -> bool:
+    """Whether another run without a business day failed of the same cause, not mended since."""
+    from include import warehouse
+
+    if notice.business_day is not None or notice.error is None:
+        return False
+    return bool(
+        warehouse.execute(
+            conn,
+            """
+            UPDATE ops.notices SET repeated = coalesce(repeated, 0) + 1
+            WHERE (dag_id, run_id) = (
+                SELECT dag_id, run_id FROM ops.notices
+                WHERE dag_id = %(dag_id)s AND run_id <> %(run_id)s AND task_id = %(task_id)s
+                    AND error = %(error)s AND business_day IS NULL AND mended_at IS NULL
+                ORDER BY recorded_at DESC LIMIT 1
+            )
+            """,
+            asdict(notice),
+        )
+    )
 
 
 def _first(conn: Any, notice: Notice) -> bool:

@@ -235,6 +235,15 @@ def _published(conn: Connection, batch: Batch, contract: Contract) -> bool:
 
 def _publish_table(conn: Connection, batch: Batch, contract: Contract) -> None:
     if contract.write == "upsert":
+        if contract.gives_way:
+            _execute(
+                conn,
+                "DELETE FROM {} AS t USING {} AS s WHERE {} AND ({})",
+                warehouse.qualified(contract.name),
+                _staged(batch, contract),
+                _pairs(contract.gives_way.match, "s.{0} = t.{0}", " AND "),
+                pgsql.SQL(contract.gives_way.when),
+            )
         _upsert(conn, batch, contract, days=None)
         if contract.history:
             _close_versions(conn, batch, contract, contract.history.key)

@@ -163,7 +163,8 @@ def results(conn: Connection) -> list[Result]:
             SELECT campaign, people_treated, people_control, sends, redemptions,
                 coalesce(opt_outs, 0), coalesce(complaints, 0), revenue_treated, revenue_control,
                 margin_treated, margin_control, lift, lift_low, lift_high, lift_unadjusted,
-                minimum_detectable_effect, variance_explained, sample_ratio_p, cost_expected,
+                minimum_detectable_effect, variance_explained, sample_ratio_p,
+                coalesce(cost, cost_expected),
                 return_on_cost, verdict
             FROM marketing.current_campaign_results
             ORDER BY campaign <> 'all campaigns', campaign

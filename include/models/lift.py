@@ -196,6 +196,7 @@ COLUMNS = [
     "incremental_revenue",
     "incremental_margin",
     "cost_expected",
+    "cost",
     "return_on_cost",
     "sample_ratio_p",
     "verdict",
@@ -214,8 +215,8 @@ def summarise(outcomes: pd.DataFrame, currency: str) -> pd.DataFrame:
     outcomes
         One row per customer, campaign and period that chance decided about and whose outcome window has
         passed: customer_id, campaign, decided_on, is_treated, propensity, is_sent, is_redeemed,
-        is_bounced, is_opted_out, is_complained, discount_given, cost_expected, spend_before, spend_after,
-        margin_after.
+        is_bounced, is_opted_out, is_complained, discount_given, cost_expected, cost, spend_before,
+        spend_after, margin_after.
     currency
         For the verdict's words.
 
@@ -245,9 +246,12 @@ def _row(name: str, every: pd.DataFrame, currency: str) -> dict[str, Any]:
     sends = int(every["is_sent"].sum())
     redeemed = int(every["is_redeemed"].sum())
     reached = every["is_treated"].to_numpy(dtype=bool)
-    cost = float(every["cost_expected"].to_numpy(dtype=np.float64)[reached].sum())
+    expected, cost = (
+        float(every[name].to_numpy(dtype=np.float64)[reached].sum())
+        for name in ("cost_expected", "cost")
+    )
     people = int(treated.sum())
-    first_cost = float(part["cost_expected"].to_numpy(dtype=np.float64)[treated].sum())
+    first_cost = float(part["cost"].to_numpy(dtype=np.float64)[treated].sum())
     gained = earned.estimate * people
     return {
         "campaign": name,
@@ -281,7 +285,8 @@ def _row(name: str, every: pd.DataFrame, currency: str) -> dict[str, Any]:
         "margin_lift_high": earned.high,
         "incremental_revenue": sharp.estimate * people,
         "incremental_margin": gained,
-        "cost_expected": cost,
+        "cost_expected": expected,
+        "cost": cost,
         "return_on_cost": gained / first_cost - 1 if first_cost > 0 else float("nan"),
         "sample_ratio_p": split,
         "verdict": verdict(sharp, split, people, int((~treated).sum()), currency),

@@ -76,6 +76,22 @@ def _environment() -> ImmutableSandboxedEnvironment:
     )
 
 
+def locale_of(template: str, channel: str, locale: str, default: str) -> str:
+    """The locale that a message's words, days and amounts are all written in.
+
+    The customer's, where the template is written in its language; else the shop's, so that no message mixes
+    two languages. Where both speak one language the customer's days and amounts need no template.
+
+    Parameters
+    ----------
+    locale, default
+        The customer's, and the shop's.
+    """
+    language = locale.partition("_")[0]
+    is_written = _localised(template, channel, "txt", locale) != channel
+    return locale if is_written or language == default.partition("_")[0] else default
+
+
 def one_line(text: str) -> str:
     """Text without line breaks or control characters, so that it can start no header of its own."""
     return _SPACE.sub(" ", text).strip()

@@ -152,7 +152,9 @@ class Writer:
         offer = self.policy.offer(campaign.offer)
         region = person["region"] if isinstance(person["region"], str) else None
         time_zone = self.policy.shop.timezone_of(region)
-        locale = self.policy.shop.locale_of(region)
+        locale = copy.locale_of(
+            campaign.template, channel, self.policy.shop.locale_of(region), self.policy.shop.locale
+        )
         not_before, not_after = self._window(time_zone, last_day)
         message_id = coupons.message_id(person["customer_id"], channel, name, period)
         valid_until = self.as_of + timedelta(days=offer.valid_days)

@@ -174,6 +174,7 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
         "return_days": complaints.return_days,
         "starts_on": total.starts_on if total else None,
         "ends_on": total.ends_on if total else None,
+        "message_cost": rules.budgets.message_cost.model_dump_json(),
     }
     customers = warehouse.frame(conn, warehouse.sql("marketing/activate_customers"), params)
     if customers.empty:

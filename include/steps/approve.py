@@ -267,7 +267,8 @@ def _body(conn: Connection, day: str, waiting: list[_Campaign], reason: str, rul
         ],
         f"Approve, and they leave in the next send window. Reject, or give no answer within "
         f"{rules.approvals.timeout_hours} hours, and they never leave; everything else of the day is sent "
-        "all the same.",
+        "all the same. The same customers may be offered the campaign again on a later day, which asks again "
+        "where this is still called for.",
     ]
     return "\n\n".join(parts)
 

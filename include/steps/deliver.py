@@ -29,13 +29,16 @@ from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from include import channels, policy, warehouse
+from include import channels, notify, policy, warehouse
 from include.channels import OutcomeUnknown, Outgoing, Provider, Refused, Unavailable
 from include.policy import Policy
 from include.steps import feedback, pace
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
+
+#: The DAG that sends.
+DAG = "regulars_deliver"
 
 #: After so many messages in a row that a provider could not take, the run leaves it alone.
 FAILURES_IN_A_ROW = 3
@@ -96,6 +99,7 @@ def send(now: datetime | None = None) -> dict[str, int]:
             return {}
         sender = _Sender(conn, rules, clock)
         counts = sender.run()
+        notify.mended(conn, DAG)
     log.info("Delivery at %s: %s", sender.now.isoformat(), counts or "nothing is due")
     return counts
 

@@ -57,7 +57,8 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def outcomes(conn: Connection, day: str) -> "pd.DataFrame":
     """`ml/campaign_outcomes.sql` as of a day."""
-    timezone = policy.load().shop.timezone
+    rules = policy.load()
+    timezone = rules.shop.timezone
     _, end = as_of.window(day, day, timezone)
     return warehouse.frame(
         conn,
@@ -69,6 +70,7 @@ def outcomes(conn: Connection, day: str) -> "pd.DataFrame":
             "window_days": WINDOW_DAYS,
             "before_days": BEFORE_DAYS,
             "measured_days": MEASURED_DAYS,
+            "message_cost": rules.budgets.message_cost.model_dump_json(),
         },
     )
 

@@ -248,6 +248,76 @@ def test_recommended_products_stand_in_the_words_and_no_sensitive_one_does(conn)
     assert not any("Pregnancy" in body for (body,) in bodies)
 
 
+def test_a_region_has_its_own_clock_and_language_and_push_goes_where_it_is_allowed(
+    conn, tmp_path, monkeypatch
+):
+    """From the region of a customer's store to send window, words, days and amounts; by push or by mail."""
+    text = policy.DEFAULT_PATH.read_text(encoding="utf-8")
+    for name, values in (
+        ("region_timezones", "{south: America/Los_Angeles, east: America/New_York}"),
+        ("region_locales", "{south: es_US, west: fr_FR}"),
+    ):
+        text = text.replace(f"  {name}: {{}}", f"  {name}: {values}")
+    text = text.replace("  share: 0.05 ", "  share: 0.00 ")
+    text = text.replace("channels: [email, sms]", "channels: [push, email, sms]")
+    file = tmp_path / "policy.yml"
+    file.write_text(text)
+    monkeypatch.setenv("REGULARS_POLICY", str(file))
+    regions = {1: "south", 2: "east", 3: "west", 4: "south"}
+    planted.people(conn, regions)
+    for number, region in regions.items():
+        warehouse.execute(
+            conn,
+            "UPDATE core.customers SET region = %(region)s WHERE customer_id = %(who)s",
+            {"region": region, "who": person(number)},
+        )
+    # All but the last have a device, and push is allowed.
+    planted.consent(conn, [1, 2, 3], "push", granted=True, at="2017-01-05T12:00Z")
+    planted.fill(
+        conn,
+        "core.contact_points",
+        [
+            {
+                "customer_id": person(n),
+                "channel": "push",
+                "address": f"device{n}",
+                "verified": True,
+                "valid_from": "2017-01-05T12:00Z",
+                "known_at": "2017-01-05T12:00Z",
+            }
+            for n in (1, 2, 3)
+        ],
+    )
+    conn.commit()
+    planted.decide()
+    found = {
+        int(row[0]): row[1:]
+        for row in warehouse.rows(
+            conn,
+            "SELECT m.external_id, m.channel, m.time_zone, m.copy_source, t.offer_title, m.body, "
+            "(m.send_not_before AT TIME ZONE m.time_zone)::time::text, m.send_not_before::text "
+            "FROM marketing.messages AS m JOIN marketing.coupon_triggers AS t USING (trigger_id)",
+        )
+    }
+    assert found.keys() == regions.keys()
+    spanish = "10% de descuento en una compra, para nuestros mejores clientes"
+    english = "10% off one shop, for our best customers"
+    assert found[1][:4] == (
+        "push", "America/Los_Angeles", "template/vip_exclusive/push.es", spanish,
+    )  # fmt: skip
+    assert "hasta el 15 de octubre de 2017" in found[1][4]
+    assert found[2][:4] == ("push", "America/New_York", "template/vip_exclusive/push", english)
+    assert "until October 15, 2017" in found[2][4]
+    # Nobody has written French: the shop's words, with the shop's days.
+    assert found[3][:4] == ("push", "America/New_York", "template/vip_exclusive/push", english)
+    assert "until October 15, 2017" in found[3][4]
+    assert found[4][:2] == ("email", "America/Los_Angeles")
+    assert "Válido hasta el 15 de octubre de 2017" in found[4][4]
+    assert {row[5] for row in found.values()} == {"09:00:00"}, "each one's own morning"
+    assert found[1][6] == "2017-10-02 16:00:00+00"
+    assert found[2][6] == "2017-10-02 13:00:00+00"
+
+
 def test_a_name_that_is_template_text_stays_a_name(conn):
     names = ["{{ 1234 * 5678 }}", "<script>alert(1)</script>", "Ann\nBcc: x@example.com", "=1+1"]
     for number, name in enumerate(names, start=1):

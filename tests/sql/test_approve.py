@@ -156,6 +156,49 @@ def test_a_rejected_first_run_leaves_the_next_one_a_first_run(conn):
     assert warehouse.rows(conn, statuses, {"day": "2017-10-02"}) == [("approved",)]
 
 
+@pytest.mark.parametrize("by", ["ana", None])
+def test_a_rejected_offer_uses_up_nobodys_period(conn, by):
+    """Rejected on one day, the same people are asked about again on the next, and sent it once approved."""
+    before = "2017-09-30"
+    decide(conn, day=before)
+    first = dict(
+        warehouse.rows(conn, "SELECT trigger_id::text, coupon_code FROM marketing.coupon_triggers")
+    )
+    approve.ask(before, "run-1")
+    approve.settle(before, approved=False, answered_by=by, answered_at=NOW)
+    decide(conn)
+    again = dict(
+        warehouse.rows(conn, "SELECT trigger_id::text, coupon_code FROM marketing.coupon_triggers")
+    )
+    assert again.keys() == first.keys()
+    assert not set(again.values()) & set(first.values()), "a rejected code is never given out"
+    assert states(conn) == {"pending/awaiting_approval": len(first)}
+    assert warehouse.rows(
+        conn, "SELECT DISTINCT as_of::text, approval_id FROM marketing.coupon_triggers"
+    ) == [(DAY, None)]
+    # The day of the rejection is run again: what has moved on stays where it is.
+    planted.decide(before, run_id="again")
+    assert states(conn) == {"pending/awaiting_approval": len(first)}
+    approve.ask(DAY, "run-2")
+    approve.settle(DAY, approved=True, answered_by="ana", answered_at=NOW)
+    assert deliver.send() == {"sent": len(first)}
+    # Both days' decisions and answers stand.
+    assert warehouse.rows(
+        conn, "SELECT as_of::text, status FROM marketing.approvals ORDER BY as_of"
+    ) == [(before, "rejected" if by else "timed_out"), (DAY, "approved")]
+    story = warehouse.rows(
+        conn,
+        "SELECT w.day::text, w.outcome, w.detail LIKE '%%rejected%%' OR w.detail LIKE '%%in time%%' "
+        "FROM marketing.decisions AS d, marketing.why(d.external_id) AS w "
+        "WHERE d.decision = 'send' AND d.as_of = %(day)s AND w.what = 'decision'",
+        {"day": DAY},
+    )
+    assert set(story) == {(before, "send", True), (DAY, "send", False)}
+    # Sent by now, so the period is used up.
+    decide(conn, day="2017-10-02")
+    assert states(conn) == {"sent/sent": len(first)}
+
+
 def test_the_first_answer_counts(conn):
     decide(conn)
     approve.ask(DAY, "run-1")

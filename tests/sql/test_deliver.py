@@ -222,6 +222,14 @@ def test_paused_sends_stop_every_claim(conn):
     assert deliver.send(MORNING) == {"sent": 3}
 
 
+def test_a_run_that_gets_through_mends_what_was_told(conn):
+    fill = {"dag_id": "regulars_deliver", "channel": "log", "delivered": True}
+    planted.fill(conn, "ops.notices", [fill | {"run_id": "run-1"}])
+    conn.commit()
+    deliver.send()
+    assert warehouse.value(conn, "SELECT mended_at IS NOT NULL FROM ops.notices")
+
+
 def test_a_warehouse_without_messages_yet_is_no_failure(conn):
     warehouse.execute(conn, "ALTER TABLE marketing.messages RENAME TO elsewhere")
     conn.commit()

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from include import contracts, gates, publication, warehouse
+from include import contracts, gates, policy, publication, warehouse
 from include.models.lift import OVERALL
 from include.steps import measure
 from tests.sql.planted import fill, person
@@ -21,6 +21,7 @@ TABLES = (
     "marketing.decisions",
     "marketing.coupon_triggers",
     "marketing.messages",
+    "marketing.approvals",
     "marketing.campaign_results",
     "ml.campaign_outcomes",
     "ops.publications",
@@ -185,6 +186,117 @@ def test_a_day_that_was_rejected_treated_nobody(conn):
     run()
     found = warehouse.rows(conn, "SELECT customer_id::text FROM ml.campaign_outcomes ORDER BY 1")
     assert found == [(person(4),), (person(5),)], "one of two rejected stays: intention to treat"
+
+
+def test_what_was_rejected_and_offered_again_counts_from_the_day_it_was_let_through(conn):
+    before = DECIDED - timedelta(days=1)
+    for day in (before, DECIDED):
+        decide(conn, [1], day=day)
+        decide(conn, [2], decision="control", day=day)
+    trigger(conn, [1], sent_on=DECIDED + timedelta(days=1))
+    fill(
+        conn,
+        "marketing.approvals",
+        [
+            {
+                "approval_id": f"approval-{day}",
+                "as_of": day.isoformat(),
+                "campaigns": "{vip}",
+                "status": status,
+            }
+            for day, status in ((before, "rejected"), (DECIDED, "approved"))
+        ],
+    )
+    conn.commit()
+    run()
+    found = warehouse.rows(
+        conn, "SELECT customer_id::text, decided_on FROM ml.campaign_outcomes ORDER BY 1"
+    )
+    assert found == [(person(1), DECIDED), (person(2), DECIDED)]
+
+
+def test_the_cost_is_what_was_really_given(conn):
+    """Told by the till, or worked out from the shop's records of redemptions and purchases."""
+    decide(conn, range(1, 6), channel="sms")
+    decide(conn, [6], "control", channel="sms")
+    left = DECIDED + timedelta(days=1)
+    trigger(conn, [1], status="redeemed", sent_on=left)
+    trigger(conn, [2, 3], status="sent", sent_on=left)
+    trigger(conn, [4], status="sent", sent_on=left)
+    trigger(conn, [5], status="cancelled")
+    for number, kind, share, most in ((2, "amount_off", 3, None), (3, "percent_off", 0.1, 4)):
+        warehouse.execute(
+            conn,
+            "UPDATE marketing.coupon_triggers SET discount_kind = %(kind)s, discount_value = %(v)s, "
+            "discount_at_most = %(most)s WHERE coupon_code = %(code)s",
+            {"kind": kind, "v": share, "most": most, "code": f"CODE-{number}"},
+        )
+        redeemed = {"redemption_id": number, "coupon_upc": f"CODE-{number}"}
+        day = (DECIDED + timedelta(days=7)).isoformat()
+        fill(
+            conn,
+            "core.redemptions",
+            [redeemed | {"customer_id": person(number), "business_day": day}],
+        )
+    buy(conn, 3, 7, sales=25, product="p1")
+    buy(conn, 3, 7, sales=5, product="p2")
+    buy(conn, 3, 8, sales=500)
+    conn.commit()
+    run()
+    sms = 0.03
+    cost = [float(outcome(conn, n)["cost"]) for n in range(1, 7)]
+    assert cost == pytest.approx([4.5 + sms, 3 + sms, 3 + sms, sms, 0, 0])
+    found = result(conn, "vip")
+    assert float(found["cost"]) == pytest.approx(sum(cost))
+    assert float(found["discounts_given"]) == 10.5
+    assert found["cost_expected"] == pytest.approx(5 * 1.5)
+    told = warehouse.rows(
+        conn,
+        "SELECT discount_given::float, told_by FROM marketing.coupon_redemptions ORDER BY trigger_id",
+    )
+    assert told == [(4.5, "till"), (3.0, "records"), (3.0, "records")]
+
+
+def test_a_budget_is_spent_by_what_was_really_given(conn):
+    """Redeemed: what it took off; run out unused or stopped: no discount; open: what is expected."""
+    decide(conn, range(1, 7), channel="sms")
+    decide(conn, [7], "control", channel="sms")
+    left = DECIDED + timedelta(days=1)
+    trigger(conn, [1], status="redeemed", sent_on=left)
+    trigger(conn, [2, 3], status="sent", sent_on=left)
+    trigger(conn, [4], status="cancelled")
+    trigger(conn, [5, 6], status="approved")
+    for number, until in ((2, DECIDED + timedelta(days=14)), (3, DECIDED + timedelta(days=40))):
+        warehouse.execute(
+            conn,
+            "UPDATE marketing.coupon_triggers SET valid_until = %(until)s WHERE coupon_code = %(code)s",
+            {"until": until, "code": f"CODE-{number}"},
+        )
+    decide(conn, [9], campaign="stopped")
+    stopped = {"approval_id": "a", "as_of": DECIDED.isoformat(), "campaigns": "{stopped}"}
+    fill(conn, "marketing.approvals", [stopped | {"status": "rejected"}])
+
+    def spent(day, starts_on, ends_on):
+        return warehouse.rows(
+            conn,
+            warehouse.sql("marketing/activate_spent"),
+            {
+                "as_of": day,
+                "starts_on": starts_on,
+                "ends_on": ends_on,
+                "message_cost": policy.load().budgets.message_cost.model_dump_json(),
+            },
+        )
+
+    later = DECIDED + timedelta(days=20)
+    assert spent(later, DECIDED, later) == [
+        ("stopped", 0.0, 0.0),
+        ("vip", pytest.approx((4.5 + 0.03) + 0.03 + 3 * 1.5), pytest.approx(4.53 + 0.03 + 4.5)),
+    ]
+    # Before the coupon came back and the other ran out, all of it was expected; outside the budget's days
+    # nothing counts towards it.
+    early = DECIDED + timedelta(days=3)
+    assert spent(early, early, early)[1] == ("vip", pytest.approx(5 * 1.5), 0.0)
 
 
 def test_what_came_back_is_counted_once_a_person_and_within_the_window(conn):

@@ -194,6 +194,42 @@ def test_a_run_without_a_known_task_or_day_is_told_too(conn):
     assert "not recorded; see the log" in body(conn)
 
 
+def test_a_dag_by_the_clock_is_told_of_once_per_cause_until_it_is_mended(conn, monkeypatch):
+    """Delivery with a broken policy fails every five minutes: one notice, and one for each new cause."""
+    sent: list[str | None] = []
+
+    def keep(notice: notify.Notice) -> tuple[str, str | None]:
+        sent.append(notice.error)
+        return "log", None
+
+    monkeypatch.setattr(notify, "send", keep)
+    broken = "Expected a list of campaigns, found text: mend the policy."
+    other = "Expected a number, found text: mend the policy."
+
+    def fails(run_id: str, cause: str) -> None:
+        task_fails(run_id, BadInput(cause))
+        fail(run_id, key=None)
+
+    for number in range(4):
+        fails(f"run-{number}", broken)
+    assert sent == [broken]
+    fails("run-4", other)
+    fails("run-5", other)
+    assert sent == [broken, other]
+    conn.commit()
+    counts = "SELECT run_id, repeated FROM ops.notices ORDER BY recorded_at"
+    assert warehouse.rows(conn, counts) == [("run-0", 3), ("run-4", 1)]
+    notify.mended(conn, "regulars_features")
+    conn.commit()
+    fails("run-6", broken)
+    assert sent == [broken, other, broken], "it broke again after it was mended"
+    # What has a business day is another day's data each time, and is always told.
+    for day in ("2017-10-02", "2017-10-03"):
+        task_fails(f"run-{day}", BadInput(broken))
+        fail(f"run-{day}", key=day)
+    assert sent == [broken, other, broken, broken, broken]
+
+
 def test_many_callers_at_once_tell_once(conn, monkeypatch):
     sent: list[str] = []
 

@@ -14,7 +14,7 @@ from include import gates, policy, warehouse
 from include.models import registry
 from include.models.uplift import UpliftModel
 from include.offers import control
-from include.steps import activate, champions, deliver, measure, models, uplift
+from include.steps import champions, deliver, measure, models, uplift
 from tests.sql import planted
 from tests.sql.planted import fill, person
 
@@ -53,7 +53,7 @@ def rules(tmp_path_factory, module_env) -> policy.Policy:
 @pytest.fixture(scope="module")
 def history(warehouse) -> dict[str, Any]:
     """Four days decided, delivered and redeemed, four weeks of purchases after each, all of it measured."""
-    from include.warehouse import connect
+    from include.warehouse import connect, execute
 
     tables = "ml.models, ml.backtests, ml.campaign_outcomes, marketing.campaign_results"
     with connect() as conn:
@@ -73,14 +73,8 @@ def history(warehouse) -> dict[str, Any]:
     with connect() as conn:
         redeem(conn)
         buy(conn)
-    day = LEARNT.isoformat()
-    batch = measure.build({"as_of": day, "since": None, "run_id": "measure"})
-    counts = gates.gate(batch, rebuild=measure.build)
-    return counts
-
-
-def execute(conn: Any, statement: str) -> None:
-    warehouse.execute(conn, statement)
+    batch = measure.build({"as_of": LEARNT.isoformat(), "since": None, "run_id": "measure"})
+    return gates.gate(batch, rebuild=measure.build)
 
 
 def known(conn: Any, numbers: range, day: date) -> None:
@@ -217,6 +211,12 @@ def test_what_was_measured_is_what_was_planted(history):
     assert result["people_treated"] > 400
     assert result["people_control"] > 400
     assert result["sample_ratio_p"] > 0.001
+    # Coupons at what they took off the till's sum, messages at their price; not what was expected of them.
+    assert result["redemptions"] > 0
+    assert float(result["discounts_given"]) == 6.0 * result["redemptions"]
+    assert float(result["cost"]) == pytest.approx(
+        float(result["discounts_given"]) + 0.001 * result["sends"]
+    )
     truth = (GAIN + LOSS) / 2
     assert result["margin_lift_low"] < truth < result["margin_lift_high"]
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from include import policy
-from include.offers import copy
+from include.offers import copy, sms
 
 RULES = policy.parse(policy.DEFAULT_PATH.read_text(encoding="utf-8"))
 
@@ -143,3 +143,59 @@ def test_a_template_cannot_reach_out(tmp_path: Path, monkeypatch: pytest.MonkeyP
             copy.write("bad", "sms", VARIABLES)
     finally:
         copy._environment.cache_clear()
+
+
+SPANISH = VARIABLES | {
+    "birthday": "4 de octubre",
+    "event_starts": "12 de octubre de 2017",
+    "event_ends": "12 de octubre de 2017",
+}
+
+
+@pytest.mark.parametrize("template", sorted({campaign.template for campaign in RULES.campaigns}))
+@pytest.mark.parametrize("channel", ["email", "sms", "push"])
+def test_every_campaign_speaks_spanish_and_goes_by_every_channel(
+    template: str, channel: str
+) -> None:
+    """The second locale of the templates: complete, with the same facts, and as short as the first."""
+    offer = {c.template: RULES.offer(c.offer) for c in RULES.campaigns}[template]
+    longest = {"valid_until": "22 de septiembre de 2017", "offer_title": offer.title_in("es_US")}
+    assert not offer.has_coupon or longest["offer_title"] != offer.title
+    english_words = VARIABLES | {"offer_title": offer.title}
+    plain = copy.write(template, channel, english_words, most_parts=RULES.caps.sms_parts)
+    words = copy.write(template, channel, SPANISH | longest, "es_US", RULES.caps.sms_parts)
+    assert words.source == f"template/{template}/{channel}.es"
+    assert words.body != plain.body
+    for name in ("coupon_code", "product", "price_now", "event_name", "unsubscribe_url"):
+        fact = VARIABLES[name]
+        assert (fact in words.body) is (fact in plain.body), name
+    for english in ("Hello", "Dear", "code", "until", "Valid", "STOP to end", "No more"):
+        assert english not in words.body
+    if channel == "sms":
+        assert sms.length(words.body).encoding == "GSM-7", "accents outside it halve a part"
+
+
+def test_no_message_mixes_two_languages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copy, "TEMPLATES", tmp_path)
+    copy._localised.cache_clear()
+    (tmp_path / "x").mkdir()
+    for name in ("email.txt", "sms.txt", "email.es.txt", "sms.pt_BR.txt"):
+        (tmp_path / "x" / name).write_text("words")
+    found = {
+        (channel, locale): copy.locale_of("x", channel, locale, "en_US")
+        for channel in ("email", "sms")
+        for locale in ("es_MX", "pt_BR", "pt", "en_GB", "en_US")
+    }
+    assert found == {
+        ("email", "es_MX"): "es_MX",
+        ("email", "pt_BR"): "en_US",
+        ("email", "pt"): "en_US",
+        ("email", "en_GB"): "en_GB",
+        ("email", "en_US"): "en_US",
+        ("sms", "es_MX"): "en_US",
+        ("sms", "pt_BR"): "pt_BR",
+        ("sms", "pt"): "en_US",
+        ("sms", "en_GB"): "en_GB",
+        ("sms", "en_US"): "en_US",
+    }
+    copy._localised.cache_clear()

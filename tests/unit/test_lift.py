@@ -36,6 +36,7 @@ def rows(outcome, treated, propensity, before, campaign="spring"):
             "is_complained": False,
             "discount_given": 0.0,
             "cost_expected": 0.5,
+            "cost": 0.4,
             "spend_before": before,
             "spend_after": outcome,
             "margin_after": 0.25 * outcome,
@@ -178,8 +179,9 @@ def test_money_is_added_up():
     assert found["incremental_revenue"] == pytest.approx(found["lift"] * people)
     assert found["incremental_margin"] == pytest.approx(0.25 * found["incremental_revenue"])
     assert found["cost_expected"] == pytest.approx(0.5 * people)
+    assert found["cost"] == pytest.approx(0.4 * people), "what was really given counts"
     gain = found["incremental_margin"]
-    assert found["return_on_cost"] == pytest.approx(gain / (0.5 * people) - 1)
+    assert found["return_on_cost"] == pytest.approx(gain / (0.4 * people) - 1)
 
 
 @pytest.mark.parametrize(

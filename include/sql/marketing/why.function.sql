@@ -61,8 +61,14 @@ BEGIN
         SELECT
             d.as_of, 3, 'decision', d.campaign, d.decision,
             coalesce(w.said, replace(d.decision_reason, '_', ' ')) || coalesce(' (' || d.channel || ')', '')
+            || CASE
+                WHEN d.decision <> 'send' OR s.status IS NULL THEN ''
+                WHEN s.status = 'rejected' THEN '; then a person rejected the campaign''s offers of the day'
+                ELSE '; then nobody approved the campaign''s offers of the day in time'
+            END
         FROM marketing.decisions AS d
         LEFT JOIN words AS w ON w.reason = d.decision_reason
+        LEFT JOIN marketing.stopped_offers AS s ON s.as_of = d.as_of AND s.campaign = d.campaign
         WHERE d.external_id = why.external_id
         UNION ALL
         SELECT

@@ -1,11 +1,26 @@
 -- Grain: one row per customer, campaign and period that chance decided about, its outcome window passed.
 -- Parameters: as_of (date), "end" (timestamptz, first instant after as_of), timezone, window_days (outcome:
 -- the days after the decision), before_days (covariate: the days up to it), measured_days (how far back
--- decisions are measured).
+-- decisions are measured), message_cost (of each channel, as JSON).
 -- Every figure is of a window that ends at or before as_of, whichever day asks: runs may overtake each other.
 -- A day of a campaign that nobody was let through (rejected, or never approved) treated nobody and is left
 -- out.
-WITH drawn AS (
+WITH stopped AS (
+    SELECT
+        t.campaign,
+        t.as_of AS decided_on
+    FROM marketing.coupon_triggers AS t
+    GROUP BY t.campaign, t.as_of
+    HAVING bool_and(t.status IN ('rejected', 'awaiting_approval'))
+    UNION
+    -- What was rejected and offered again on another day has its triggers there.
+    SELECT
+        o.campaign,
+        o.as_of AS decided_on
+    FROM marketing.stopped_offers AS o
+),
+
+chosen AS MATERIALIZED (
     SELECT DISTINCT ON (d.customer_id, d.campaign, d.period)
         d.customer_id,
         d.campaign,
@@ -18,29 +33,15 @@ WITH drawn AS (
         d.propensity,
         d.cost_expected
     FROM marketing.decisions AS d
+    LEFT JOIN stopped AS s ON d.campaign = s.campaign AND d.as_of = s.decided_on
     WHERE
-        d.decision IN ('send', 'control')
+        s.campaign IS NULL
+        AND d.decision IN ('send', 'control')
         AND d.propensity > 0
         AND d.propensity < 1
         AND d.as_of <= %(as_of)s::date - %(window_days)s::integer
         AND d.as_of > %(as_of)s::date - %(window_days)s::integer - %(measured_days)s::integer
     ORDER BY d.customer_id ASC, d.campaign ASC, d.period ASC, d.as_of ASC
-),
-
-stopped AS (
-    SELECT
-        t.campaign,
-        t.as_of AS decided_on
-    FROM marketing.coupon_triggers AS t
-    GROUP BY t.campaign, t.as_of
-    HAVING bool_and(t.status IN ('rejected', 'awaiting_approval'))
-),
-
-chosen AS MATERIALIZED (
-    SELECT d.*
-    FROM drawn AS d
-    LEFT JOIN stopped AS s ON d.campaign = s.campaign AND d.decided_on = s.decided_on
-    WHERE s.campaign IS NULL
 ),
 
 people_days AS (
@@ -118,27 +119,14 @@ redeemed AS (
         c.customer_id,
         c.campaign,
         c.period,
-        max(t.discount_given) AS discount_given
+        r.discount_given
     FROM chosen AS c
-    INNER JOIN marketing.coupon_triggers AS t
-        ON c.customer_id = t.customer_id AND c.campaign = t.campaign AND c.period = t.period
-    LEFT JOIN core.redemptions AS r
-        ON
-            t.coupon_code = r.coupon_upc
-            AND t.customer_id = r.customer_id
-            AND c.decided_on < r.business_day
-            AND c.decided_on + %(window_days)s::integer >= r.business_day
+    INNER JOIN marketing.coupon_redemptions AS r
+        ON c.customer_id = r.customer_id AND c.campaign = r.campaign AND c.period = r.period
     WHERE
         c.is_treated
-        AND (
-            r.redemption_id IS NOT NULL
-            OR (
-                t.status = 'redeemed'
-                AND c.decided_on < t.redeemed_on
-                AND c.decided_on + %(window_days)s::integer >= t.redeemed_on
-            )
-        )
-    GROUP BY c.customer_id, c.campaign, c.period
+        AND c.decided_on < r.redeemed_on
+        AND c.decided_on + %(window_days)s::integer >= r.redeemed_on
 )
 
 SELECT
@@ -155,6 +143,13 @@ SELECT
     s.customer_id IS NOT NULL AS is_sent,
     r.customer_id IS NOT NULL AS is_redeemed,
     coalesce(r.discount_given, 0)::numeric(12, 2) AS discount_given,
+    (
+        coalesce(r.discount_given, 0)
+        + CASE
+            WHEN s.customer_id IS NULL THEN 0
+            ELSE coalesce((%(message_cost)s::jsonb ->> c.channel)::numeric, 0)
+        END
+    )::numeric(14, 4) AS cost,
     coalesce(h.is_bounced, FALSE) AS is_bounced,
     coalesce(h.is_opted_out, FALSE) AS is_opted_out,
     coalesce(h.is_complained, FALSE) AS is_complained,
