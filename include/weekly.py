@@ -134,7 +134,7 @@ def read(conn: Connection) -> Week:
                 """
                 SELECT segment_from, segment_to, count(*)
                 FROM marketing.current_segment_changes
-                GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2 LIMIT 12
+                GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2
                 """,
             )
         ],
@@ -240,9 +240,9 @@ def headline(week: Week) -> str:
         f"{customers:,} customers, expected to spend {view.money(sum(s.value for s in week.segments))} "
         f"{week.currency} in the next {week.horizon_days} days.",
         f"{moved:,} of them changed segment in the week." if moved else "Nobody changed segment.",
-        f"{sent:,} messages left, {then:,} in the week before."
+        f"{sent:,} messages were sent, {then:,} in the week before."
         if sent or then
-        else "No message left.",
+        else "No message was sent.",
     ]
     redeemed = sum(campaign.redeemed for campaign in week.campaigns)
     if redeemed:

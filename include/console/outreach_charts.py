@@ -1,5 +1,6 @@
 """Charts of what was sent and what it changed, for the console and the weekly report."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 
@@ -101,21 +102,33 @@ def movement(found: Sequence[tuple[str, int, int]]) -> Figure:
 
 
 def sent_per_day(found: Mapping[date, Mapping[str, int]]) -> Figure:
-    """Offers decided to be sent, by business day, stacked by campaign."""
-    palette = ("--accent", "--second", "--third", "--fourth", "--muted", "--faint")
-    campaigns = sorted({name for by_campaign in found.values() for name in by_campaign})
+    """Offers decided to be sent, by business day, stacked by campaign; a colour stands for one alone.
+
+    Where there are more campaigns than colours, the smaller ones are added up as `others`.
+    """
+    palette = ("--accent", "--second", "--third", "--fourth", "--muted")
+    total: Counter[str] = Counter()
+    for by_campaign in found.values():
+        total.update(by_campaign)
+    most = sorted(total, key=lambda name: (-total[name], name))
+    kept = most if len(most) <= len(palette) else most[: len(palette) - 1]
     days = sorted(found)
+    stacks = {words(name): [found[day].get(name, 0) for day in days] for name in sorted(kept)}
+    if len(kept) < len(most):
+        stacks["others"] = [
+            sum(number for name, number in found[day].items() if name not in kept) for day in days
+        ]
     return figure(
         [
             {
                 "type": "bar",
-                "name": words(campaign),
+                "name": name,
                 "x": [f"{day:%a} {day.day} {day:%b}" for day in days],
-                "y": [found[day].get(campaign, 0) for day in days],
-                "marker": {"color": palette[place % len(palette)]},
+                "y": numbers,
+                "marker": {"color": colour},
                 "hovertemplate": "%{fullData.name}, %{x}: %{y:,}<extra></extra>",
             }
-            for place, campaign in enumerate(campaigns)
+            for (name, numbers), colour in zip(stacks.items(), palette, strict=False)
         ],
         height=320,
         barmode="stack",

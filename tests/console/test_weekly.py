@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from include import weekly
+from include.console import outreach_charts
 from include.errors import BadInput
 from include.launcher import cli
 from tests.conftest import TestServer
@@ -46,6 +47,15 @@ def written(warehouse: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
                 segment_from="vip_at_risk",
                 segment_to="vip",
             )
+        # More ways to move than the table shows: all of them are counted.
+        for number in range(14):
+            sample.insert(
+                conn,
+                "marketing.segment_changes",
+                as_of=sample.DAY,
+                segment_from=f"former_{number}",
+                segment_to="lost",
+            )
         sample.publication(conn, "marketing.segment_changes", sample.DAY, "scores", 3, sample.NOW)
         sample.insert(
             conn,
@@ -75,10 +85,11 @@ def test_the_week_is_told_in_figures(written: Path) -> None:
     text = " ".join(written.read_text().split())
     assert "25 Sep 2017 to 1 Oct 2017" in text
     assert "670 customers, expected to spend 2,468 USD in the next 91 days." in text
-    assert "3 of them changed segment in the week." in text
+    assert "17 of them changed segment in the week." in text
     assert "Coupons redeemed: 1, which took off 7.50 USD." in text
     assert "All campaigns together: the verdict of all campaigns." in text
     assert "<td>vip at risk</td><td>vip</td>" in text
+    assert text.count("<td>former ") == 11, "the largest twelve are shown"
     assert "211 messages of Sunday, 1 October 2017 asked for approval: waiting." in text
     assert re.search(r"budget spent \d", text)
 
@@ -129,4 +140,17 @@ def test_the_command_line_knows_it() -> None:
 
 def test_a_week_without_anything_sent_says_so() -> None:
     quiet = weekly.Week(sample.DAY, "USD", 91, [], [], [], {}, [], [], [])
-    assert "No message left." in weekly.headline(quiet)
+    assert "No message was sent." in weekly.headline(quiet)
+
+
+def test_a_colour_stands_for_one_campaign_and_nothing_is_left_out() -> None:
+    few = {sample.DAY: {f"campaign_{n}": 10 - n for n in range(5)}}
+    many = {sample.DAY: {f"campaign_{n}": 20 - n for n in range(11)}}
+    for found, names in (
+        (few, [f"campaign {n}" for n in range(5)]),
+        (many, [*(f"campaign {n}" for n in range(4)), "others"]),
+    ):
+        bars = outreach_charts.sent_per_day(found)["data"]
+        assert [bar["name"] for bar in bars] == names
+        assert len({bar["marker"]["color"] for bar in bars}) == len(bars)
+        assert sum(sum(bar["y"]) for bar in bars) == sum(found[sample.DAY].values())

@@ -1,4 +1,4 @@
-"""Approval through Airflow's REST interface: real components, a small planted warehouse, one DAG."""
+"""Approval and clearing through Airflow's REST interface: real components, a planted warehouse, one DAG."""
 
 import os
 import tempfile
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from include import contracts, policy, warehouse
-from include.launcher.api import Api, Run
+from include.launcher.api import Api, Run, Task
 from include.launcher.platform import platform
 from include.steps import deliver
 from tests.sql import planted
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 
 DAYS = ("2017-10-01", "2017-10-02", "2017-10-03")
 APPROVED, REJECTED, TIMED_OUT = DAYS
+CLEARED = "2017-10-04"
 TASK = "approve_offers"
 
 
@@ -39,7 +40,7 @@ def airflow() -> Iterator[tuple[Api, str]]:
         with platform("test", lambda _: None) as held:
             with warehouse.connect() as conn:
                 contracts.migrate(conn)
-                for number, day in enumerate(DAYS):
+                for number, day in enumerate([*DAYS, CLEARED]):
                     planted.people(conn, range(100 * number + 1, 100 * number + 13), day=day)
             held.airflow.migrate()
             held.airflow.start()
@@ -162,3 +163,74 @@ def test_only_what_was_approved_is_sent(airflow, waiting):
             "SELECT as_of::text, count(*) FROM marketing.messages WHERE status = 'sent' GROUP BY 1",
         )
     assert found == [(APPROVED, sent["sent"])]
+
+
+def at_a_lock() -> set[int]:
+    """The sessions that wait for a lock of the warehouse."""
+    with warehouse.connect() as conn:
+        rows = warehouse.rows(
+            conn,
+            "SELECT pid FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+    return {pid for (pid,) in rows}
+
+
+def clear_while_it_waits(api: Api, run: Run, task: str) -> None:
+    """Clear a task that stands at a lock in the middle of its work, until its next attempt stands there."""
+
+    def attempt() -> Task:
+        return next(found for found in api.tasks(run) if found.name == task)
+
+    wait(lambda: attempt().state == "running" and bool(at_a_lock()), 120, f"{task} at the lock")
+    first, sessions = attempt(), at_a_lock()
+    assert task in api.clear(run, task)
+    wait(lambda: attempt().tries > first.tries, 120, f"the next attempt of {task}")
+    wait(lambda: bool(at_a_lock() - sessions), 120, f"the next attempt of {task} at the lock")
+
+
+def test_tasks_that_are_cleared_while_they_run_decide_the_day_once(airflow, waiting):
+    """Airflow ends the first attempt of each, in the middle of reading and of publishing."""
+    api, _ = airflow
+    with warehouse.connect() as publishing:
+        warehouse.execute(publishing, "LOCK TABLE marketing.coupon_triggers IN SHARE MODE")
+        with warehouse.connect() as reading:
+            warehouse.execute(
+                reading, "LOCK TABLE marketing.customer_segments IN ACCESS EXCLUSIVE MODE"
+            )
+            run = api.trigger("regulars_activate", CLEARED)
+            clear_while_it_waits(api, run, "decide_offers")
+        clear_while_it_waits(api, run, "gate_decisions")
+    wait(
+        lambda: run.id in {q["task_instance"]["dag_run_id"] for q in questions(api)},
+        180,
+        "the question",
+    )
+    tries = {task.name: task.tries for task in api.tasks(run)}
+    assert tries["decide_offers"] > 1
+    assert tries["gate_decisions"] > 1
+    answer(api, run, "Approve")
+    with warehouse.connect() as conn:
+        decided, sent, runs = warehouse.rows(
+            conn,
+            "SELECT count(*), count(*) FILTER (WHERE decision = 'send'), count(DISTINCT run_id) "
+            "FROM marketing.decisions WHERE as_of = %(day)s",
+            {"day": CLEARED},
+        )[0]
+        whole = warehouse.rows(
+            conn,
+            "SELECT count(*), count(DISTINCT t.trigger_id), count(DISTINCT t.coupon_code) "
+            "FROM marketing.coupon_triggers AS t JOIN marketing.messages AS m USING (trigger_id) "
+            "WHERE t.as_of = %(day)s AND t.status = 'approved' AND m.status = 'pending' "
+            "AND m.body LIKE '%%' || t.coupon_code || '%%'",
+            {"day": CLEARED},
+        )[0]
+        published = warehouse.value(
+            conn,
+            "SELECT count(*) FROM ops.batches WHERE dataset = 'decisions' AND as_of = %(day)s "
+            "AND published_at IS NOT NULL",
+            {"day": CLEARED},
+        )
+    assert (decided, runs, published) == (12, 1, 1)
+    assert whole == (sent, sent, sent)
+    assert sent > 0
