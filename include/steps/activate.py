@@ -264,7 +264,8 @@ def preview(rules: Policy) -> str:
         before = warehouse.frame(
             conn,
             """
-            SELECT customer_id, campaign, segment, decision, cost_expected
+            SELECT customer_id, campaign, segment, decision, decision_reason, cost_expected,
+                expected_incremental_value
             FROM marketing.decisions WHERE as_of = %(day)s
             """,
             {"day": day},

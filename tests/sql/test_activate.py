@@ -429,9 +429,10 @@ def test_preview_says_who_would_gain_and_lose(conn, tmp_path, capsys):
     start = text.index("- name: win_back")
     off.write_text(text[:start] + text[start:].replace("enabled: true", "enabled: false", 1))
     assert policy.main(["preview", str(off)]) == 0
+    shown = capsys.readouterr().out
     told = {
         line.split()[0]: line.split()[1:]
-        for line in capsys.readouterr().out.splitlines()
+        for line in shown.partition("why they would lose it")[0].splitlines()
         if line and line.split()[0] in ("win_back", "vip_exclusive")
     }
     now = warehouse.value(
@@ -440,4 +441,13 @@ def test_preview_says_who_would_gain_and_lose(conn, tmp_path, capsys):
         "AND campaign = 'win_back'",
     )
     assert told["win_back"] == [str(now), "0", "0", str(now)]
+    lost = [line.split() for line in shown.partition("why they would lose it")[2].splitlines()]
+    assert ["win_back", str(now), "no_candidate"] in lost
+    cost, gain = warehouse.rows(
+        conn,
+        "SELECT sum(cost_expected), sum(expected_incremental_value) FROM marketing.decisions "
+        "WHERE decision = 'send'",
+    )[0]
+    assert f"Expected cost of the day: {cost:,.2f} USD now" in shown
+    assert f"Expected gain, cost taken off, of the day: {gain:,.2f} USD now" in shown
     assert hashes(conn) == before, "a preview writes nothing"
