@@ -154,6 +154,32 @@ def test_a_time_in_the_autumn_overlap_opens_first_and_closes_last() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("day", "opens", "closes"),
+    [
+        (date(2017, 3, 11), 14, 25),  # the last day of winter: 09:00 to 20:00 at UTC - 5
+        (date(2017, 3, 12), 13, 24),  # the clock is set forward in the night: UTC - 4
+        (date(2017, 11, 4), 13, 24),
+        (date(2017, 11, 5), 14, 25),  # and back again
+    ],
+)
+def test_send_windows_and_quiet_hours_follow_the_customers_clock_when_it_is_set(
+    day: date, opens: int, closes: int
+) -> None:
+    start = datetime.combine(day, time(), tzinfo=UTC)
+    first, last = (start + timedelta(hours=hours) for hours in (opens, closes))
+    minute = timedelta(minutes=1)
+    found = [
+        windows.is_open(moment, RULES.activation, NEW_YORK)
+        for moment in (first - minute, first, last - minute, last)
+    ]
+    assert found == [False, True, True, False]
+    berlin = ZoneInfo("Europe/Berlin")  # which changes on other days
+    assert windows.is_open(first, RULES.activation, berlin)
+    assert not windows.is_open(last - minute, RULES.activation, berlin)
+    assert windows.send_between(day - timedelta(days=1), RULES.activation, NEW_YORK)[0] == first
+
+
 @settings(deadline=None)
 @given(
     at=st.times(),
