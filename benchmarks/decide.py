@@ -35,7 +35,7 @@ from include.launcher.server import Server
 from include.launcher.state import State
 from include.offers.inputs import Inputs
 from include.policy import Policy
-from include.policy.campaigns import OnSegment
+from include.policy.triggers import OnSegment
 from include.steps import activate
 
 DATABASE = "bench_decide"

@@ -10,7 +10,8 @@ from include.offers.inputs import Inputs, coded
 from include.offers.triggers import Found
 from include.offers.value import valued
 from include.policy import Policy
-from include.policy.campaigns import Campaign, OnBirthday, OnMemberEvent
+from include.policy.campaigns import Campaign
+from include.policy.triggers import OnBirthday, OnMemberEvent
 
 #: What `candidates` returns. Frames of millions of rows: positions and categories instead of texts.
 COLUMNS = {

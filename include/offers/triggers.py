@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from include.offers.inputs import Inputs
-from include.policy.campaigns import (
-    Campaign,
+from include.policy.campaigns import Campaign
+from include.policy.triggers import (
     OnAbandoned,
     OnBirthday,
     OnFirstOrder,

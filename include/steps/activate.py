@@ -214,7 +214,7 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
 
 def _reach(rules: Policy) -> dict[str, int]:
     """How many days back the signals of the policy's campaigns reach, at most."""
-    from include.policy.campaigns import OnAbandoned, OnOverstock, OnPriceDrop, OnReview
+    from include.policy.triggers import OnAbandoned, OnOverstock, OnPriceDrop, OnReview
 
     on = [campaign.trigger for campaign in rules.campaigns if campaign.enabled]
     drops = [trigger for trigger in on if isinstance(trigger, OnPriceDrop)]
