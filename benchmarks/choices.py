@@ -8,6 +8,10 @@ same lists with one choice changed:
 * `without NAME`: one of marketing's rules left out,
 * `variety=V`: the dial, also for the blend of both lists (`all`), which no rule touches.
 
+And a choice that was not taken: `popular by GROUP` lists what is bought most among customers of one age,
+income, number of children or quarter of spend, beside what is bought most in the whole shop, as for
+customers of whom nothing else is known.
+
 `ratio` above 1 says that what was changed costs accuracy as it stands; a rule may be worth its price. A list
 beside what the household bought on most days (`repeat_count`) says what all choices together leave of the
 models' lead. Only real columns are used, as in `bench recommend`.
@@ -19,13 +23,14 @@ import argparse
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 
 from benchmarks._lines import show
 from benchmarks._year import whole_year
 from benchmarks.recommend import day_of, load, rounded, settings, shown_lists
-from include import policy
+from include import policy, warehouse
 from include.models import backtest
-from include.models.purchases import Catalogue, Purchases, one_day
+from include.models.purchases import Catalogue, Floats, Ints, Purchases, one_day
 from include.models.ranked import Ranked
 from include.models.recommend import Recommender
 from include.models.snapshot import HORIZON_DAYS, Snapshot
@@ -55,7 +60,7 @@ def changed(asked: Recommendations) -> Iterator[tuple[str, Recommendations]]:
 
 def at_cut(
     purchases: Purchases, known: Catalogue, week: int, asked: Recommendations
-) -> dict[str, tuple[backtest.Truth, Ranked, dict[str, Ranked]]]:
+) -> tuple[Snapshot, dict[str, tuple[backtest.Truth, Ranked, dict[str, Ranked]]]]:
     """List -> what it is judged by, as the policy stands, and by each changed choice."""
     cut = one_day(day_of(week).isoformat())
     tuned, _ = tune(purchases, known, cut, settings("product"))
@@ -74,7 +79,67 @@ def at_cut(
         for name in stands
     }
     out["all"] = (_truth("all", purchases, now), model.varied(now, 10, asked.variety), blends)
-    return out
+    return now, out
+
+
+def groups(now: Snapshot) -> dict[str, Ints]:
+    """Which group each customer is in, -1 where it is not known."""
+    ids, p = now.purchases.customer_ids, now.purchases
+    with warehouse.connect() as conn:
+        told = warehouse.frame(
+            conn,
+            "SELECT DISTINCT ON (customer_id) customer_id, age_band, income_band, kids_count "
+            "FROM core.customers ORDER BY customer_id, valid_from DESC",
+        ).set_index("customer_id")
+    out: dict[str, Ints] = {}
+    out |= {str(name): pd.factorize(told[name].reindex(ids))[0] for name in told.columns}
+    spend = np.bincount(p.customer, weights=p.sales, minlength=len(ids))
+    known = spend > 0
+    ends = np.quantile(spend[known], [0.25, 0.5, 0.75])
+    return out | {"quarter of spend": np.where(known, np.digitize(spend, ends), -1)}
+
+
+def popular(now: Snapshot, group: Ints, customers: Ints, *, whole: bool) -> Ranked:
+    """What is bought most in four weeks, in each customer's group or in the whole shop.
+
+    A group's shares are pulled toward the shop's as if 30 customers more had them.
+    """
+    p, n = now.purchases, now.n_items
+    keys = p.pairs_between(now.cut - HORIZON_DAYS, now.cut)
+    customer, item = keys // n, keys % n
+    shop = np.bincount(item, minlength=n) / max(len(np.unique(customer)), 1)
+    found = np.empty((len(customers), 10), dtype=np.int64)
+    for code in np.unique(group[customers]):
+        here = group[customer] == code
+        size = len(np.unique(customer[here]))
+        share = (np.bincount(item[here], minlength=n) + 30 * shop) / (size + 30)
+        best = np.argsort(-(shop if whole else share), kind="stable")[:10]
+        found[group[customers] == code] = best
+    rank = np.tile(np.arange(10), len(customers))
+    return Ranked(np.repeat(customers, 10), found.ravel(), np.zeros(found.size), rank)
+
+
+def report_groups(purchases: Purchases, snapshots: dict[int, Snapshot]) -> None:
+    """NDCG of the popular lists by group, over the customers whose group is known."""
+    for name in groups(next(iter(snapshots.values()))):
+        mine: list[Floats] = []
+        peer: list[Floats] = []
+        whose: list[Ints] = []
+        for now in snapshots.values():
+            group, truth = groups(now)[name], _truth("all", purchases, now)
+            known = truth.customers[group[truth.customers] >= 0]
+            for found, whole in ((mine, False), (peer, True)):
+                ndcg = backtest.score(popular(now, group, known, whole=whole), truth).ndcg
+                found.append(ndcg[np.isin(truth.customers, known)])
+            whose.append(known)
+        ours, theirs = np.concatenate(mine), np.concatenate(peer)
+        ends = backtest.interval(np.concatenate(whose), ours, theirs, seed=20170101)
+        show(
+            "choices", "ndcg_at_10", f"all popular by {name}",
+            float(np.mean([x.mean() for x in mine])), float(np.mean([x.mean() for x in peer])),
+            "popular in the whole shop", unit="share", n=sum(map(len, whose)),
+            ratio_95=rounded(ends["ratio"]),
+        )  # fmt: skip
 
 
 def _truth(name: str, purchases: Purchases, now: Snapshot) -> backtest.Truth:
@@ -93,9 +158,10 @@ def main() -> None:
     with whole_year():
         purchases, known = load("product")
         found = {week: at_cut(purchases, known, week, asked) for week in cuts}
-    for name, (_, _, others) in next(iter(found.values())).items():
+        report_groups(purchases, {week: now for week, (now, _) in found.items()})
+    for name, (_, _, others) in found[cuts[0]][1].items():
         for choice in others:
-            report(name, choice, {week: lists[name] for week, lists in found.items()})
+            report(name, choice, {week: lists[name] for week, (_, lists) in found.items()})
 
 
 def report(

@@ -37,7 +37,7 @@ SAMPLE_ROWS = 5
 SHOWN = {
     "customer_segments": "segment lifecycle predicted_value p_high_value churn_probability "
     "expected_next_order_date reason_1",
-    "product_recommendations": "list rank product_id source reason",
+    "product_recommendations": "list rank name source reason",
     "recommendation_lists": "list products candidates why_short",
     "decisions": "campaign offer channel decision decision_reason cost_expected "
     "expected_incremental_value",
@@ -71,6 +71,18 @@ METRICS = {
     "gini": "Gini of spend",
     "spearman": "Spearman correlation of spend",
     "coverage_80": "coverage of the 80% interval",
+}
+
+#: What product lists are judged by, and the simple lists beside them.
+LIST_SETTINGS = {
+    "product/all": "all purchases",
+    "product/new": "new to the customer",
+    "product/repeat": "bought before",
+}
+LIST_BASELINES = {
+    "popularity": "most popular",
+    "repeat_count": "bought most often",
+    "repeat_decay": "bought most often lately",
 }
 
 
@@ -140,6 +152,55 @@ class Comparison:
                 for name, chosen in names
             ],
             baseline=[test.baseline if test else None for test in line(first.setting)],
+        )
+
+
+@dataclass(frozen=True)
+class ListFigure:
+    """One figure of one kind of product list, and of each simple list that it is judged beside."""
+
+    what: str
+    metric: str
+    ours: float | None
+    baselines: list[float | None]
+
+
+@dataclass(frozen=True)
+class ListComparison:
+    """Product lists beside simple ones: a column a baseline."""
+
+    cut: date
+    customers: int
+    baselines: list[str]
+    figures: list[ListFigure]
+
+    @classmethod
+    def of(cls, tests: Sequence[Backtest]) -> "ListComparison | None":
+        """The comparison of the recommender's backtests; None without any.
+
+        Which settings were tried at training stays out: that is no figure of what serves.
+        """
+        found = {
+            (test.setting.partition(" beside ")[0], test.metric, test.baseline_name): test
+            for test in tests
+            if " beside " in test.setting
+        }
+        if not found:
+            return None
+        baselines = [name for name in LIST_BASELINES if any(key[2] == name for key in found)]
+        figures = []
+        for setting, what in LIST_SETTINGS.items():
+            metrics = dict.fromkeys(metric for other, metric, _ in found if other == setting)
+            for metric in metrics:
+                line = [found.get((setting, metric, name)) for name in baselines]
+                some = next(test for test in line if test)
+                beside = [test.baseline if test else None for test in line]
+                figures.append(ListFigure(what, some.metric_words, some.ours, beside))
+        return cls(
+            cut=next(iter(found.values())).cut,
+            customers=max(test.customers for test in found.values()),
+            baselines=[LIST_BASELINES[name] for name in baselines],
+            figures=figures,
         )
 
 
@@ -221,7 +282,8 @@ def render() -> str:
         charts=figures,
         samples=samples,
         rivals=Comparison.of([test for test in tests if test.kind == "value"]),
-        lists=[test for test in tests if test.kind != "value"],
+        lists=ListComparison.of([test for test in tests if test.kind == "als"]),
+        coupons=[test for test in tests if test.kind == "redemption"],
         weights=weights,
         demand=demand,
         truth=after,

@@ -266,6 +266,7 @@ def frame(maker: ListMaker, made: Made) -> pd.DataFrame:
             "list": pool.name,
             "rank": made.rank + 1,
             "product_id": now.catalogue.item_ids[pool.item[at]],
+            "name": now.catalogue.names[pool.item[at]],
             "score": np.round(np.clip(pool.score[at], 0, 1), 6),
             "source": source,
             "reason": reason,

@@ -257,6 +257,7 @@ def test_marketing_reads_lists_with_the_shops_own_numbers(conn, small):
     assert set(found["external_id"]) == {str(1000 + w) for w in range(41)}
     assert found.groupby(["customer_id", "list"])["rank"].max().max() <= 10
     assert "p03" not in set(found["product_id"])
+    assert found["name"].notna().all()
     cold = found[found["external_id"] == "1040"]
     assert set(cold["list"]) == {"discover"}
     assert cold["reason"].str.startswith("popular in region east").all()
