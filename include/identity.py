@@ -3,29 +3,43 @@
 Deterministic rules alone, strongest first. Each merge is an edge that names its rule, so it can be explained,
 and a pair of accounts on the list of splits is never joined, directly or through others.
 
-==================  ==========================================================  =======================
-rule                two accounts are one person where                            and
-==================  ==========================================================  =======================
+==================  ==========================================================
+rule                two accounts may be one person where
+==================  ==========================================================
 account_id          one names the other's number as its owner
-loyalty_number      both carry the same card                                     nothing contradicts it
-verified_email      both have answered a message to the same address             nothing contradicts it
-phone               both have the same number (E.164)                            the names agree, and
-                                                                                the birthdays, or neither
-                                                                                card nor address differ
-==================  ==========================================================  =======================
+loyalty_number      both carry the same card
+verified_email      both have answered a message to the same address
+phone               both have the same number (E.164)
+==================  ==========================================================
 
-What contradicts is a different birthday, or a different name: of two people who share a card, an address or a
-telephone the names differ, and so do those of twins and of whoever is given a recycled address. First and
-last name may be swapped. A value that more accounts share than a family has members belongs to nobody.
+The first says it all. What the others share is a key, and a key is shared by families and handed on to
+strangers, so it counts only where the rest agrees (`include.names`):
+
+- *Names agree* (first and last name may be swapped), or are *near* (a short form, or one letter off): one
+  person, unless the birthdays differ; by telephone also unless the cards differ, which alone tell a father
+  from a son of one name.
+- *No name, or an initial*: one person where the birthdays are equal, or the card or the address is and
+  nothing else differs of card, address and telephone.
+- *Another surname* with the same first name: one person renamed, where the card or the address is equal, and
+  a second key or the birthdays are, or nothing differs.
+- Anything else contradicts: families, couples with one card, twins, and whoever is given a recycled address.
+
+What is uncertain (all but names that agree) waits until what is certain has been put together, and is joined
+only where each of the two is among the other's best matches and these do not contradict one another. What
+contradicts holds for whole groups of accounts. A value that more accounts share than a family has members
+belongs to nobody.
 
 Pure: neither database nor clock.
 """
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import combinations
+
+from include import names
+from include.names import Name
 
 #: Rules after `account_id`, strongest first, with the field of an account each reads.
 RULES = (
@@ -66,9 +80,9 @@ class Account:
         return {normal(text) for text in getattr(self, field)} - {None}  # type: ignore[return-value]
 
     @property
-    def name(self) -> frozenset[str]:
-        """The words of both names, without accents and case: order does not count."""
-        return frozenset(_words(f"{self.first_name or ''} {self.last_name or ''}"))
+    def name(self) -> Name:
+        """First and last name in their normal form."""
+        return names.read(self.first_name, self.last_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +111,66 @@ def normal_phone(text: str | None) -> str | None:
     return number if re.fullmatch(r"\+[1-9][0-9]{6,14}", number) else None
 
 
-def _words(text: str) -> list[str]:
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return re.findall(r"\w+", plain.replace("'", ""))
+class _Group:
+    """What is known of the accounts of one person."""
+
+    def __init__(self, account: Account) -> None:
+        self.members = [account.number]
+        self.names = {account.name} if account.name else set()
+        self.births = {account.birth_date} - {None}
+        self.keys = {rule: account.values(field) for rule, field in RULES}
+
+    def absorb(self, other: "_Group") -> None:
+        self.members += other.members
+        self.names |= other.names
+        self.births |= other.births
+        for rule, values in other.keys.items():
+            self.keys[rule] |= values
+
+    def common(self, other: "_Group") -> list[str]:
+        """The rules whose values both have in common, strongest first."""
+        return [rule for rule, _ in RULES if self.keys[rule] & other.keys[rule]]
+
+    def differs(self, other: "_Group") -> list[str]:
+        """The rules for which both have values, and none in common."""
+        return [
+            rule
+            for rule, _ in RULES
+            if self.keys[rule] and other.keys[rule] and not self.keys[rule] & other.keys[rule]
+        ]
+
+    def same_birth(self, other: "_Group") -> bool:
+        return bool(self.births & other.births)
+
+    def other_birth(self, other: "_Group") -> bool:
+        return bool(self.births and other.births) and not self.same_birth(other)
 
 
-def names_agree(one: frozenset[str], other: frozenset[str]) -> bool:
-    """Whether two names are one: the same words, or one with a further name of at least two shared."""
-    smaller, larger = sorted((one, other), key=len)
-    return bool(smaller) and (smaller == larger or (len(smaller) > 1 and smaller <= larger))
+def _certain(one: _Group, other: _Group, rule: str) -> bool:
+    """Whether two groups that share a key are one person beyond what else could still be found."""
+    if one.other_birth(other) or not names.compatible(one.names, other.names):
+        return False
+    if not any(names.agree(a, b) for a in one.names for b in other.names):
+        return False
+    return rule != "phone" or one.same_birth(other) or "loyalty_number" not in one.differs(other)
+
+
+def _likely(one: _Group, other: _Group) -> bool:
+    """Whether two groups that share a key are one person unless a better match is found."""
+    common = one.common(other)
+    if one.other_birth(other) or not common:
+        return False
+    is_strong, differs = common != ["phone"], one.differs(other)
+    if not names.compatible(one.names, other.names):
+        is_renamed = any(names.renamed(a, b) for a in one.names for b in other.names)
+        return (
+            is_strong and is_renamed and (one.same_birth(other) or len(common) > 1 or not differs)
+        )
+    if one.same_birth(other):
+        return True
+    if any(names.near(a, b) for a in one.names for b in other.names):
+        return is_strong or "loyalty_number" not in differs
+    return is_strong and not differs
 
 
 class _People:
@@ -114,13 +178,7 @@ class _People:
 
     def __init__(self, accounts: dict[str, Account], splits: Iterable[tuple[str, str]]) -> None:
         self._parent = {number: number for number in accounts}
-        self.members = {number: [number] for number in accounts}
-        self._names = {n: {a.name} - {frozenset()} for n, a in accounts.items()}
-        self._births = {n: {a.birth_date} - {None} for n, a in accounts.items()}
-        self._own = {
-            n: {kind: a.values(kind) for kind in ("loyalty_number", "emails")}
-            for n, a in accounts.items()
-        }
+        self.groups = {number: _Group(account) for number, account in accounts.items()}
         self._apart: dict[str, set[str]] = defaultdict(set)
         for one, other in splits:
             self._apart[one].add(other)
@@ -133,53 +191,26 @@ class _People:
             number = self._parent[number]
         return number
 
-    def contradict(self, one: str, other: str) -> bool:
-        """Whether the sets of two accounts have different birthdays, or a pair of different names."""
+    def group(self, number: str) -> _Group:
+        return self.groups[self.root(number)]
+
+    def join(self, one: str, other: str, rule: str) -> bool:
+        """Put the groups of two accounts together, unless they are one or split; whether it was done."""
         a, b = self.root(one), self.root(other)
-        if len(self._births[a] | self._births[b]) > 1:
-            return True
-        return any(not names_agree(x, y) for x in self._names[a] for y in self._names[b])
-
-    def named(self, number: str) -> bool:
-        return bool(self._names[self.root(number)])
-
-    def agree(self, one: str, other: str) -> bool:
-        return self.named(one) and self.named(other) and not self.contradict(one, other)
-
-    def nothing_differs(self, one: str, other: str) -> bool:
-        """Whether two sets have one birthday, or at least neither two cards nor two addresses.
-
-        A father and a son of one name and one telephone are told apart by these alone.
-        """
-        a, b = self.root(one), self.root(other)
-        if self._births[a] & self._births[b]:
-            return True
-        return not any(
-            self._own[a][kind]
-            and self._own[b][kind]
-            and not self._own[a][kind] & self._own[b][kind]
-            for kind in ("loyalty_number", "emails")
-        )
-
-    def join(self, one: str, other: str, rule: str) -> None:
-        a, b = self.root(one), self.root(other)
-        if a == b or self._split(a, b):
-            return
-        if len(self.members[a]) < len(self.members[b]):
+        if a == b or self.split(a, b):
+            return False
+        if len(self.groups[a].members) < len(self.groups[b].members):
             a, b = b, a
         self._parent[b] = a
-        self.members[a] += self.members.pop(b)
-        self._names[a] |= self._names.pop(b)
-        self._births[a] |= self._births.pop(b)
-        for kind, values in self._own.pop(b).items():
-            self._own[a][kind] |= values
+        self.groups[a].absorb(self.groups.pop(b))
         self.edges[one].append((other, rule))
         self.edges[other].append((one, rule))
+        return True
 
-    def _split(self, a: str, b: str) -> bool:
-        smaller, larger = sorted((self.members[a], self.members[b]), key=len)
+    def split(self, a: str, b: str) -> bool:
         if not self._apart:
             return False
+        smaller, larger = sorted((self.groups[a].members, self.groups[b].members), key=len)
         return any(self._apart[number].intersection(larger) for number in smaller)
 
 
@@ -200,51 +231,91 @@ def resolve(accounts: Iterable[Account], splits: Iterable[tuple[str, str]] = ())
     for account in known.values():
         if account.owner in known and account.owner != account.number:
             people.join(account.number, str(account.owner), "account_id")
-    for rule, field in RULES:
-        for group in _sharing(known, field):
-            _merge(people, group, rule)
+    holders = {rule: _holders(known, field) for rule, field in RULES}
+    sharing = {
+        rule: [numbers for _, numbers in sorted(found.items()) if 1 < len(numbers) <= MOST_SHARED]
+        for rule, found in holders.items()
+    }
+    while _join_certain(people, sharing) or _join_likely(people, sharing):
+        continue
     return sorted(
         (
             link
-            for members in people.members.values()
-            for link in _links(people, [known[number] for number in members])
+            for group in people.groups.values()
+            for link in _links(people, [known[number] for number in group.members])
         ),
         key=lambda link: link.number,
     )
 
 
-def _sharing(known: dict[str, Account], field: str) -> Iterator[list[str]]:
-    """The numbers of the accounts that have a value in common, value by value."""
-    holders: dict[str, list[str]] = defaultdict(list)
+_Sharing = dict[str, list[list[str]]]
+
+
+def _join_certain(people: _People, sharing: _Sharing) -> bool:
+    """Join whom the names make one; whether there was any."""
+    found = False
+    for rule, holders in sharing.items():
+        for numbers in holders:
+            for one, other in combinations(numbers, 2):
+                if people.root(one) != people.root(other) and _certain(
+                    people.group(one), people.group(other), rule
+                ):
+                    found |= people.join(one, other, rule)
+    return found
+
+
+def _join_likely(people: _People, sharing: _Sharing) -> bool:
+    """Join the uncertain ones that are each other's only best match; whether there was any."""
+    edges: dict[tuple[str, str], tuple[str, str, str]] = {}
+    for rule, holders in sharing.items():
+        for numbers in holders:
+            for one, other in combinations(numbers, 2):
+                a, b = sorted((people.root(one), people.root(other)))
+                if a != b:
+                    edges.setdefault((a, b), (one, other, rule))
+    matches: dict[str, list[tuple[tuple[int, bool], str]]] = defaultdict(list)
+    for a, b in edges:
+        here, there = people.groups[a], people.groups[b]
+        if _likely(here, there) and not people.split(a, b):
+            closeness = (len(here.common(there)), here.same_birth(there))
+            matches[a].append((closeness, b))
+            matches[b].append((closeness, a))
+    best = {root: _closest(people, found) for root, found in matches.items()}
+    mutual = [(a, b) for a, b in sorted(edges) if b in best.get(a, ()) and a in best.get(b, ())]
+    found = False
+    for pair in mutual:
+        # What was joined since may have changed what is known of either.
+        number, neighbour, rule = edges[pair]
+        if people.root(number) != people.root(neighbour) and _likely(
+            people.group(number), people.group(neighbour)
+        ):
+            found |= people.join(number, neighbour, rule)
+    return found
+
+
+def _closest(people: _People, found: list[tuple[tuple[int, bool], str]]) -> set[str]:
+    """The best of some matches; none where the best ones cannot be one person themselves."""
+    closest = max(closeness for closeness, _ in found)
+    best = [other for closeness, other in found if closeness == closest]
+    groups = [people.groups[root] for root in best]
+    agree = all(
+        not a.other_birth(b) and names.compatible(a.names, b.names)
+        for a, b in combinations(groups, 2)
+    )
+    return set(best) if agree else set()
+
+
+def _holders(known: dict[str, Account], field: str) -> dict[str, list[str]]:
+    """The numbers of the accounts that have a value, value by value."""
+    found: dict[str, list[str]] = defaultdict(list)
     for number, account in known.items():
         for value in account.values(field):
-            holders[value].append(number)
-    for value in sorted(holders):
-        if 1 < len(holders[value]) <= MOST_SHARED:
-            yield holders[value]
+            found[value].append(number)
+    return found
 
 
 def _card(text: str | None) -> str | None:
     return re.sub(r"[\s\-]", "", text or "").upper() or None
-
-
-def _merge(people: _People, group: list[str], rule: str) -> None:
-    named = [number for number in group if people.named(number)]
-    for place, one in enumerate(named):
-        for other in named[place + 1 :]:
-            if people.agree(one, other) and (rule != "phone" or people.nothing_differs(one, other)):
-                people.join(one, other, rule)
-    if rule == "phone":
-        return
-    # An account without a name follows the value, unless the value leads to two people.
-    nameless = [number for number in group if not people.named(number)]
-    holders = sorted({people.root(number) for number in named})
-    if len(holders) > 1:
-        return
-    first = named[:1] or nameless[:1]
-    for number in nameless:
-        if number != first[0] and not people.contradict(first[0], number):
-            people.join(first[0], number, rule)
 
 
 def _links(people: _People, members: list[Account]) -> Iterator[Link]:
