@@ -15,6 +15,7 @@ DAY = "2017-10-01"
 
 TABLES = (
     "core.identities",
+    "core.identity_links",
     "core.customers",
     "core.consents",
     "core.contact_points",

@@ -184,6 +184,22 @@ def test_days_in_any_order_keep_periods_gaps_and_caps(conn, order):
     } <= {"best_offer", "control_group", "already_in_period", "too_soon"}
 
 
+@pytest.mark.parametrize("merged", [True, False])
+def test_what_an_account_was_sent_counts_for_the_person_it_was_found_to_be(conn, merged):
+    planted.people(conn, [2], day="2017-09-28")
+    conn.commit()
+    planted.decide("2017-09-28", run_id="run-0")
+    if merged:
+        link = {"account_id": person(2), "customer_id": person(1), "rule": "verified_email"}
+        planted.fill(conn, "core.identity_links", [link | {"linked_to": person(1)}])
+    planted.people(conn, [1], day="2017-09-29")
+    conn.commit()
+    planted.decide("2017-09-29")
+    ((decision, why),) = reason(conn, 1, "2017-09-29")
+    assert (decision in ("send", "control")) is not merged
+    assert (why == "already_in_period") is merged
+
+
 def test_an_old_day_is_written_as_history_and_nobody_is_messaged(conn):
     planted.people(conn, range(1, 6))
     planted.fill(
