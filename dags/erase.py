@@ -1,13 +1,12 @@
-"""Forgets one customer everywhere, and keeps it so.
+"""Forgets the customers who asked for it everywhere, and keeps it so.
 
-What it does: takes the shop's number of a customer (or of one of the customer's accounts) from the form and
-deletes every row of that person in every table, staged batches included. Keyed hashes stay, in `ops.erasures`
-and `ops.suppressions`: what the shop sends of the person later is dropped as it is published, and nobody is
-written to.
-Normal: seconds. The run counts rows by schema and shows no number.
-If it fails: safe to clear at any time; it deletes all or nothing. `check_customer` fails where a row is left.
-The number stays in this run's configuration: delete the run in the UI once it has succeeded. Erase the
-customer in the shop as well: this DAG cannot.
+What it does: takes a request (or, without one, every request that waits) and deletes every row of that person
+in every table, staged batches included. Keyed hashes stay, in `ops.erasures` and `ops.suppressions`: what the
+shop sends of the person later is dropped as it is published, and nobody is written to.
+Normal: seconds. The run counts rows by schema and shows no number; the number is given to
+`bin/regulars run -m include.erasure_requests NUMBER`, which prints the request, and never to this form.
+If it fails: safe to clear at any time; it deletes all of a person or nothing. `check_customer` fails where a
+row is left. Erase the customer in the shop as well: this DAG cannot.
 """
 
 from typing import Any
@@ -19,25 +18,19 @@ from include.wiring import Audience, Tier
 
 
 @task
-def erase_customer(**context: Any) -> dict[str, int]:
-    from include import erasure
+def erase_customer(**context: Any) -> dict[str, Any]:
+    from include import erasure_requests
 
-    return erasure.forget(
-        context["params"]["external_id"],
-        context["dag_run"].run_id,
-        context["dag_run"].run_after,
-    )
+    run = context["dag_run"]
+    return erasure_requests.fulfil(context["params"]["request"], run.run_id, run.run_after)
 
 
 @task
-def check_customer(deleted: dict[str, int], **context: Any) -> None:
-    from include import erasure
-    from include.errors import QualityStop
+def check_customer(erased: dict[str, Any], **context: Any) -> None:
+    from include import erasure_requests
 
-    if left := erasure.remaining(context["params"]["external_id"]):
-        raise QualityStop(
-            f"Expected no row of the erased customer, found {left}: clear erase_customer with downstream."
-        )
+    run = context["dag_run"]
+    erasure_requests.confirm(erased["requests"], run.run_id, run.run_after)
 
 
 @dag(
@@ -48,10 +41,10 @@ def check_customer(deleted: dict[str, int], **context: Any) -> None:
         Audience.DATA_ENGINEERING,
         Audience.ON_CALL,
         params={
-            "external_id": Param(
-                type="string",
-                minLength=1,
-                description="The shop's number of the customer, or of one of the customer's accounts.",
+            "request": Param(
+                None,
+                type=["null", "string"],
+                description="The request's id, never a customer's number; empty for all that wait.",
             )
         },
     ),

@@ -30,8 +30,9 @@ MARKS = {
     "external_id": "numbers", "customer_number": "numbers", "account_number": "numbers",
     "owner_number": "numbers", "number": "numbers", "handle": "handles",
 }  # fmt: skip
-#: What is kept on purpose: hashes that keep the person forgotten and unaddressed.
-KEPT = ("ops.erasures", "ops.suppressions")
+#: What is kept on purpose: hashes that keep the person forgotten and unaddressed, and the request itself,
+#: which `include.erasure_requests` empties of its number.
+KEPT = ("ops.erasures", "ops.suppressions", "core.erasure_requests")
 
 
 @dataclass

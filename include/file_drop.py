@@ -252,8 +252,7 @@ class FileSource:
             first = pgsql.SQL("DISTINCT ON ({})").format(one)
             last = pgsql.SQL("ORDER BY {}, {} ASC NULLS LAST, file, line").format(one, stamp)
         return pgsql.SQL(
-            "SELECT {first} (coalesce({stamp}, {end} - interval '1 second') AT TIME ZONE {zone})::date "
-            "AS _partition, {stamp} AS _stamp, {values} "
+            "SELECT {first} ({stamp} AT TIME ZONE {zone})::date AS _partition, {stamp} AS _stamp, {values} "
             "FROM (SELECT file, line, {columns} FROM {scratch}) AS delivered "
             "WHERE ({stamp} IS NULL OR {stamp} < {end}) AND ({where}) {last}"
         ).format(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from include import erasure, people, profiles, publication, quality, trends, warehouse
+from include import erasure, moves, people, profiles, publication, quality, trends, warehouse
 from include.errors import BadInput, QualityStop, Superseded
 from include.profiles import Profile
 from include.publication import Batch
@@ -113,7 +113,9 @@ def _audit_and_publish(
         if look is not None:
             look(conn)
         stood = publication.stands(conn, staged, tables)
+        redated = moves.redated(conn, staged)
         counts = publication.publish(conn, staged, fence)
+        moves.drop_left_behind(conn, redated)
         erasure.keep_forgotten(conn, staged, tables)
         if staged.dataset == "core":
             people.settle(conn, staged.since, staged.as_of)

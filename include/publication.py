@@ -17,7 +17,7 @@ from typing import Any
 
 from psycopg2 import sql as pgsql
 
-from include import contracts, past, warehouse
+from include import contracts, newest, past, undated, warehouse
 from include.contracts import Contract
 from include.errors import BadInput, Superseded
 from include.warehouse import Connection
@@ -208,6 +208,7 @@ def publish(conn: Connection, batch: Batch, fence: int) -> dict[str, int]:
         if not standing:
             _publish_table(conn, batch, contract)
             _record(conn, batch, contract)
+            undated.settle(conn, batch, contract)
         counts[contract.name] = warehouse.value(
             conn,
             pgsql.SQL("SELECT count(*) FROM {}").format(_staged(batch, contract)).as_string(conn),
@@ -351,15 +352,24 @@ def _upsert(
             _pairs(changing, "t.{0}", ", "), _pairs(changing, "excluded.{0}", ", ")
         )
         if days is not None and contract.partition:
-            # A row that a newer batch has published on another day stays there.
-            condition += pgsql.SQL(
-                " AND (t.{day} = ANY({days}::date[]) OR NOT EXISTS (SELECT 1 FROM ops.publications AS p "
-                "WHERE p.table_name = {table} AND p.partition = t.{day} AND p.token > {token}))"
+            # A row that stands on another day is replaced by a newer one alone: newer by the shop's stamp, or
+            # by the batch where the shop has none.
+            newer = pgsql.SQL(
+                "NOT EXISTS (SELECT 1 FROM ops.publications AS p WHERE p.table_name = {} "
+                "AND p.partition = t.{} AND p.token > {})"
             ).format(
+                pgsql.Literal(contract.name),
+                pgsql.Identifier(contract.partition),
+                pgsql.Literal(batch.token),
+            )
+            if "known_at" in contract.content:
+                newer = pgsql.SQL(
+                    "CASE WHEN coalesce(excluded.known_at, t.known_at) IS NULL THEN {} ELSE {} END"
+                ).format(newer, pgsql.SQL(newest.first(contract, "excluded", "t")))
+            condition += pgsql.SQL(" AND (t.{day} = ANY({days}::date[]) OR {newer})").format(
                 day=pgsql.Identifier(contract.partition),
                 days=pgsql.Literal(list(days)),
-                table=pgsql.Literal(contract.name),
-                token=pgsql.Literal(batch.token),
+                newer=newer,
             )
         if contract.write == "upsert" and "known_at" in changing:
             condition += pgsql.SQL(" AND excluded.known_at >= t.known_at")

@@ -15,7 +15,7 @@ from typing import Any
 
 from psycopg2 import sql as pgsql
 
-from include import contracts, policy, warehouse
+from include import contracts, newest, policy, warehouse
 from include.contracts import Check, Contract
 from include.errors import BadInput
 from include.publication import Batch
@@ -61,6 +61,7 @@ def screen(conn: Connection, batch: Batch, contract: Contract, extracted: int) -
     """
     quarantined = _set_aside_rejects(conn, batch, contract)
     duplicates, superseded = _drop_duplicates(conn, batch, contract)
+    superseded += _set_aside_outdated(conn, batch, contract)
     counts = Counts(
         extracted=extracted,
         published=_count(conn, batch.table(contract)),
@@ -140,10 +141,7 @@ def _drop_duplicates(conn: Connection, batch: Batch, contract: Contract) -> tupl
     if doubled is None:
         return 0, 0
     content = f"ROW({_list(conn, contract.content)})::text"
-    # Where nothing says which is newer, the content decides, so that every run keeps the same row.
-    newest_first = (
-        "known_at DESC NULLS LAST, " if "known_at" in contract.content else ""
-    ) + content
+    newest_first = newest.order(contract, table.split(".")[-1])
     warehouse.execute(
         conn,
         f"""
@@ -171,6 +169,24 @@ def _drop_duplicates(conn: Connection, batch: Batch, contract: Contract) -> tupl
     )
     warehouse.execute(conn, "DROP TABLE extra_rows")
     return exact, superseded
+
+
+def _set_aside_outdated(conn: Connection, batch: Batch, contract: Contract) -> int:
+    """Set rows aside of which a newer state stands on a day that is none of the batch's; their number."""
+    if not contract.partition or not contract.keys or "known_at" not in contract.content:
+        return 0
+    same = " AND ".join(f't."{name}" = o."{name}"' for name in contract.keys)
+    return _move_to_quarantine(
+        conn,
+        batch,
+        contract,
+        f'''EXISTS (
+            SELECT 1 FROM {contract.name} AS o
+            WHERE {same} AND o."{contract.partition}" NOT BETWEEN %(since)s AND %(as_of)s
+                AND o.known_at IS NOT NULL AND {newest.first(contract, "o", "t")}
+        )''',
+        "ARRAY['superseded']",
+    )
 
 
 def _move_to_quarantine(

@@ -173,14 +173,7 @@ def render(history: History) -> str:
     stopped = sum(counts[2] for counts in history.checks.values())
     warned = sum(counts[1] for counts in history.checks.values())
     figures = {
-        "rows": charts.rows_per_day(
-            [
-                data.DayRows(table, day, count)
-                for table, days in history.rows.items()
-                for day, count in days.items()
-                if len(days) > 1
-            ]
-        ),
+        "rows": _rows(history),
         "checks": _stacked(history),
         "warned": _grid(history, history.warned, "checks that did not hold"),
         "indices": _grid(history, history.indices, "stability index"),
@@ -212,7 +205,71 @@ def _stacked(history: History) -> charts.Figure:
         height=300,
         barmode="stack",
         showlegend=True,
-        xaxis={"type": "date", "showgrid": False},
+        xaxis={"type": "date", "tickformat": "%-d %b", "showgrid": False},
+    )
+
+
+def _rows(history: History) -> charts.Figure | None:
+    """A strip for each table, on a scale of its own: it is judged beside its own past."""
+    tables = [table for table, days in sorted(history.rows.items()) if len(days) > 1]
+    if not tables:
+        return None
+    days = [history.first + timedelta(days=place) for place in range(DAYS)]
+    axes: dict[str, Any] = {}
+    traces = []
+    for place, table in enumerate(tables, 1):
+        top = 1 - (place - 1) / len(tables)
+        most = max(history.rows[table].values())
+        axes[f"yaxis{place if place > 1 else ''}"] = {
+            "domain": [top - 0.97 / len(tables), top - 0.32 / len(tables)],
+            "range": [0, 1.1 * most or 1],
+            "tickvals": [0, most],
+            "ticktext": ["0", f"{most:,}"],
+            "title": {"text": ""},
+            "gridcolor": "--rule",
+            "zeroline": False,
+            "automargin": True,
+            "fixedrange": True,
+        }
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": table,
+                "x": [day.isoformat() for day in days],
+                "y": [history.rows[table].get(day) for day in days],
+                "yaxis": f"y{place if place > 1 else ''}",
+                "line": {"color": "--accent", "width": 2, "shape": "hvh"},
+                "fill": "tozeroy",
+                "fillcolor": "rgba(31, 95, 139, 0.12)",
+                "hovertemplate": table + ", %{x|%-d %B %Y}: %{y:,}<extra></extra>",
+            }
+        )
+    return charts.figure(
+        traces,
+        height=60 + 64 * len(tables),
+        xaxis={
+            "type": "date",
+            "tickformat": "%-d %b",
+            "showgrid": False,
+            "anchor": "free",
+            "position": 0,
+        },
+        annotations=[
+            {
+                "text": table,
+                "xref": "paper",
+                "yref": "paper",
+                "x": 0,
+                "y": 1 - place / len(tables),
+                "xanchor": "left",
+                "yanchor": "top",
+                "showarrow": False,
+                "font": {"size": 12},
+            }
+            for place, table in enumerate(tables)
+        ],
+        **axes,
     )
 
 
@@ -222,6 +279,8 @@ def _grid(history: History, found: dict[str, dict[date, Any]], what: str) -> cha
     if not tables:
         return None
     days = [history.first + timedelta(days=place) for place in range(DAYS)]
+    cells = [found[table] for table in tables]
+    whole = all(isinstance(figure, int) for table in cells for figure in table.values())
     return charts.figure(
         [
             {
@@ -230,12 +289,16 @@ def _grid(history: History, found: dict[str, dict[date, Any]], what: str) -> cha
                 "y": tables,
                 "z": [[found[table].get(day) for day in days] for table in tables],
                 "colorscale": [[0, "#e8eef2"], [1, "#1f5f8b"]],
+                # From nothing upwards: one is little also where there is no more.
+                "zmin": 0,
+                "zmax": max(3 if whole else 0.1, *(max(days.values()) for days in cells)),
+                "colorbar": {"tickformat": ",d", "nticks": 4} if whole else {"nticks": 5},
                 "xgap": 1,
                 "ygap": 1,
                 "hovertemplate": "%{y}, %{x|%-d %B %Y}: %{z} " + what + "<extra></extra>",
             }
         ],
         height=80 + 22 * len(tables),
-        xaxis={"type": "date", "showgrid": False},
+        xaxis={"type": "date", "tickformat": "%-d %b", "showgrid": False},
         yaxis={"showgrid": False, "autorange": "reversed"},
     )

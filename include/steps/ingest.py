@@ -5,7 +5,18 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from include import as_of, contracts, people, policy, publication, quality, sources, warehouse
+from include import (
+    as_of,
+    contracts,
+    moves,
+    people,
+    policy,
+    publication,
+    quality,
+    sources,
+    undated,
+    warehouse,
+)
 from include.contracts import Contract
 from include.errors import BadInput
 from include.publication import Batch
@@ -188,6 +199,7 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
         for contract in _sources():
             table = publication.stage(conn, batch, contract)
             counts[contract.table] = source.copy(contract, start, end, table)
+            undated.mark(conn, batch, table)
             if not counts[contract.table] and not contract.may_be_empty:
                 _refuse_empty(source, contract)
             log.info("Extracted %s rows of %s", f"{counts[contract.table]:,}", contract.table)
@@ -236,6 +248,7 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
     """
     settings = policy.load()
     counts: dict[str, dict[str, int]] = {}
+    run = dict(run) | {"since": moves.reach_back(run["since"], run["as_of"])}
     with publication.opened("core", run) as (conn, batch):
         params = {
             "since": batch.since,

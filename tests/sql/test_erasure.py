@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from include import erasure, people, pseudonym, warehouse
-from include.errors import BadInput
+from include import erasure, erasure_requests, people, pseudonym, warehouse
+from include.errors import BadInput, QualityStop
 from include.steps import ingest
 from tests.sql import planted
 from tests.sql.small_shop import (
@@ -112,6 +112,31 @@ def test_what_the_shop_sends_again_is_dropped(published):
     assert counts["core.orders"] > 90
     assert traces((*TRACES[:4], person("c3"), person("S3"))) == {"ops.erasures", "ops.suppressions"}
     assert erasure.remaining("c3") == 0
+
+
+def test_a_request_is_fulfilled_without_its_number_in_the_run(published):
+    request = erasure_requests.ask("S3")
+    done = erasure_requests.fulfil(request, "erase", AT)
+    assert "S3" not in str(done)
+    assert done["deleted"]["core"] > 5
+    # A run that dies before its check is cleared: the number is there until nothing is left.
+    assert erasure_requests.fulfil(None, "erase", AT)["requests"] == [request]
+    erasure_requests.confirm(done["requests"], "erase", AT)
+    assert traces(TRACES) == set()
+    assert found("SELECT external_id, run_id, fulfilled_at FROM core.erasure_requests") == [
+        (None, "erase", AT)
+    ]
+    with pytest.raises(BadInput, match="fulfilled already"):
+        erasure_requests.fulfil(request, "erase", AT)
+    with pytest.raises(BadInput, match="delete this run"):
+        erasure_requests.fulfil("c3", "erase", AT)
+
+
+def test_a_request_waits_while_a_row_is_left(published):
+    request = erasure_requests.ask("c3")
+    with pytest.raises(QualityStop, match="Expected no row"):
+        erasure_requests.confirm([request], "erase", AT)
+    assert found("SELECT external_id FROM core.erasure_requests") == [("c3",)]
 
 
 @pytest.mark.slow

@@ -12,9 +12,12 @@ DAY = "2017-06-30"
 ANA, BEN, EVE = (uuid.UUID(int=number) for number in (1, 2, 3))
 
 PAST = f"""
-INSERT INTO core.customers (customer_id, account_id, valid_from, known_at, registered_at, region)
-VALUES ('{ANA}', '{ANA}', '2017-01-01', '2017-01-01', '2017-01-01', 'north'),
-       ('{BEN}', '{BEN}', '2017-01-01', '2017-01-01', '2017-01-01', 'north');
+INSERT INTO core.stores (store_id, valid_from, known_at, region)
+VALUES ('n', '2017-01-01', '2017-01-01', 'north'), ('s', '2017-01-01', '2017-01-01', 'south');
+INSERT INTO core.customers (customer_id, account_id, valid_from, known_at, registered_at,
+    home_store_id)
+VALUES ('{ANA}', '{ANA}', '2017-01-01', '2017-01-01', '2017-01-01', 'n'),
+       ('{BEN}', '{BEN}', '2017-01-01', '2017-01-01', '2017-01-01', 'n');
 INSERT INTO core.products
     (product_id, valid_from, known_at, name, department, category, type, brand, active, is_unit)
 VALUES ('p1', '2017-01-01', '2017-01-01', 'Cake', 'GROCERY', 'CAKE', 'CAKE', 'National', true, true),
@@ -23,9 +26,12 @@ VALUES ('p1', '2017-01-01', '2017-01-01', 'Cake', 'GROCERY', 'CAKE', 'CAKE', 'Na
 
 #: Rows that a run for DAY must not see: what happened later, and who and what was known only later.
 FUTURE = f"""
-INSERT INTO core.customers (customer_id, account_id, valid_from, known_at, registered_at, region)
-VALUES ('{EVE}', '{EVE}', '2017-07-01 05:00+00', '2017-07-01 05:00+00', '2017-07-01 05:00+00', 'south'),
-       ('{ANA}', '{ANA}', '2017-07-02', '2017-07-02', '2017-01-01', 'south');
+INSERT INTO core.stores (store_id, valid_from, known_at, region)
+VALUES ('n', '2017-07-02', '2017-07-02', 'west');
+INSERT INTO core.customers (customer_id, account_id, valid_from, known_at, registered_at,
+    home_store_id)
+VALUES ('{EVE}', '{EVE}', '2017-07-01 05:00+00', '2017-07-01 05:00+00', '2017-07-01 05:00+00', 's'),
+       ('{ANA}', '{ANA}', '2017-07-02', '2017-07-02', '2017-01-01', 's');
 INSERT INTO core.products
     (product_id, valid_from, known_at, name, department, category, type, brand, active, is_unit)
 VALUES ('p1', '2017-07-02', '2017-07-02', 'Gas', 'FUEL', 'GAS', 'GAS', 'Private', false, false);

@@ -31,7 +31,12 @@ def conn(warehouse, monkeypatch):
                 for name in ("p1", "p2", "off")
             ],
         )  # fmt: skip
-        set_region(opened, "UPDATE core.customers SET region = 'north'")
+        set_region(
+            opened,
+            "INSERT INTO core.stores (store_id, valid_from, known_at, region) VALUES "
+            "('n', '2017-01-01', '2017-01-01', 'north') ON CONFLICT DO NOTHING; "
+            "UPDATE core.customers SET home_store_id = 'n'",
+        )
         opened.commit()
         yield opened
 

@@ -26,7 +26,12 @@ def conn(warehouse, monkeypatch):
         execute(opened, f"TRUNCATE {', '.join(MORE)}")
         planted.people(opened, [1, 2], segment="regular")
         planted.people(opened, [3], segment="vip")
-        execute(opened, "UPDATE core.customers SET region = 'north'")
+        execute(
+            opened,
+            "INSERT INTO core.stores (store_id, valid_from, known_at, region) VALUES "
+            "('n', '2017-01-01', '2017-01-01', 'north') ON CONFLICT DO NOTHING; "
+            "UPDATE core.customers SET home_store_id = 'n'",
+        )
         execute(
             opened,
             "UPDATE marketing.customer_segments SET value_tier = "

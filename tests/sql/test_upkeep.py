@@ -111,6 +111,9 @@ def test_models_that_no_champion_needs_lose_their_bytes():
 
 
 def test_statistics_are_brought_up_to_date():
-    run("INSERT INTO core.stores SELECT 's' || n, 'north', now() FROM generate_series(1, 500) AS n")
+    run(
+        "INSERT INTO core.stores (store_id, valid_from, known_at) SELECT 's' || n, now(), now() "
+        "FROM generate_series(1, 500) AS n"
+    )
     assert upkeep.analyze_tables() > 40
     assert found("SELECT reltuples FROM pg_class WHERE oid = 'core.stores'::regclass") == [(500,)]

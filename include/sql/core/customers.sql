@@ -1,25 +1,4 @@
 -- Grain: one row per customer and state of the record, for records that changed in the window.
--- The region is that of the home store as this run knows it.
-WITH region_of AS (
-    SELECT DISTINCT ON (s.store_id)
-        s.store_id,
-        s.region
-    FROM (
-        SELECT
-            store_id,
-            region,
-            known_at
-        FROM stores
-        UNION ALL
-        SELECT
-            store_id,
-            region,
-            known_at
-        FROM core.stores
-    ) AS s
-    ORDER BY s.store_id ASC, s.known_at DESC
-)
-
 SELECT
     i.customer_id,
     i.account_id,
@@ -35,10 +14,8 @@ SELECT
     nullif(btrim(r.household_composition), '') AS household_composition,
     nullif(btrim(r.kids_count), '') AS kids_count,
     nullif(btrim(r.home_store_id), '') AS home_store_id,
-    s.region,
     CASE WHEN r.store_distance_km BETWEEN 0 AND 1000 THEN r.store_distance_km::double precision END
         AS store_distance_km
 FROM raw.customers AS r
 LEFT JOIN numbers AS i ON r.customer_number = i.number
-LEFT JOIN region_of AS s ON s.store_id = btrim(r.home_store_id)
 WHERE r._partition BETWEEN %(since)s AND %(until)s

@@ -1,6 +1,6 @@
 -- Grain: one row per product of an order placed in the window, as often as the shop sent it.
--- A line belongs to the customer and store of its order among the orders of this batch that passed. Whether
--- it counts in units is read from the product's record at the time of the order, or its oldest one.
+-- A line belongs to the customer and store of its order, placed on the same day, that passed in this batch.
+-- Whether it counts in units is read from the product's record at the time of the order, or its oldest one.
 WITH catalogue AS (
     SELECT
         p.product_id,
@@ -53,7 +53,7 @@ SELECT
     l.product_id,
     o.store_id,
     l.business_day,
-    coalesce(l.ordered_at, o.ordered_at) AS ordered_at,
+    l.ordered_at,
     l.quantity,
     l.sales,
     l.retail_discount,
@@ -71,9 +71,9 @@ SELECT
         NULL
     ) AS flags
 FROM lines AS l
-LEFT JOIN orders AS o ON l.order_id = o.order_id
+LEFT JOIN orders AS o ON l.order_id = o.order_id AND l.business_day = o.business_day
 LEFT JOIN catalogue AS c
     ON
         l.product_id = c.product_id
-        AND c.holds_from <= coalesce(l.ordered_at, o.ordered_at)
-        AND c.holds_until > coalesce(l.ordered_at, o.ordered_at)
+        AND l.ordered_at >= c.holds_from
+        AND l.ordered_at < c.holds_until

@@ -27,7 +27,7 @@ customer_now AS (
         c.marital_status,
         c.region,
         c.store_distance_km
-    FROM core.customers AS c
+    FROM core.known_customers AS c
     WHERE c.valid_from < %(end)s::timestamptz AND c.known_at < %(end)s::timestamptz
     ORDER BY c.customer_id ASC, c.valid_from DESC, c.known_at DESC
 ),

@@ -18,6 +18,19 @@ coded AS (
         customer_id,
         (row_number() OVER (ORDER BY customer_id) - 1)::integer AS customer
     FROM ordered
+),
+
+-- The region as it was known then; of a store recorded only later, its oldest record.
+store_then AS (
+    SELECT DISTINCT ON (s.store_id)
+        s.store_id,
+        s.region
+    FROM core.stores AS s
+    ORDER BY
+        s.store_id ASC,
+        (s.valid_from < %(end)s::timestamptz) DESC,
+        CASE WHEN s.valid_from < %(end)s::timestamptz THEN s.valid_from END DESC,
+        s.valid_from ASC
 )
 
 SELECT
@@ -30,7 +43,7 @@ SELECT
     sum((l.retail_discount * 100)::bigint)::double precision / 100 AS discount
 FROM core.known_order_lines AS l
 INNER JOIN coded AS c ON l.customer_id = c.customer_id
-LEFT JOIN core.stores AS s ON l.store_id = s.store_id
+LEFT JOIN store_then AS s ON l.store_id = s.store_id
 WHERE
     l.is_unit
     AND l.quantity > 0

@@ -3,9 +3,8 @@
 SELECT DISTINCT ON (c.customer_id)
     c.customer_id,
     i.external_id,
-    coalesce(c.region, s.region) AS region
-FROM core.customers AS c
+    c.region
+FROM core.known_customers AS c
 INNER JOIN core.identities AS i ON c.customer_id = i.customer_id
-LEFT JOIN core.stores AS s ON c.home_store_id = s.store_id
 WHERE c.valid_from < %(end)s::timestamptz AND c.known_at < %(end)s::timestamptz
 ORDER BY c.customer_id ASC, c.valid_from DESC, c.known_at DESC

@@ -1,9 +1,7 @@
 -- Grain: one row per campaign whose record changed that day.
--- A row without updated_at belongs to no day: every run meets it, at the end of its window.
+-- A row without updated_at belongs to no day: every run meets it, and it stands on the newest one.
 SELECT
-    (
-        coalesce(updated_at, %(end)s::timestamptz - interval '1 second') AT TIME ZONE %(timezone)s
-    )::date AS _partition,
+    (updated_at AT TIME ZONE %(timezone)s)::date AS _partition,
     campaign_number,
     campaign_type,
     starts_on,

@@ -1,9 +1,7 @@
 -- Grain: one row per answer given that day.
--- A row without recorded_at belongs to no day: every run meets it, at the end of its window.
+-- A row without recorded_at belongs to no day: every run meets it, and it stands on the newest one.
 SELECT
-    (
-        coalesce(recorded_at, %(end)s::timestamptz - interval '1 second') AT TIME ZONE %(timezone)s
-    )::date AS _partition,
+    (recorded_at AT TIME ZONE %(timezone)s)::date AS _partition,
     consent_id,
     customer_number,
     channel,

@@ -2,11 +2,11 @@
 -- A shop that changes records in place has lost the older state: a customer registered long ago and changed
 -- yesterday must be found by a run for last year too, or the orders of that year would be nobody's. For the
 -- same reason a day has the customers who ordered on it before the shop's record of them begins.
--- A row without updated_at belongs to no day: every run meets it, at the end of its window.
+-- A row without updated_at belongs to no day: every run meets it, and it stands on the newest one.
 WITH met AS (
     SELECT
         customer_number,
-        coalesce(updated_at, %(end)s::timestamptz - interval '1 second') AS met_at
+        updated_at AS met_at
     FROM customers
     WHERE (updated_at >= %(start)s AND updated_at < %(end)s) OR updated_at IS NULL
     UNION ALL

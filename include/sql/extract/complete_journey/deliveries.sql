@@ -1,9 +1,7 @@
 -- Grain: one row per delivery that ended that day.
--- A row without delivered_at belongs to no day: every run meets it, at the end of its window.
+-- A row without delivered_at belongs to no day: every run meets it, and it stands on the newest one.
 SELECT
-    (
-        coalesce(delivered_at, %(end)s::timestamptz - interval '1 second') AT TIME ZONE %(timezone)s
-    )::date AS _partition,
+    (delivered_at AT TIME ZONE %(timezone)s)::date AS _partition,
     delivery_number,
     order_number,
     customer_number,

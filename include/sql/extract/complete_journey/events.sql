@@ -1,9 +1,7 @@
 -- Grain: one row per event of that day.
--- A row without occurred_at belongs to no day: every run meets it, at the end of its window.
+-- A row without occurred_at belongs to no day: every run meets it, and it stands on the newest one.
 SELECT
-    (
-        coalesce(occurred_at, %(end)s::timestamptz - interval '1 second') AT TIME ZONE %(timezone)s
-    )::date AS _partition,
+    (occurred_at AT TIME ZONE %(timezone)s)::date AS _partition,
     event_id,
     customer_number,
     product_number,

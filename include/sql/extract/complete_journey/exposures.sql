@@ -1,9 +1,7 @@
 -- Grain: one row per campaign and customer reached that day.
--- A row without exposed_at belongs to no day: every run meets it, at the end of its window.
+-- A row without exposed_at belongs to no day: every run meets it, and it stands on the newest one.
 SELECT
-    (
-        coalesce(exposed_at, %(end)s::timestamptz - interval '1 second') AT TIME ZONE %(timezone)s
-    )::date AS _partition,
+    (exposed_at AT TIME ZONE %(timezone)s)::date AS _partition,
     campaign_number,
     customer_number,
     exposed_at

@@ -1,9 +1,7 @@
 -- Grain: one row per mention posted that day.
--- A row without posted_at belongs to no day: every run meets it, at the end of its window.
+-- A row without posted_at belongs to no day: every run meets it, and it stands on the newest one.
 SELECT
-    (
-        coalesce(posted_at, %(end)s::timestamptz - interval '1 second') AT TIME ZONE %(timezone)s
-    )::date AS _partition,
+    (posted_at AT TIME ZONE %(timezone)s)::date AS _partition,
     mention_id,
     network,
     handle,

@@ -1,9 +1,7 @@
 -- Grain: one row per order placed that day, and again for each time the shop sent it.
--- A row without ordered_at belongs to no day: every run meets it, at the end of its window.
+-- A row without ordered_at belongs to no day: every run meets it, and it stands on the newest one.
 SELECT
-    (
-        coalesce(ordered_at, %(end)s::timestamptz - interval '1 second') AT TIME ZONE %(timezone)s
-    )::date AS _partition,
+    (ordered_at AT TIME ZONE %(timezone)s)::date AS _partition,
     order_number,
     customer_number,
     store_number,

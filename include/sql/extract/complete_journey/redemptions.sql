@@ -1,9 +1,7 @@
 -- Grain: one row per coupon redeemed that day.
--- A row without redeemed_at belongs to no day: every run meets it, at the end of its window.
+-- A row without redeemed_at belongs to no day: every run meets it, and it stands on the newest one.
 SELECT
-    (
-        coalesce(redeemed_at, %(end)s::timestamptz - interval '1 second') AT TIME ZONE %(timezone)s
-    )::date AS _partition,
+    (redeemed_at AT TIME ZONE %(timezone)s)::date AS _partition,
     redemption_id,
     coupon_upc,
     campaign_number,

@@ -1,9 +1,7 @@
 -- Grain: one row per article returned that day.
--- A row without returned_at belongs to no day: every run meets it, at the end of its window.
+-- A row without returned_at belongs to no day: every run meets it, and it stands on the newest one.
 SELECT
-    (
-        coalesce(returned_at, %(end)s::timestamptz - interval '1 second') AT TIME ZONE %(timezone)s
-    )::date AS _partition,
+    (returned_at AT TIME ZONE %(timezone)s)::date AS _partition,
     return_number,
     order_number,
     product_number,

@@ -1,9 +1,7 @@
 -- Grain: one row per review written that day.
--- A row without written_at belongs to no day: every run meets it, at the end of its window.
+-- A row without written_at belongs to no day: every run meets it, and it stands on the newest one.
 SELECT
-    (
-        coalesce(written_at, %(end)s::timestamptz - interval '1 second') AT TIME ZONE %(timezone)s
-    )::date AS _partition,
+    (written_at AT TIME ZONE %(timezone)s)::date AS _partition,
     review_id,
     customer_number,
     product_number,

@@ -1,9 +1,7 @@
 -- Grain: one row per region, product and count of that day.
--- A row without counted_at belongs to no day: every run meets it, at the end of its window.
+-- A row without counted_at belongs to no day: every run meets it, and it stands on the newest one.
 SELECT
-    (
-        coalesce(counted_at, %(end)s::timestamptz - interval '1 second') AT TIME ZONE %(timezone)s
-    )::date AS _partition,
+    (counted_at AT TIME ZONE %(timezone)s)::date AS _partition,
     region,
     product_number,
     on_hand,

@@ -1,0 +1,77 @@
+"""Rows of a source without the stamp that would date them: they stand once, on the newest day of raw.
+
+Such a row belongs to no business day, so every extraction meets it. If each run kept it on its own day, what
+raw holds would depend on the order in which days were run. So the batch with the newest look at the shop
+says which there are, and they stand on the newest day that was published, whichever day the batch is for.
+"""
+
+from typing import TYPE_CHECKING
+
+from include import warehouse
+from include.contracts import Contract
+from include.warehouse import Connection
+
+if TYPE_CHECKING:
+    from include.publication import Batch
+
+#: The column of raw that marks such a row.
+MARK = "_undated"
+
+
+def mark(conn: Connection, batch: "Batch", table: str) -> int:
+    """Put the staged rows that came without a day on the batch's last one; their number."""
+    target = warehouse.qualified(table).as_string(conn)
+    return warehouse.execute(
+        conn,
+        f"UPDATE {target} SET _partition = %(as_of)s, {MARK} = true WHERE _partition IS NULL",
+        batch.params,
+    )
+
+
+def settle(conn: Connection, batch: "Batch", contract: Contract) -> None:
+    """Bring the published rows without a day to where they belong.
+
+    The caller's transaction holds the dataset's lock and has just published the batch.
+    """
+    if MARK not in contract.column_names:
+        return
+    params = batch.params | {"table": contract.name}
+    newest, before, token, own = warehouse.rows(
+        conn,
+        """
+        SELECT max(partition)::text, max(partition) FILTER (WHERE token <> %(token)s)::text, max(token),
+            max(token) FILTER (WHERE partition = %(as_of)s)
+        FROM ops.publications WHERE table_name = %(table)s
+        """,
+        params,
+    )[0]
+    table = warehouse.qualified(contract.name).as_string(conn)
+    remove = f"DELETE FROM {table} WHERE {MARK} AND _partition = %(day)s"
+    move = f"UPDATE {table} SET _partition = %(newest)s WHERE {MARK} AND _partition = %(day)s"
+    steps = []
+    if own != batch.token:
+        pass  # a newer batch stands for this one's last day
+    elif token > batch.token:
+        # A newer batch has said which rows there are; what this one brought is older.
+        steps.append((remove, batch.as_of))
+        if newest == batch.as_of and before:
+            steps.append((move, before))
+    elif newest != batch.as_of:
+        steps += [(remove, newest), (move, batch.as_of)]
+    elif before:
+        steps.append((remove, before))
+    touched = sum(
+        warehouse.execute(conn, step, {"day": day, "newest": newest}) for step, day in steps
+    )
+    if not touched:
+        return
+    # A day that is empty by it held nothing: it must not look like one that expired.
+    warehouse.execute(
+        conn,
+        f"""
+        UPDATE ops.publications AS p
+        SET row_count = (SELECT count(*) FROM {table} AS r WHERE r._partition = p.partition)
+        WHERE p.table_name = %(table)s AND p.partition = ANY(%(days)s::date[])
+        """,
+        params | {"days": sorted({batch.as_of, newest, before or newest})},
+    )
