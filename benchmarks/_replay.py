@@ -95,7 +95,7 @@ def purchases(conn: Connection, first: date, last: date) -> pd.DataFrame:
             l.business_day - %(first)s::date AS day, l.quantity::double precision AS units,
             l.sales::double precision AS sales
         FROM core.order_lines AS l
-        LEFT JOIN core.stores AS s ON l.store_id = s.store_id
+        LEFT JOIN core.stores AS s ON l.store_id = s.store_id AND s.valid_to IS NULL
         WHERE l.is_unit AND l.quantity > 0 AND l.business_day BETWEEN %(first)s AND %(last)s
         ORDER BY l.ordered_at, l.order_id, l.line_number
         """,

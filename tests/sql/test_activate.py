@@ -284,7 +284,9 @@ def test_a_region_has_its_own_clock_and_language_and_push_goes_where_it_is_allow
     for number, region in regions.items():
         warehouse.execute(
             conn,
-            "UPDATE core.customers SET region = %(region)s WHERE customer_id = %(who)s",
+            "INSERT INTO core.stores (store_id, valid_from, known_at, region) "
+            "VALUES (%(region)s, '2017-01-01', '2017-01-01', %(region)s) ON CONFLICT DO NOTHING; "
+            "UPDATE core.customers SET home_store_id = %(region)s WHERE customer_id = %(who)s",
             {"region": region, "who": person(number)},
         )
     # All but the last have a device, and push is allowed.

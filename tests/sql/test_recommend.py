@@ -186,12 +186,14 @@ def shop(conn):
     fill(conn, "orders", orders_of(lines))
     fill(conn, "products", [product(f"p{i:02d}", active=i != 3) for i in range(30)])
     stamp = {"valid_from": "2017-01-01T00:00:00+00:00", "known_at": "2017-01-01T00:00:00+00:00"}
+    fill(conn, "stores", [{"store_id": "e", "region": "east"} | stamp])
     # One more customer than have bought.
     fill(
         conn,
         "customers",
         [
-            {"customer_id": person(w), "registered_at": stamp["known_at"], "region": "east"} | stamp
+            {"customer_id": person(w), "registered_at": stamp["known_at"], "home_store_id": "e"}
+            | stamp
             for w in range(41)
         ],
     )

@@ -67,7 +67,8 @@ def fill_future(seed: int) -> None:
         "CREATE TABLE future_stores (LIKE stores, arrives date)",
         "CREATE TABLE future_lines (LIKE order_lines, arrives date, goes date)",
     )
-    orders, lines = [], []
+    orders: list[tuple[Any, ...]] = []
+    lines: list[tuple[Any, ...]] = []
     for place in range(DAYS):
         for number in range(5):
             order = f"o{place}-{number}"
@@ -85,8 +86,8 @@ def fill_future(seed: int) -> None:
                 )
             else:
                 corrected = DAYS + LATE
-            first = (order, customer, "s1", "till", "USD", at, at, day(arrives), day(corrected))
-            orders += [first] * (2 if chance.random() < 0.1 else 1)
+            placed = (order, customer, "s1", "till", "USD", at, at, day(arrives), day(corrected))
+            orders += [placed] * (2 if chance.random() < 0.1 else 1)
             for line in range(1, chance.randint(2, 4)):
                 amount = chance.choice([1.99, 2.5, 7] * 6 + [-1, 9999])
                 first = (order, line, f"p{chance.randint(1, 60)}", 1, amount, 0, 0, 0)
