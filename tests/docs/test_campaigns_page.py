@@ -7,7 +7,7 @@ from typing import get_args
 import yaml
 
 from include import policy
-from include.policy import campaigns
+from include.policy import campaigns, triggers
 from include.warehouse import ROOT
 
 PAGE = (ROOT / "docs" / "campaigns.md").read_text(encoding="utf-8")
@@ -16,7 +16,7 @@ POLICY = policy.DEFAULT_PATH.read_text(encoding="utf-8")
 
 def models() -> dict[str, list[str]]:
     """Trigger -> its keys."""
-    union = get_args(get_args(campaigns.Trigger)[0])
+    union = get_args(get_args(triggers.Trigger)[0])
     return {
         get_args(model.model_fields["when"].annotation)[0]: [
             name for name in model.model_fields if name != "when"
