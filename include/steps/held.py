@@ -1,0 +1,235 @@
+"""Messages that one sender holds: what may still be sent of them, and what became of each."""
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from include import warehouse
+from include.policy import Policy
+from include.warehouse import Connection
+
+#: The longest wait between two tries.
+LONGEST_WAIT = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A message that this sender holds."""
+
+    message_id: uuid.UUID
+    customer_id: uuid.UUID
+    as_of: date
+    campaign: str
+    channel: str
+    cap_class: str
+    subject: str | None
+    body: str
+    body_html: str | None
+    attempts: int
+    time_zone: str | None
+
+
+class Holder:
+    """A claim of its own, on one connection that is also its sign of life.
+
+    Attributes
+    ----------
+    claim
+        Its number; rows that another claim holds are never changed.
+    now
+        The moment that due times are judged by.
+    counts
+        How many messages ended how.
+    """
+
+    def __init__(self, conn: Connection, rules: Policy, clock: Callable[[], datetime]) -> None:
+        self.conn, self.rules, self.clock = conn, rules, clock
+        self.now = clock()
+        self.claim = int(warehouse.value(conn, "SELECT nextval('ops.tokens')"))
+        self.counts: Counter[str] = Counter()
+
+    def _day_in(self, time_zone: str | None) -> date:
+        return self.now.astimezone(ZoneInfo(time_zone or self.rules.shop.timezone)).date()
+
+    # --- what may still be sent ---------------------------------------------------------------------
+
+    def _checked(self, claimed: list[Claimed], *, capped: bool = True) -> list[tuple[Claimed, str]]:
+        """What may still be sent, with its address; the rest is cancelled with the guard's reason."""
+        if not claimed:
+            return []
+        from include.offers.guard import Person, refusal_now
+
+        customers = sorted({message.customer_id for message in claimed})
+        permissions = self._permissions(customers)
+        contacts = {
+            row[0]: row[1:]
+            for row in warehouse.rows(
+                self.conn, warehouse.sql("marketing/deliver_contacts"), {"customers": customers}
+            )
+        }
+        sent_days = self._sent_days(customers)
+        allowed, refused = [], []
+        for message in claimed:
+            birth_date, is_birthday_faulty, addresses = contacts[message.customer_id]
+            others = sent_days.setdefault(message.customer_id, [])
+            today = self._day_in(message.time_zone)
+            reason = refusal_now(
+                permissions.get((message.customer_id, message.channel)),
+                Person(birth_date, is_birthday_faulty),
+                others,
+                today,
+                self.rules,
+                capped=capped and message.cap_class == "marketing",
+            )
+            if reason:
+                refused.append((message, reason))
+                continue
+            if message.cap_class == "marketing":
+                others.append(today)
+            allowed.append((message, addresses[message.channel]))
+        self._cancel(refused)
+        return allowed
+
+    def _permissions(self, customers: list[uuid.UUID]) -> Mapping[tuple[uuid.UUID, str], Any]:
+        """The newest word on consent, contact points and suppression, whenever it was recorded."""
+        from include.offers.guard import Permission
+
+        found = warehouse.rows(
+            self.conn,
+            warehouse.sql("marketing/activate_permissions"),
+            {"end": "infinity", "customers": customers},
+        )
+        return {(row[0], row[1]): Permission(*row[2:]) for row in found}
+
+    def _sent_days(self, customers: list[uuid.UUID]) -> dict[uuid.UUID, list[date]]:
+        """The days on which marketing messages left, or may have; today for what others are sending."""
+        found = warehouse.rows(
+            self.conn,
+            """
+            SELECT m.customer_id,
+                   coalesce(
+                       (
+                           CASE WHEN m.status = 'claimed' THEN %(now)s
+                                ELSE coalesce(m.sent_at, t.sent_at) END
+                           AT TIME ZONE coalesce(m.time_zone, %(shop_zone)s)
+                       )::date,
+                       m.as_of + 1
+                   ) AS day
+            FROM marketing.messages AS m
+            LEFT JOIN marketing.coupon_triggers AS t USING (trigger_id)
+            WHERE m.customer_id = ANY(%(customers)s) AND m.cap_class = 'marketing'
+              AND (
+                  m.status = 'sent'
+                  OR (m.status = 'claimed' AND m.claimed_by <> %(claim)s)
+                  OR (m.status = 'dead' AND m.error LIKE 'outcome unknown%%')
+              )
+            ORDER BY m.customer_id, day
+            """,
+            {
+                "customers": customers,
+                "claim": self.claim,
+                "now": self.now,
+                "shop_zone": self.rules.shop.timezone,
+            },
+        )
+        return {
+            customer: [day for _, day in rows] for customer, rows in groupby(found, lambda r: r[0])
+        }
+
+    # --- what became of it ----------------------------------------------------------------------------
+
+    def _cancel(self, refused: Iterable[tuple[Claimed, str]]) -> None:
+        for message, reason in refused:
+            self._record_end(message, "cancelled", reason, "cancelled", attempted=False)
+
+    def _record_sent(self, messages: list[uuid.UUID], provider_id: str | None) -> None:
+        sent = warehouse.rows(
+            self.conn,
+            """
+            UPDATE marketing.messages
+            SET status = 'sent', attempts = attempts + 1, sent_at = %(now)s, error = NULL,
+                provider_id = %(provider_id)s, claimed_by = NULL, handed_over_at = NULL,
+                updated_at = now()
+            WHERE message_id = ANY(%(messages)s) AND claimed_by = %(claim)s AND status = 'claimed'
+            RETURNING message_id
+            """,
+            {
+                "messages": messages,
+                "claim": self.claim,
+                "now": self.now,
+                "provider_id": provider_id,
+            },
+        )
+        self._move_triggers([row[0] for row in sent], "sent")
+        self.counts["sent"] += len(sent)
+
+    def _record_failure(self, message: Claimed, error: str) -> None:
+        """Try again later, twice as long after each failure, or give up after the last."""
+        attempts = message.attempts + 1
+        if attempts >= self.rules.delivery.max_attempts:
+            self._record_end(message, "dead", error, "cancelled")
+            return
+        doubled = 2 ** min(attempts - 1, 30)
+        wait = min(timedelta(minutes=self.rules.delivery.backoff_minutes) * doubled, LONGEST_WAIT)
+        warehouse.execute(
+            self.conn,
+            """
+            UPDATE marketing.messages
+            SET status = 'failed', attempts = %(attempts)s, next_attempt_at = %(next)s,
+                error = %(error)s, claimed_by = NULL, handed_over_at = NULL, updated_at = now()
+            WHERE message_id = %(message)s AND claimed_by = %(claim)s AND status = 'claimed'
+            """,
+            {
+                "message": message.message_id,
+                "claim": self.claim,
+                "attempts": attempts,
+                "next": self.now + wait,
+                "error": error,
+            },
+        )
+        self.counts["failed"] += 1
+
+    def _record_end(
+        self, message: Claimed, status: str, error: str, trigger: str, *, attempted: bool = True
+    ) -> None:
+        ended = warehouse.execute(
+            self.conn,
+            """
+            UPDATE marketing.messages
+            SET status = %(status)s, error = %(error)s, attempts = attempts + %(attempted)s,
+                claimed_by = NULL, handed_over_at = NULL, updated_at = now()
+            WHERE message_id = %(message)s AND claimed_by = %(claim)s AND status = 'claimed'
+            """,
+            {
+                "message": message.message_id,
+                "claim": self.claim,
+                "status": status,
+                "error": error,
+                "attempted": int(attempted),
+            },
+        )
+        if ended:
+            self._move_triggers([message.message_id], trigger)
+        self.counts[status] += ended
+
+    def _move_triggers(self, messages: list[uuid.UUID], status: str) -> None:
+        """Move on the triggers of messages, as long as nothing else has moved them."""
+        if not messages:
+            return
+        warehouse.execute(
+            self.conn,
+            """
+            UPDATE marketing.coupon_triggers AS t
+            SET status = %(status)s, updated_at = now(),
+                sent_at = CASE WHEN %(status)s = 'sent' THEN %(now)s ELSE t.sent_at END
+            FROM marketing.messages AS m
+            WHERE m.message_id = ANY(%(messages)s) AND t.trigger_id = m.trigger_id
+              AND t.status IN ('awaiting_approval', 'approved')
+            """,
+            {"messages": messages, "status": status, "now": self.now},
+        )
