@@ -21,6 +21,9 @@ VALUES (100, 'core.orders', 'rows_add_up', 'core', '2017-09-28', 'again', 'criti
 INSERT INTO ops.publications
 SELECT 'core.orders', date '2017-10-01' - d, 'core', 1, 'run', 100 + d, now()
 FROM generate_series(0, 70) AS d;
+INSERT INTO ops.publications
+SELECT 'core.stores', date '2017-10-01' - d, 'core', 1, 'run', 7, now()
+FROM generate_series(0, 70) AS d;
 INSERT INTO ops.row_counts
 SELECT d, 'core.orders', date '2017-10-01' - d, date '2017-10-01' - d, 'run', 100, 98, 2, 0
 FROM generate_series(0, 70) AS d;
@@ -52,6 +55,14 @@ def test_sixty_days_are_plotted_and_failures_listed(history, tmp_path):
     checks = figures[0]["data"]
     assert [trace["name"] for trace in checks] == ["passed", "warned", "stopped"]
     assert len(checks[0]["x"]) == quality_report.DAYS
+    # A strip for each table, on an axis of its own: a small table is seen beside a large one.
+    rows = next(f for f in figures if "yaxis2" in f["layout"])
+    assert [(t["name"], t["yaxis"]) for t in rows["data"]] == [
+        ("core.orders", "y"),
+        ("core.stores", "y2"),
+    ]
+    assert rows["layout"]["yaxis2"]["ticktext"] == ["0", "7"]
+    assert rows["layout"]["yaxis"]["domain"][0] > rows["layout"]["yaxis2"]["domain"][1]
     assert "public.orders.gift_wrap" in text
     assert "Expected &lt;usual&gt;, found odd." in text  # escaped
     assert "http://" not in re.sub(r"<script>.*?</script>", "", text, flags=re.S)

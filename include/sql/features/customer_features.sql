@@ -33,21 +33,13 @@ customer_now AS (
 ),
 
 product_now AS MATERIALIZED (
-    SELECT DISTINCT ON (p.product_id)
+    SELECT
         p.product_id,
         p.department,
         p.category,
         p.brand
-    FROM core.products AS p
-    -- Of a product recorded only later, the oldest record describes what was sold before it.
-    ORDER BY
-        p.product_id ASC,
-        (p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz) DESC,
-        CASE
-            WHEN p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz
-                THEN p.valid_from
-        END DESC,
-        p.valid_from ASC
+    FROM core.known_products AS p
+    WHERE p.known_from < %(end)s::timestamptz AND p.known_until >= %(end)s::timestamptz
 ),
 
 known_orders AS MATERIALIZED (

@@ -3,7 +3,7 @@
 -- Reads core only, and of core only what was known before the end of as_of. Sums are of whole cents
 -- and are exact, so they do not depend on the order of rows.
 WITH product_now AS (
-    SELECT DISTINCT ON (p.product_id)
+    SELECT
         p.product_id,
         p.department,
         p.category,
@@ -11,17 +11,9 @@ WITH product_now AS (
         p.brand,
         p.is_unit,
         p.active,
-        p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz AS is_known
-    FROM core.products AS p
-    -- Of a product recorded only later, the oldest record describes what was sold before it.
-    ORDER BY
-        p.product_id ASC,
-        (p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz) DESC,
-        CASE
-            WHEN p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz
-                THEN p.valid_from
-        END DESC,
-        p.valid_from ASC
+        p.recorded_at < %(end)s::timestamptz AS is_known
+    FROM core.known_products AS p
+    WHERE p.known_from < %(end)s::timestamptz AND p.known_until >= %(end)s::timestamptz
 ),
 
 known_lines AS MATERIALIZED (

@@ -3,7 +3,7 @@
 -- Of a product recorded only later though sold before (a shop that changes records in place), the oldest
 -- record is taken. known_from is the day on which it was first recorded, empty for such a product.
 WITH versions AS (
-    SELECT DISTINCT ON (p.product_id)
+    SELECT
         p.product_id,
         p.name,
         p.type,
@@ -13,19 +13,12 @@ WITH versions AS (
         p.package_size,
         p.manufacturer_id,
         p.unit_margin,
-        (min(p.valid_from) OVER (PARTITION BY p.product_id) AT TIME ZONE %(timezone)s)::date AS known_from,
+        (p.recorded_at AT TIME ZONE %(timezone)s)::date AS known_from,
         coalesce(p.active, TRUE) AS active,
         coalesce(p.is_unit, TRUE) AS is_unit,
-        p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz AS is_known
-    FROM core.products AS p
-    ORDER BY
-        p.product_id ASC,
-        (p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz) DESC,
-        CASE
-            WHEN p.valid_from < %(end)s::timestamptz AND p.known_at < %(end)s::timestamptz
-                THEN p.valid_from
-        END DESC,
-        p.valid_from ASC
+        p.recorded_at < %(end)s::timestamptz AS is_known
+    FROM core.known_products AS p
+    WHERE p.known_from < %(end)s::timestamptz AND p.known_until >= %(end)s::timestamptz
 )
 
 SELECT
