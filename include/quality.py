@@ -5,6 +5,7 @@ unexpected rows). Table-level faults are checks of the contract: a critical one 
 warning is kept and told. Results hold counts and shares only, never values of rows.
 """
 
+import json
 import logging
 import os
 import re
@@ -434,19 +435,25 @@ def _result(contract: Contract, item: Any) -> Result:
 
 def store(conn: Connection, batch: Batch, fence: int, results: Sequence[Result]) -> None:
     """Keep the results of one audit in ops.quality_results."""
+    warehouse.execute(
+        conn,
+        """
+        INSERT INTO ops.quality_results (token, table_name, check_name, dataset, as_of, run_id,
+            severity, passed, observed, unexpected_count, element_count, message, checked_at)
+        SELECT %(fence)s, r.table_name, r.check_name, %(dataset)s, %(as_of)s, %(run_id)s,
+            r.severity, r.passed, r.observed, r.unexpected_count, r.element_count, r.message,
+            clock_timestamp()
+        FROM jsonb_to_recordset(%(results)s::jsonb) AS r (table_name text, check_name text, severity text,
+            passed boolean, observed text, unexpected_count bigint, element_count bigint, message text)
+        ON CONFLICT (token, table_name, check_name) DO NOTHING
+        """,
+        batch.params
+        | {
+            "fence": fence,
+            "results": json.dumps([vars(result) for result in results], default=int),
+        },
+    )
     for result in results:
-        warehouse.execute(
-            conn,
-            """
-            INSERT INTO ops.quality_results (token, table_name, check_name, dataset, as_of, run_id,
-                severity, passed, observed, unexpected_count, element_count, message, checked_at)
-            VALUES (%(fence)s, %(table_name)s, %(check_name)s, %(dataset)s, %(as_of)s, %(run_id)s,
-                %(severity)s, %(passed)s, %(observed)s, %(unexpected_count)s, %(element_count)s,
-                %(message)s, clock_timestamp())
-            ON CONFLICT (token, table_name, check_name) DO NOTHING
-            """,
-            batch.params | {"fence": fence} | result.__dict__,
-        )
         if not result.passed:
             log.log(
                 logging.ERROR if result.severity == "critical" else logging.WARNING, result.message
