@@ -14,7 +14,7 @@ import yaml
 from psycopg2 import sql as pgsql
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from include import warehouse
+from include import cleaning, warehouse
 from include.errors import BadInput
 from include.warehouse import SQL_ROOT, Connection
 
@@ -43,7 +43,8 @@ class Column(_Strict):
 
     `run` columns say which run wrote a row and are no content of it; `keep` columns are never changed
     once a row stands. `fill`, SQL over the other columns, is what rows that stand get where the column is
-    added later. `needs` names the source table without which the column is empty.
+    added later. `needs` names the source table without which the column is empty. `missing` and `outliers`
+    are rules of cleaning (`include.cleaning`). A `currency` column holds a code: only the shop's is taken.
     """
 
     name: str = Field(pattern=r"^[a-z_][a-z0-9_]*$")
@@ -60,6 +61,9 @@ class Column(_Strict):
     keep: bool = False
     fill: str | None = None
     needs: str | None = None
+    missing: cleaning.Missing | None = None
+    outliers: list[cleaning.Outlier] = []
+    currency: bool = False
 
 
 class Reject(_Strict):
@@ -153,6 +157,9 @@ class Contract(_Strict):
             raise ValueError("expected valid_from, valid_to and known_at in a table with history")
         if self.retention_days is not None and self.ages_by is None:
             raise ValueError("expected a partition or aged_by beside retention_days")
+        wrong = cleaning.refused(self.columns, self.source)
+        if wrong:
+            raise ValueError(wrong)
         if self.write != "replace" and not self.keys:
             raise ValueError(f"expected keys in a table that is written by {self.write}")
         return self
@@ -219,6 +226,27 @@ def all_contracts() -> tuple[Contract, ...]:
         for schema in SCHEMAS
         for path in sorted((SQL_ROOT / schema).glob("*.yml"))
     )
+
+
+def currency_rejects(contract: Contract, currency: str) -> list[Reject]:
+    """The rules by which a table takes one currency alone."""
+    found = []
+    for column in contract.columns:
+        if column.currency:
+            form = f"\"{column.name}\" ~ '^[A-Z]{{3}}$'"
+            found += [
+                Reject(
+                    reason=f"unknown_{column.name}",
+                    when=f"NOT {form}",
+                    expected="a currency code of three letters",
+                ),
+                Reject(
+                    reason=f"foreign_{column.name}",
+                    when=f"{form} AND \"{column.name}\" <> '{currency}'",
+                    expected="the currency of the shop, as its policy says: amounts are not converted",
+                ),
+            ]
+    return found
 
 
 def of_dataset(dataset: str) -> tuple[Contract, ...]:
@@ -540,12 +568,25 @@ def _table_page(contract: Contract) -> list[str]:
             "*Personal data.*" if column.pii else "",
             "*Generated.*" if column.generated else "",
             f"Empty without the source {column.needs}." if column.needs else "",
+            *_rules(column),
         ]
         lines.append(f"| `{column.name}` | {column.type} | {' '.join(filter(None, marks))} |")
-    if contract.rejects:
+    rejects = [*contract.rejects, *currency_rejects(contract, "the shop's")]
+    if rejects:
         lines += ["", "Rows that go to quarantine:", ""]
-        lines += [f"- `{rule.reason}`: expected {rule.expected}." for rule in contract.rejects]
+        lines += [f"- `{rule.reason}`: expected {rule.expected}." for rule in rejects]
     return lines
+
+
+def _rules(column: Column) -> list[str]:
+    """The rules of cleaning of a column, a sentence each."""
+    told = []
+    if column.missing and column.missing.becomes is not None:
+        becomes = column.missing.becomes.replace("%(currency)s", "the policy's currency")
+        told.append(f"Missing: becomes `{becomes}`.")
+    if column.missing and column.missing.flag:
+        told.append(f"Missing: flagged `{column.missing.flag}`.")
+    return told + [rule.words() for rule in column.outliers]
 
 
 def main(arguments: list[str]) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 from psycopg2 import sql as pgsql
 
-from include import contracts, newest, policy, warehouse
+from include import cleaning, contracts, newest, policy, warehouse
 from include.contracts import Check, Contract
 from include.errors import BadInput
 from include.publication import Batch
@@ -86,7 +86,8 @@ def screen(conn: Connection, batch: Batch, contract: Contract, extracted: int) -
 
 
 def _set_aside_rejects(conn: Connection, batch: Batch, contract: Contract) -> int:
-    rules = [(rule.reason, rule.when) for rule in contract.rejects]
+    own = contracts.currency_rejects(contract, policy.load().shop.currency)
+    rules = [(rule.reason, rule.when) for rule in (*contract.rejects, *own)]
     rules += [
         (f"missing_{column.name}", f'"{column.name}" IS NULL')
         for column in contract.columns
@@ -266,6 +267,7 @@ def audit(conn: Connection, batch: Batch, tables: Sequence[Contract]) -> list[Re
     """Every check of the contracts on the batch's staged tables, and the row accounts where kept."""
     results = [result for contract in tables for result in _key_checks(conn, batch, contract)]
     results += _account_checks(conn, batch)
+    results += [result for contract in tables for result in _flag_counts(conn, batch, contract)]
     checked = [contract for contract in tables if contract.checks]
     if checked:
         results += _expectations(batch, checked)
@@ -344,6 +346,28 @@ def _account_checks(conn: Connection, batch: Batch) -> list[Result]:
             )
         )  # fmt: skip
     return results
+
+
+def _flag_counts(conn: Connection, batch: Batch, contract: Contract) -> list[Result]:
+    """How many rows each rule of cleaning has flagged: no check, but its history shows in the same place."""
+    names = cleaning.flags(contract)
+    if not names:
+        return []
+    table = warehouse.qualified(batch.table(contract)).as_string(conn)
+    found = dict(
+        warehouse.rows(
+            conn,
+            f"SELECT flag, count(*) FROM {table} CROSS JOIN unnest(flags) AS flag GROUP BY flag",
+        )
+    )
+    rows = _count(conn, batch.table(contract))
+    return [
+        Result(
+            contract.name, f"flag_{flag}", "warning", True, str(found.get(flag, 0)), found.get(flag, 0), rows,
+            f"Of {rows} rows of {contract.name}, {found.get(flag, 0)} are flagged {flag}.",
+        )
+        for flag in names
+    ]  # fmt: skip
 
 
 def _expectations(batch: Batch, tables: Sequence[Contract]) -> list[Result]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from include import (
     as_of,
+    cleaning,
     contracts,
     moves,
     people,
@@ -290,8 +291,10 @@ def _build_table(
         integrate.stage_pseudonyms(conn, batch)
     names = ", ".join(f'"{name}"' for name in contract.content)
     # A SELECT may name its columns in any order; they are matched by name.
-    query = warehouse.literal_query(conn, warehouse.sql(f"core/{contract.table}"), params)
-    warehouse.execute(conn, f"INSERT INTO {table} ({names}) SELECT {names} FROM ({query}) AS built")
+    select = cleaning.cleaned(contract, warehouse.sql(f"core/{contract.table}"))
+    query = warehouse.literal_query(conn, select, params)
+    with cleaning.explained(contract):
+        warehouse.execute(conn, f"INSERT INTO {table} ({names}) SELECT {names} FROM ({query}) AS b")
     extracted = warehouse.value(
         conn,
         f"SELECT count(*) FROM {contract.source} WHERE _partition BETWEEN %(since)s AND %(until)s",

@@ -6,11 +6,13 @@ each as its contract says, and account for every row it extracted.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from include import contracts, gates, publication, warehouse
+from include.cleaning import Missing
 from include.contracts import Contract
 from include.errors import BadInput, QualityStop
 from include.steps import ingest
@@ -113,6 +115,10 @@ SET_ASIDE = [
         "core.orders", "o903", ["unknown_currency"], id="unknown currency",
     ),
     pytest.param(
+        ORDER + "('o904', 'c1', 's1', 'till', ' eur ', '2017-03-01 17:00+00', '2017-03-01 17:00+00')",
+        "core.orders", "o904", ["foreign_currency"], id="another shop's currency",
+    ),
+    pytest.param(
         "INSERT INTO events VALUES (901, 'c1', 'p1', 'teleport', '2017-03-01 17:00+00')",
         "core.events", "901", ["unknown_event_type"], id="unknown event",
     ),
@@ -173,6 +179,19 @@ UPDATE customers SET birthday = '1884-01-01' WHERE customer_number = 'c5';
 UPDATE customers SET birthday = '1984-02-29' WHERE customer_number = 'c6';
 UPDATE customers SET birthday = '  ' WHERE customer_number = 'c7';
 UPDATE customers SET first_name = '  ZOË ', last_name = NULL WHERE customer_number = 'c8';
+INSERT INTO orders VALUES
+    ('o910', 'c1', 's1', 'till', NULL, '2017-03-01 17:00+00', '2017-03-01 17:00+00'),
+    ('o911', 'c1', 's1', 'till', ' usd', '2017-03-01 17:00+00', '2017-03-01 17:00+00');
+INSERT INTO order_lines VALUES ('o910', 1, 'p1', 1, 1.99, NULL, 0.5, NULL, '2017-03-01 17:00+00');
+INSERT INTO deliveries VALUES
+    ('D1', 'o2', 'c1', 'van', 'delivered', '2017-03-01 12:00+00', '2017-03-02 12:00+00'),
+    ('D2', 'o2', 'c1', 'van', 'delivered', '2016-03-02 12:00+00', '2017-03-02 12:00+00'),
+    ('D3', 'o2', 'c1', 'van', 'delivered', '2018-03-02 12:00+00', '2017-03-02 12:00+00'),
+    ('D4', 'o2', 'c1', 'van', 'delivered', NULL, '2017-03-02 12:00+00');
+UPDATE customers SET store_distance_km = 12.5 WHERE customer_number = 'c10';
+UPDATE customers SET store_distance_km = -1 WHERE customer_number = 'c11';
+UPDATE customers SET store_distance_km = 99999 WHERE customer_number = 'c12';
+UPDATE customers SET store_distance_km = 'NaN' WHERE customer_number = 'c13';
 UPDATE contact_points SET address = ' C9@Example.COM' WHERE contact_id = 9;
 INSERT INTO contact_points VALUES (910, 'c9', 'sms', '+1 (212) 555-0100', NULL, '2017-03-02 17:00+00');
 INSERT INTO consents VALUES (910, 'c9', 'email', 'marketing', false, '2017-03-02 17:00+00');
@@ -255,7 +274,7 @@ def test_every_extracted_row_is_accounted_for(published):
         )[0][0]  # fmt: skip
         assert extracted == kept + set_aside + doubled, table
     counts = {table: (quarantined, doubled) for table, _, _, quarantined, doubled in accounts}
-    assert counts["core.orders"] == (4, 1)
+    assert counts["core.orders"] == (5, 1)
     assert counts["core.order_lines"] == (9, 5)
     assert counts["core.coupons"] == (0, 1)
 
@@ -293,7 +312,7 @@ def test_of_two_states_of_an_order_the_newer_stands(published):
     ("line", "is_unit", "flags"),
     [
         (21, True, ["zero_sales"]),
-        (22, True, ["zero_sales", "zero_quantity"]),
+        (22, True, ["zero_quantity", "zero_sales"]),
         (23, False, ["unknown_product"]),
         (24, True, ["outlier_price"]),
         (25, False, []),
@@ -305,6 +324,64 @@ def test_odd_lines_stay_and_are_flagged(published, line, is_unit, flags):
         "SELECT is_unit, flags FROM core.order_lines WHERE order_id = 'o8' AND line_number = %(line)s",
         line=line,
     ) == [(is_unit, flags)]
+
+
+@pytest.mark.parametrize(
+    ("delivery", "delay", "flags", "original"),
+    [
+        ("D1", 24, [], None),
+        ("D2", 720, ["implausible_delay"], {"delay_hours": 8760}),
+        ("D3", -720, ["implausible_delay"], {"delay_hours": -8760}),
+        ("D4", None, ["no_promise"], None),
+    ],
+)
+def test_an_outlier_is_capped_and_what_was_given_stays(published, delivery, delay, flags, original):
+    assert found(
+        "SELECT delay_hours, flags, original FROM core.deliveries WHERE delivery_id = %(delivery)s",
+        delivery=delivery,
+    ) == [(delay, flags, original)]
+
+
+@pytest.mark.parametrize(
+    ("customer", "distance", "original"),
+    [
+        ("c9", None, None),
+        ("c10", 12.5, None),
+        ("c11", None, {"store_distance_km": -1}),
+        ("c12", None, {"store_distance_km": 99999}),
+        ("c13", None, {"store_distance_km": "NaN"}),
+    ],
+)
+def test_a_distance_that_nobody_lives_at_is_left_out_and_stays_findable(
+    published, customer, distance, original
+):
+    assert found(
+        "SELECT store_distance_km, c.flags, original FROM core.customers AS c JOIN core.identities "
+        "USING (customer_id) WHERE external_id = %(customer)s",
+        customer=customer,
+    ) == [(distance, ["implausible_distance"] if original else [], original)]
+
+
+def test_what_is_missing_becomes_what_the_contract_says(published):
+    assert found(
+        "SELECT order_id, currency FROM core.orders WHERE order_id IN ('o910', 'o911') ORDER BY 1"
+    ) == [("o910", "USD"), ("o911", "USD")]
+    assert found(
+        "SELECT retail_discount, coupon_discount, coupon_match_discount FROM core.order_lines "
+        "WHERE order_id = 'o910'"
+    ) == [(0, Decimal("0.5"), 0)]
+
+
+def test_each_flag_is_counted_in_the_quality_history(published):
+    assert dict(
+        found(
+            "SELECT check_name, unexpected_count FROM ops.quality_results "
+            "WHERE check_name LIKE 'flag_%%' AND unexpected_count > 0 AND run_id = 'cleaning'"
+        )
+    ) == {
+        "flag_zero_sales": 2, "flag_zero_quantity": 1, "flag_outlier_price": 1,
+        "flag_no_promise": 1, "flag_implausible_delay": 2, "flag_implausible_distance": 3,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -351,6 +428,32 @@ def test_an_answer_without_yes_or_no_is_no(published):
         "SELECT granted FROM core.consents JOIN core.identities USING (customer_id) "
         "WHERE external_id = 'c9' AND channel = 'sms' ORDER BY valid_from DESC LIMIT 1"
     ) == [(False,)]
+
+
+def test_a_rule_that_is_no_sql_stops_with_one_sentence(published, monkeypatch):
+    before, broken = hashes(), contracts.load("core", "returns")
+    columns = [
+        column.model_copy(update={"missing": Missing(becomes="nought")})
+        if column.missing
+        else column
+        for column in broken.columns
+    ]
+    load = contracts.load
+    monkeypatch.setattr(
+        contracts,
+        "load",
+        lambda schema, table: (
+            broken.model_copy(update={"columns": columns})
+            if table == "returns" and schema == "core"
+            else load(schema, table)
+        ),
+    )
+    with pytest.raises(
+        BadInput, match=r"rules in returns\.yml.*\"nought\" does not exist"
+    ) as stopped:
+        run("no sql")
+    assert len(str(stopped.value).splitlines()) == 1
+    assert hashes() == before
 
 
 def test_the_same_window_again_changes_nothing(published):

@@ -8,7 +8,7 @@ SELECT
     nullif(btrim(r.first_name), '') AS first_name,
     nullif(btrim(r.last_name), '') AS last_name,
     nullif(btrim(r.email), '') AS email,
-    coalesce(r.email_verified, FALSE) AS email_verified,
+    r.email_verified,
     nullif(btrim(r.phone), '') AS phone,
     nullif(btrim(r.loyalty_number), '') AS loyalty_number,
     h.author_id,

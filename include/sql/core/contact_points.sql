@@ -13,7 +13,7 @@ SELECT
         END,
         ''
     ) AS address,
-    coalesce(r.verified, FALSE) AS verified,
+    r.verified,
     r.updated_at AS valid_from,
     NULL::timestamptz AS valid_to,
     r.updated_at AS known_at

@@ -14,8 +14,8 @@ SELECT
     nullif(btrim(r.household_composition), '') AS household_composition,
     nullif(btrim(r.kids_count), '') AS kids_count,
     nullif(btrim(r.home_store_id), '') AS home_store_id,
-    CASE WHEN r.store_distance_km BETWEEN 0 AND 1000 THEN r.store_distance_km::double precision END
-        AS store_distance_km
+    r.store_distance_km::double precision AS store_distance_km,
+    NULL::text[] AS flags
 FROM raw.customers AS r
 LEFT JOIN numbers AS i ON r.customer_number = i.number
 WHERE r._partition BETWEEN %(since)s AND %(until)s

@@ -9,6 +9,7 @@ SELECT
     r.promised_at,
     r.delivered_at,
     extract(EPOCH FROM r.delivered_at - r.promised_at)::double precision / 3600 AS delay_hours,
+    NULL::text[] AS flags,
     r._partition AS business_day
 FROM raw.deliveries AS r
 LEFT JOIN numbers AS i ON r.customer_number = i.number

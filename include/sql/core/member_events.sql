@@ -4,8 +4,8 @@ SELECT
     nullif(regexp_replace(btrim(r.name), '\s+', ' ', 'g'), '') AS name,
     nullif(lower(btrim(r.region)), '') AS region,
     r.starts_on,
-    coalesce(r.ends_on, r.starts_on) AS ends_on,
-    coalesce(r.cancelled, FALSE) AS cancelled,
+    r.ends_on,
+    r.cancelled,
     r.updated_at AS known_at
 FROM raw.member_events AS r
 WHERE r._partition BETWEEN %(since)s AND %(until)s

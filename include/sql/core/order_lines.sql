@@ -39,9 +39,9 @@ lines AS (
         r.ordered_at,
         r.quantity,
         r.sales_value AS sales,
-        coalesce(r.retail_discount, 0) AS retail_discount,
-        coalesce(r.coupon_discount, 0) AS coupon_discount,
-        coalesce(r.coupon_match_discount, 0) AS coupon_match_discount
+        r.retail_discount,
+        r.coupon_discount,
+        r.coupon_match_discount
     FROM raw.order_lines AS r
     WHERE r._partition BETWEEN %(since)s AND %(until)s
 )
@@ -61,15 +61,7 @@ SELECT
     l.coupon_match_discount,
     o.known_at,
     coalesce(c.is_unit, FALSE) AS is_unit,
-    array_remove(
-        ARRAY[
-            CASE WHEN l.sales = 0 THEN 'zero_sales' END,
-            CASE WHEN l.quantity = 0 THEN 'zero_quantity' END,
-            CASE WHEN c.product_id IS NULL THEN 'unknown_product' END,
-            CASE WHEN c.is_unit AND l.quantity > 0 AND l.sales > 50 * l.quantity THEN 'outlier_price' END
-        ],
-        NULL
-    ) AS flags
+    CASE WHEN c.product_id IS NULL THEN ARRAY['unknown_product'] END AS flags
 FROM lines AS l
 LEFT JOIN orders AS o ON l.order_id = o.order_id AND l.business_day = o.business_day
 LEFT JOIN catalogue AS c

@@ -5,7 +5,7 @@ SELECT
     i.account_id,
     nullif(btrim(r.store_number), '') AS store_id,
     lower(btrim(r.channel)) AS channel,
-    upper(btrim(coalesce(r.currency, %(currency)s))) AS currency,
+    nullif(upper(btrim(r.currency)), '') AS currency,
     r.ordered_at,
     r._partition AS business_day,
     coalesce(r.updated_at, r.ordered_at) AS known_at

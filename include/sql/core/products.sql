@@ -18,7 +18,7 @@ WITH cleaned AS (
         nullif(upper(regexp_replace(btrim(r.type), '\s+', ' ', 'g')), '') AS type,
         nullif(regexp_replace(btrim(r.package_size), '\s+', ' ', 'g'), '') AS package_size,
         nullif(regexp_replace(btrim(r.name), '\s+', ' ', 'g'), '') AS name,
-        coalesce(r.active, TRUE) AS active,
+        r.active,
         r.unit_margin,
         r.updated_at
     FROM raw.products AS r

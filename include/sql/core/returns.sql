@@ -6,7 +6,7 @@ SELECT
     i.customer_id,
     i.account_id,
     r.quantity,
-    coalesce(r.refund, 0) AS refund,
+    r.refund,
     nullif(lower(btrim(r.reason)), '') AS reason,
     r.returned_at,
     r._partition AS business_day

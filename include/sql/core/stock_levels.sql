@@ -3,7 +3,7 @@ SELECT
     nullif(lower(btrim(r.region)), '') AS region,
     nullif(btrim(r.product_number), '') AS product_id,
     r.on_hand,
-    coalesce(r.on_order, 0) AS on_order,
+    r.on_order,
     r.counted_at,
     r._partition AS business_day
 FROM raw.stock_levels AS r
