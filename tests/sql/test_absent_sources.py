@@ -84,3 +84,19 @@ def test_a_source_that_is_off_leaves_its_features_empty_and_says_so(
         assert f"{name} ({source})" in caplog.text
     with warehouse.connect() as conn:  # rebuilt for a model, they are as empty
         assert features.customers(conn, DAY)[columns].isna().all().all()
+
+
+def test_all_of_them_may_be_off_at_once_from_the_shop_on(published, home, monkeypatch, caplog):
+    rules = yaml.safe_load((home / "policy.yml").read_text())
+    rules["ingest"]["sources"] |= dict.fromkeys([*OFF, *NEEDED], False)
+    path = home / "without_all.yml"
+    path.write_text(yaml.safe_dump(rules, sort_keys=False))
+    monkeypatch.setenv("REGULARS_POLICY", str(path))
+    ingest_day()
+    with caplog.at_level(logging.INFO, logger="include.steps.features"):
+        build()
+    columns = [column.name for column in FEATURES.columns if column.needs]
+    assert set(of_customer(columns)) == {None}
+    assert all(f"({source})" in caplog.text for source in NEEDED)
+    assert found("SELECT count(*) FROM features.customer_features") == [(60,)]
+    assert found("SELECT count(*) > 0 FROM features.product_features") == [(True,)]
