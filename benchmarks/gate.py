@@ -144,6 +144,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     lines = contract()
     with warehouse.connect() as conn:
+        contracts.migrate(conn)  # a warehouse that no demo has filled will do
         batch = stage(conn, lines, options.rows)
     try:
         gate(batch, lines)  # imports, and a warm cache for both
