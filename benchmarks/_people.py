@@ -5,8 +5,9 @@ as people type. Among them are the hard cases: families that share a telephone, 
 twins, fathers and sons of one name, and addresses and telephone numbers that a stranger was given after their
 first owner.
 
-The rates of a world are chosen on the grounds that stand beside them, not by what comes out: `HARSH` takes
-the published or the worse figure for each, `ORDINARY` is a shop whose forms check what is typed.
+The rates of a world are judgements, with their grounds beside them: `HARSH` leans to the worse for each,
+`ORDINARY` is a shop whose forms check what is typed. They were settled while the rules were written, so the
+figures describe these worlds and promise nothing about a shop; what a key could tie at all is printed beside.
 """
 
 import random
