@@ -80,14 +80,26 @@ def questions(api: Api) -> list[dict[str, Any]]:
     return list(found["hitl_details"])
 
 
+def states(api: Api, run: Run) -> dict[str, str | None]:
+    return {task.name: task.state for task in api.tasks(run)}
+
+
 def answer(api: Api, run: Run, option: str) -> None:
+    # The question can be read a moment before its task is parked; an answer in between wakes nobody.
+    wait(lambda: states(api, run)[TASK] == "awaiting_input", 30, "the task to be parked")
     path = f"/dags/{run.dag}/dagRuns/{run.id}/taskInstances/{TASK}/-1/hitlDetails"
     api._call("PATCH", path, json={"chosen_options": [option], "params_input": {}})
     await_success(api, run)
 
 
 def await_success(api: Api, run: Run) -> None:
-    wait(lambda: api.run(run.dag, run.id).state == "success", 120, "the run's end")
+    def ended() -> bool:
+        return api.run(run.dag, run.id).state == "success"
+
+    try:
+        wait(ended, 120, "the run's end")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; its tasks: {states(api, run)}") from None
 
 
 def triggers(day: str) -> list[tuple[Any, ...]]:
