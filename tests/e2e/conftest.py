@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
 from pathlib import Path
@@ -18,7 +19,9 @@ from aiosmtpd.handlers import Message as MessageHandler
 
 from include import warehouse
 from include.launcher.api import ENDED, Api, Run
-from include.launcher.state import free_port
+from include.launcher.platform import Platform, platform
+from include.launcher.server import Server
+from include.launcher.state import State, free_port
 from include.warehouse import ROOT
 
 CHAIN = (
@@ -30,6 +33,19 @@ CHAIN = (
     "regulars_activate",
 )
 DAY = "2017-10-01"
+
+
+@contextmanager
+def platform_in(home: Path, environment: Mapping[str, str]) -> Iterator[Platform]:
+    """The servers of a state folder under exactly this environment; the folder's databases go at the end."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name not in environment]:
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        with platform("test", lambda _: None) as held:
+            yield held
+        Server(State(home)).remove()
 
 
 class Mailbox(MessageHandler):

@@ -1,6 +1,5 @@
 """Approval and clearing through Airflow's REST interface: real components, a planted warehouse, one DAG."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +9,10 @@ import pytest
 
 from include import contracts, policy, warehouse
 from include.launcher.api import Api, Run, Task
-from include.launcher.platform import platform
 from include.steps import deliver
 from tests.sql import planted
 
-from .conftest import clean_environment, wait
+from .conftest import clean_environment, platform_in, wait
 
 pytestmark = pytest.mark.slow
 
@@ -32,28 +30,19 @@ def airflow() -> Iterator[tuple[Api, str]]:
     rules = home / "policy.yml"
     rules.write_text(text.replace("  spend_above: null", "  spend_above: 0.01"))
     environment = clean_environment(home) | {"REGULARS_POLICY": str(rules)}
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name not in environment]:
-            patch.delenv(name)
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        with platform("test", lambda _: None) as held:
-            with warehouse.connect() as conn:
-                contracts.migrate(conn)
-                for number, day in enumerate([*DAYS, CLEARED]):
-                    planted.people(conn, range(100 * number + 1, 100 * number + 13), day=day)
-            held.airflow.migrate()
-            held.airflow.start()
-            held.airflow.wait()
-            api = held.airflow.api()
-            wait(lambda: "regulars_activate" in api.dags(), 60, "the DAG")
-            api.unpause(["regulars_activate"])
-            yield api, held.urls["airflow"]
-            api.close()
-        from include.launcher.server import Server
-        from include.launcher.state import State
-
-        Server(State(home)).remove()
+    with platform_in(home, environment) as held:
+        with warehouse.connect() as conn:
+            contracts.migrate(conn)
+            for number, day in enumerate([*DAYS, CLEARED]):
+                planted.people(conn, range(100 * number + 1, 100 * number + 13), day=day)
+        held.airflow.migrate()
+        held.airflow.start()
+        held.airflow.wait()
+        api = held.airflow.api()
+        wait(lambda: "regulars_activate" in api.dags(), 60, "the DAG")
+        api.unpause(["regulars_activate"])
+        yield api, held.urls["airflow"]
+        api.close()
 
 
 @pytest.fixture(scope="module")

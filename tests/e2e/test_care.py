@@ -3,7 +3,6 @@
 The tests of this module go on from one another.
 """
 
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +14,9 @@ import pytest
 from include import contracts, erasure_requests, pseudonym, warehouse
 from include.demo_shop import load
 from include.launcher.api import Api, Run
-from include.launcher.platform import platform
 from tests.sql.small_shop import OFF, fill_shop, found, owner, policy_without
 
-from .conftest import clean_environment, wait
+from .conftest import clean_environment, platform_in, wait
 
 pytestmark = pytest.mark.slow
 
@@ -32,29 +30,20 @@ def airflow() -> Iterator[tuple[Api, str]]:
     home = Path(tempfile.mkdtemp(prefix="regulars-care-"))
     rules = policy_without(OFF, home / "policy.yml")
     environment = clean_environment(home) | {"REGULARS_POLICY": str(rules)}
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name not in environment]:
-            patch.delenv(name)
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        with platform("test", lambda _: None) as held:
-            with warehouse.connect() as conn:
-                contracts.migrate(conn)
-            with warehouse.connect("shop_owner") as conn, conn.cursor() as cursor:
-                load.create_schema(cursor)
-            fill_shop()
-            held.airflow.migrate()
-            held.airflow.start()
-            held.airflow.wait()
-            api = held.airflow.api()
-            wait(lambda: set(DAGS) <= api.dags(), 60, "the DAGs")
-            api.unpause(DAGS)
-            yield api, held.urls["airflow"]
-            api.close()
-        from include.launcher.server import Server
-        from include.launcher.state import State
-
-        Server(State(home)).remove()
+    with platform_in(home, environment) as held:
+        with warehouse.connect() as conn:
+            contracts.migrate(conn)
+        with warehouse.connect("shop_owner") as conn, conn.cursor() as cursor:
+            load.create_schema(cursor)
+        fill_shop()
+        held.airflow.migrate()
+        held.airflow.start()
+        held.airflow.wait()
+        api = held.airflow.api()
+        wait(lambda: set(DAGS) <= api.dags(), 60, "the DAGs")
+        api.unpause(DAGS)
+        yield api, held.urls["airflow"]
+        api.close()
 
 
 def run_to_end(api: Api, dag: str, **conf: Any) -> Run:
