@@ -265,50 +265,69 @@ class Result:
 
 def audit(conn: Connection, batch: Batch, tables: Sequence[Contract]) -> list[Result]:
     """Every check of the contracts on the batch's staged tables, and the row accounts where kept."""
-    results = [result for contract in tables for result in _key_checks(conn, batch, contract)]
+    results = [result for contract in tables for result in _own_checks(conn, batch, contract)]
     results += _account_checks(conn, batch)
-    results += [result for contract in tables for result in _flag_counts(conn, batch, contract)]
     checked = [contract for contract in tables if contract.checks]
     if checked:
         results += _expectations(batch, checked)
     return results
 
 
-def _key_checks(conn: Connection, batch: Batch, contract: Contract) -> list[Result]:
-    """The key is complete and unique, required columns are filled: what the table itself demands."""
+def _own_checks(conn: Connection, batch: Batch, contract: Contract) -> list[Result]:
+    """What the table itself demands, and what its rules have flagged: one scan, and one for each key.
+
+    Required columns are filled, keys are unique, and no row lies outside the window.
+    """
     table = warehouse.qualified(batch.table(contract)).as_string(conn)
     required = [c.name for c in contract.columns if not c.nullable or c.name in contract.keys]
     tests = [f'"{name}" IS NULL' for name in required]
     by_day = contract.partition is not None and contract.write != "upsert"
     if by_day:
         tests.append(f'("{contract.partition}" BETWEEN %(since)s AND %(as_of)s) IS NOT TRUE')
+    flags = cleaning.flags(contract)
+    tests += [f"'{flag}' = ANY(flags)" for flag in flags]
     counts = "".join(f", count(*) FILTER (WHERE {test})" for test in tests)
-    found = warehouse.rows(conn, f"SELECT count(*){counts} FROM {table}", batch.params)[0]
+    rows, *found = warehouse.rows(conn, f"SELECT count(*){counts} FROM {table}", batch.params)[0]
     results = [
         Result(
-            contract.name, f"not_null({name})", "critical", missing == 0, str(missing), missing, found[0],
+            contract.name, f"not_null({name})", "critical", missing == 0, str(missing), missing, rows,
             f"Expected {name} in every row of {contract.name}, found {missing} rows without it.",
         )
-        for name, missing in zip(required, found[1 : 1 + len(required)], strict=True)
+        for name, missing in zip(required, found[: len(required)], strict=True)
     ]  # fmt: skip
     if by_day:
-        results.append(_window_result(batch, contract, found[-1], found[0]))
-    for group in ([contract.keys] if contract.keys else []) + contract.unique:
-        names = _list(conn, group)
-        extra = warehouse.value(
-            conn,
-            # As in a UNIQUE of SQL: what is not known equals nothing.
-            f"SELECT coalesce(sum(n - 1), 0)::bigint FROM (SELECT count(*) AS n FROM {table} "
-            f"WHERE num_nulls({names}) = 0 GROUP BY {names} HAVING count(*) > 1) AS doubled",
+        results.append(_window_result(batch, contract, found[len(required)], rows))
+    results += [_unique_result(conn, table, contract, group, rows) for group in _unique(contract)]
+    # No checks, but their history shows in the same place.
+    flagged = zip(flags, found[len(found) - len(flags) :], strict=True)
+    results += [
+        Result(
+            contract.name, f"flag_{flag}", "warning", True, str(count), count, rows,
+            f"Of {rows} rows of {contract.name}, {count} are flagged {flag}.",
         )
-        results.append(
-            Result(
-                contract.name, f"unique({', '.join(group)})", "critical", extra == 0, str(extra), extra,
-                found[0],
-                f"Expected one row per {', '.join(group)} in {contract.name}, found {extra} more.",
-            )
-        )  # fmt: skip
+        for flag, count in flagged
+    ]  # fmt: skip
     return results
+
+
+def _unique(contract: Contract) -> list[list[str]]:
+    return ([contract.keys] if contract.keys else []) + contract.unique
+
+
+def _unique_result(
+    conn: Connection, table: str, contract: Contract, group: list[str], rows: int
+) -> Result:
+    names = _list(conn, group)
+    extra = warehouse.value(
+        conn,
+        # As in a UNIQUE of SQL: what is not known equals nothing.
+        f"SELECT coalesce(sum(n - 1), 0)::bigint FROM (SELECT count(*) AS n FROM {table} "
+        f"WHERE num_nulls({names}) = 0 GROUP BY {names} HAVING count(*) > 1) AS doubled",
+    )
+    return Result(
+        contract.name, f"unique({', '.join(group)})", "critical", extra == 0, str(extra), extra, rows,
+        f"Expected one row per {', '.join(group)} in {contract.name}, found {extra} more.",
+    )  # fmt: skip
 
 
 def _window_result(batch: Batch, contract: Contract, outside: int, rows: int) -> Result:
@@ -346,28 +365,6 @@ def _account_checks(conn: Connection, batch: Batch) -> list[Result]:
             )
         )  # fmt: skip
     return results
-
-
-def _flag_counts(conn: Connection, batch: Batch, contract: Contract) -> list[Result]:
-    """How many rows each rule of cleaning has flagged: no check, but its history shows in the same place."""
-    names = cleaning.flags(contract)
-    if not names:
-        return []
-    table = warehouse.qualified(batch.table(contract)).as_string(conn)
-    found = dict(
-        warehouse.rows(
-            conn,
-            f"SELECT flag, count(*) FROM {table} CROSS JOIN unnest(flags) AS flag GROUP BY flag",
-        )
-    )
-    rows = _count(conn, batch.table(contract))
-    return [
-        Result(
-            contract.name, f"flag_{flag}", "warning", True, str(found.get(flag, 0)), found.get(flag, 0), rows,
-            f"Of {rows} rows of {contract.name}, {found.get(flag, 0)} are flagged {flag}.",
-        )
-        for flag in names
-    ]  # fmt: skip
 
 
 def _expectations(batch: Batch, tables: Sequence[Contract]) -> list[Result]:
