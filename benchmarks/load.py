@@ -3,14 +3,15 @@
 Three moves, each by both ways in turn, a fresh process each time, so that its peak memory is its own:
 
 * copy: `--rows` lines (the shop's own, as often as needed) from the shop's server to a staged table of raw
-  by the extraction's own SELECT and `warehouse.copy_between`; the peer is `psql` piping COPY to COPY for the
-  same SELECT. Our rate is to be at least 0.7 of psql's, our memory the same at 1 and at 20 million rows;
-* extract: the whole year by the extraction's SELECT; the peer reads through a server-side cursor and writes
-  with `execute_values(page_size=1000)`;
+  as the extraction does it: its own SELECT, `warehouse.copy_between`, and `undated.mark` over what came. The
+  peer is `psql` piping COPY to COPY for the same SELECT, which marks nothing. Our rate is to be at least 0.7
+  of psql's, our memory the same at 1 and at 20 million rows;
+* extract: the whole year in the same way; the peer reads through a server-side cursor and writes with
+  `execute_values(page_size=1000)`;
 * load: from the package's file into the shop, as the demo shop is filled; the peer writes the same batches
   with `execute_values(page_size=1000)`.
 
-Rates are medians over the rounds, from the first row read to the commit; memory is the largest of the rounds
+Rates are medians over the rounds, the staged table made and removed; memory is the largest of the rounds
 and includes the interpreter (of psql, both of its processes).
 
     bin/regulars bench load [--rounds 2] [--moves copy extract load] [--rows 1000000 20000000]
@@ -26,16 +27,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from psycopg2 import sql
 from psycopg2.extras import execute_values
 
 from benchmarks._lines import show
-from include import as_of, contracts, warehouse
+from include import as_of, contracts, publication, undated, warehouse
+from include.publication import Batch
 from include.warehouse import Connection
 
 WAYS = ("ours", "peer")
@@ -47,33 +49,54 @@ PAGE_SIZE = 1000
 SCHEMA = "bench_load"
 ZONE = "America/New_York"
 FIRST_DAY, LAST_DAY = "2017-01-01", "2017-12-31"
+LINES = contracts.load("raw", "order_lines")
+SELECT = warehouse.sql("extract/complete_journey/order_lines").strip()
 
 
 def copy(way: str, rows: int) -> int:
     """Move so many lines from the shop to a staged table of raw; their number."""
-    contract = contracts.load("raw", "order_lines")
-    start, end = as_of.window(FIRST_DAY, LAST_DAY, ZONE)
-    params = {"start": start, "end": end, "timezone": ZONE}
-    columns = contract.content
-    with warehouse.connect("shop") as shop, warehouse.connect("warehouse") as conn:
-        _make_table(conn, contracts.column_list(contract, strict=False))
+    with warehouse.connect("shop") as shop, staged() as (conn, batch, table):
         held = warehouse.value(shop, "SELECT count(*) FROM order_lines")
-        select = warehouse.sql("extract/complete_journey/order_lines").strip()
         # The same lines as often as needed: the SELECT under test, again and again.
         many = (
-            f"SELECT q.* FROM generate_series(1, {-(-rows // held)}) AS n, LATERAL ({select}) AS q"
+            f"SELECT q.* FROM generate_series(1, {-(-rows // held)}) AS n, LATERAL ({SELECT}) AS q "
+            f"LIMIT {rows}"
         )
-        many = f"{many} LIMIT {rows}"
         if way == "ours":
-            return warehouse.copy_between(
-                shop, conn, many, params, f"{SCHEMA}.order_lines", columns
-            )
-        query = warehouse.literal_query(shop, many, params)
+            return _as_extracted(shop, conn, batch, table, many)
+        query = warehouse.literal_query(shop, many, window())
         conn.commit()  # psql is a session of its own
-    return _pipe(query, columns)
+        return _pipe(query, table)
 
 
-def _pipe(query: str, columns: list[str]) -> int:
+def _as_extracted(shop: Connection, conn: Connection, batch: Batch, table: str, select: str) -> int:
+    moved = warehouse.copy_between(shop, conn, select, window(), table, LINES.content)
+    undated.mark(conn, batch, table)
+    return moved
+
+
+@contextmanager
+def staged() -> Iterator[tuple[Connection, Batch, str]]:
+    """A connection to the warehouse and a staged table of raw, removed at the end."""
+    with warehouse.connect() as conn:
+        batch = publication.open_batch(conn, "raw", LAST_DAY, FIRST_DAY, "bench load")
+        table = publication.stage(conn, batch, LINES)
+    try:
+        with warehouse.connect() as conn:
+            yield conn, batch, table
+    finally:
+        with warehouse.connect() as conn:
+            warehouse.execute(conn, f"DROP SCHEMA {batch.schema} CASCADE")
+            warehouse.execute(conn, "DELETE FROM ops.batches WHERE token = %(token)s", batch.params)
+
+
+def window() -> dict[str, Any]:
+    """The parameters of the SELECT: the whole year."""
+    start, end = as_of.window(FIRST_DAY, LAST_DAY, ZONE)
+    return {"start": start, "end": end, "timezone": ZONE}
+
+
+def _pipe(query: str, table: str) -> int:
     """COPY to COPY through a pipe, as one would do it by hand."""
     from include.launcher.server import Server
     from include.launcher.state import State
@@ -91,7 +114,7 @@ def _pipe(query: str, columns: list[str]) -> int:
         ],
         stdout=subprocess.PIPE,
     )
-    into = f"COPY {SCHEMA}.order_lines ({', '.join(columns)}) FROM STDIN"
+    into = f"COPY {table} ({', '.join(LINES.content)}) FROM STDIN"
     taken = subprocess.run(
         [psql, "-XAt", "-v", "ON_ERROR_STOP=1", "-c", into],
         env=_login("warehouse"),
@@ -121,30 +144,25 @@ def _login(name: str) -> dict[str, str]:
 
 def extract(way: str) -> int:
     """Move the lines of the whole year from the shop to a staged table of raw; their number."""
-    contract = contracts.load("raw", "order_lines")
-    start, end = as_of.window(FIRST_DAY, LAST_DAY, ZONE)
-    params = {"start": start, "end": end, "timezone": ZONE}
-    select = warehouse.sql("extract/complete_journey/order_lines")
-    columns = contract.content
-    with warehouse.connect("shop") as shop, warehouse.connect("warehouse") as conn:
-        _make_table(conn, contracts.column_list(contract, strict=False))
+    with warehouse.connect("shop") as shop, staged() as (conn, batch, table):
         if way == "ours":
-            return warehouse.copy_between(
-                shop, conn, select, params, f"{SCHEMA}.order_lines", columns
-            )
+            return _as_extracted(shop, conn, batch, table, SELECT)
         with shop.cursor("lines") as source:
             source.itersize = 10 * PAGE_SIZE
-            source.execute(select, params)
-            _insert(conn, columns, source)
-        return _count(conn)
+            source.execute(SELECT, window())
+            _insert(conn, table, LINES.content, source)
+        return _count(conn, table)
 
 
 def load(way: str) -> int:
     """Move the lines from the package's file into a table of the shop; their number."""
     from include.demo_shop import load as demo
 
+    table = f"{SCHEMA}.order_lines"
     with warehouse.connect("shop_owner") as conn:
-        _make_table(conn, sql.SQL("LIKE public.order_lines"))
+        warehouse.execute(conn, f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+        warehouse.execute(conn, f"CREATE SCHEMA {SCHEMA}")
+        warehouse.execute(conn, f"CREATE UNLOGGED TABLE {table} (LIKE public.order_lines)")
         history = demo.History(demo.read_source("products"))
         batches = history.stream(demo.open_source("transactions"), lambda text: None)
         if way == "ours":
@@ -156,32 +174,25 @@ def load(way: str) -> int:
             for batch in batches
             for record in zip(*(column.to_pylist() for column in batch.columns), strict=True)
         )
-        _insert(conn, list(demo.LINE_COLUMNS), records)
-        return _count(conn)
+        _insert(conn, table, list(demo.LINE_COLUMNS), records)
+        return _count(conn, table)
 
 
-def _make_table(conn: Connection, columns: sql.Composable) -> None:
-    """The target, unlogged as staged tables are."""
-    warehouse.execute(conn, f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
-    warehouse.execute(conn, f"CREATE SCHEMA {SCHEMA}")
-    with conn.cursor() as cursor:
-        statement = sql.SQL("CREATE UNLOGGED TABLE {}.order_lines ({})")
-        cursor.execute(statement.format(sql.Identifier(SCHEMA), columns))
-
-
-def _insert(conn: Connection, columns: list[str], records: Iterator[tuple[Any, ...]]) -> None:
+def _insert(
+    conn: Connection, table: str, columns: list[str], records: Iterator[tuple[Any, ...]]
+) -> None:
     names = ", ".join(columns)
     with conn.cursor() as cursor:
         execute_values(
             cursor,
-            f"INSERT INTO {SCHEMA}.order_lines ({names}) VALUES %s",
+            f"INSERT INTO {table} ({names}) VALUES %s",
             records,
             page_size=PAGE_SIZE,
         )
 
 
-def _count(conn: Connection) -> int:
-    return int(warehouse.value(conn, f"SELECT count(*) FROM {SCHEMA}.order_lines"))
+def _count(conn: Connection, table: str) -> int:
+    return int(warehouse.value(conn, f"SELECT count(*) FROM {table}"))
 
 
 MOVERS: dict[str, Callable[[str], int]] = {"extract": extract, "load": load}
@@ -196,9 +207,9 @@ def measure(move: str, way: str, asked: int) -> dict[str, float]:
     if move == "copy" and way == "peer":
         # Of the largest of psql's two processes, for both.
         peak = 2 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    name = "shop_owner" if move == "load" else "warehouse"
-    with warehouse.connect(name) as conn:
-        warehouse.execute(conn, f"DROP SCHEMA {SCHEMA} CASCADE")
+    if move == "load":
+        with warehouse.connect("shop_owner") as conn:
+            warehouse.execute(conn, f"DROP SCHEMA {SCHEMA} CASCADE")
     return {"rows": rows, "seconds": seconds, "peak_rss_mib": peak}
 
 
@@ -259,6 +270,8 @@ def main(argv: list[str]) -> int:
     from include.demo_shop.load import load as load_shop
 
     load_shop(warehouse.url("shop_owner"))
+    with warehouse.connect() as conn:
+        contracts.migrate(conn)  # a warehouse that no demo has filled will do
     for move in options.moves:
         for rows in options.rows if move == "copy" else [0]:
             compare(move, options.rounds, rows)
