@@ -11,8 +11,13 @@ from include.errors import BadInput
 _DAY = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 
 
-def parse(text: str) -> date:
+def parse(text: str, name: str = "as_of") -> date:
     """A day written as YYYY-MM-DD.
+
+    Parameters
+    ----------
+    name
+        What the day is called where it was given, for the sentence.
 
     Raises
     ------
@@ -24,7 +29,9 @@ def parse(text: str) -> date:
             return date.fromisoformat(text)
     except ValueError:
         pass
-    raise BadInput(f"Expected a business day as YYYY-MM-DD, found '{text}': give as_of that way.")
+    raise BadInput(
+        f"Expected {name} to be a business day as YYYY-MM-DD, found '{text}': give it like 2017-10-01."
+    )
 
 
 def business_day(context: Mapping[str, Any]) -> str:
@@ -48,7 +55,7 @@ def business_day(context: Mapping[str, Any]) -> str:
 def since(context: Mapping[str, Any]) -> str | None:
     """The first day of a load with history (`since`), or None for the ordinary look-back."""
     asked = (context.get("params") or {}).get("since") or _conf(context).get("since")
-    return parse(str(asked)).isoformat() if asked else None
+    return parse(str(asked), "since").isoformat() if asked else None
 
 
 def _conf(context: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -86,10 +86,17 @@ def write_report(options: argparse.Namespace, _: list[str]) -> int:
 
 def run_replay(options: argparse.Namespace, _: list[str]) -> int:
     """Replay the quarantine and say what became of it."""
+    from include import as_of
+
+    # Before a server is started for it.
+    last, first = (
+        text and as_of.parse(text, name).isoformat()
+        for text, name in ((options.as_of, "--as-of"), (options.since, "--since"))
+    )
     with warehouse_at_hand():
         from include.steps import replay
 
-        before, after = replay.replay(options.as_of, options.since)
+        before, after = replay.replay(last, first)
     gone = before.total() - after.total()
     print(f"{before.total():,} rows were in quarantine; {gone:,} passed and left it.")
     for reasons, count in after.items():

@@ -143,7 +143,7 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(USAGE + "\n")
         return 2
     try:
-        day = as_of.parse(argv[2]).isoformat() if len(argv) > 2 else None
+        day = as_of.parse(argv[2], "DAY").isoformat() if len(argv) > 2 else None
         sys.stdout.write(explain(argv[1], day) + "\n")
     except RegularsError as error:
         sys.stderr.write(f"{error}\n")

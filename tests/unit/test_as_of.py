@@ -36,6 +36,8 @@ def test_a_window_is_whole_days_in_the_shops_zone_over_a_change_of_clocks():
     assert end.astimezone(UTC) == datetime(2017, 3, 13, 4, tzinfo=UTC)  # a day of 23 hours
 
 
-def test_since_is_optional():
+def test_since_is_optional_and_named_where_it_is_no_day():
     assert as_of.since(context()) is None
+    with pytest.raises(BadInput, match="^Expected since to be a business day as YYYY-MM-DD, found 'x'"):
+        as_of.since(context({"since": "x"}))
     assert as_of.since(context({"since": "2017-01-01"})) == "2017-01-01"

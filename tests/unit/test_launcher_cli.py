@@ -103,3 +103,21 @@ def test_a_warehouse_without_tables_is_one_sentence(
     assert told.startswith("Expected")
     assert "`bin/regulars demo`" in told
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--since", "--as-of"])
+@pytest.mark.parametrize("text", ["x", "2017-02-30", "01.10.2017"])
+def test_what_is_no_day_is_refused_in_one_sentence_before_anything_is_started(
+    option: str,
+    text: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    home = tmp_path / "state"
+    monkeypatch.setenv("REGULARS_HOME", str(home))
+    assert cli.main(["replay", option, text]) == 1
+    told = capsys.readouterr().err
+    assert f"Expected {option} to be a business day as YYYY-MM-DD, found '{text}'" in told
+    assert len(told.strip().splitlines()) == 1
+    assert not home.exists()
