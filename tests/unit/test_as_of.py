@@ -38,6 +38,8 @@ def test_a_window_is_whole_days_in_the_shops_zone_over_a_change_of_clocks():
 
 def test_since_is_optional_and_named_where_it_is_no_day():
     assert as_of.since(context()) is None
-    with pytest.raises(BadInput, match="^Expected since to be a business day as YYYY-MM-DD, found 'x'"):
+    with pytest.raises(
+        BadInput, match="^Expected since to be a business day as YYYY-MM-DD, found 'x'"
+    ):
         as_of.since(context({"since": "x"}))
     assert as_of.since(context({"since": "2017-01-01"})) == "2017-01-01"
