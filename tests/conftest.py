@@ -22,7 +22,7 @@ from include.launcher.server import Server
 from include.launcher.state import State
 
 # Airflow writes its configuration where it is imported first: never into somebody's home.
-_OWN_AIRFLOW = "AIRFLOW_HOME" not in os.environ
+_OWN_AIRFLOW = "AIRFLOW_HOME" not in os.environ or "PYTEST_XDIST_WORKER" in os.environ
 if _OWN_AIRFLOW:
     os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="regulars-airflow-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
@@ -50,6 +50,11 @@ def pytest_unconfigure() -> None:
     """Remove Airflow's folder, if it was made here."""
     if _OWN_AIRFLOW:
         shutil.rmtree(os.environ["AIRFLOW_HOME"], ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The whole chain first: it takes longest, and the other tests run beside it on another core."""
+    items.sort(key=lambda item: ("e2e" not in item.path.parts, item.path.stem != "test_chain"))
 
 
 @dataclass(frozen=True)

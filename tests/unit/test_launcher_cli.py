@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from include.launcher import cli
+from include.launcher import cli, inside
 from include.launcher.connections import embedded
 from include.launcher.state import State
 from include.warehouse import ROOT
@@ -121,3 +121,24 @@ def test_what_is_no_day_is_refused_in_one_sentence_before_anything_is_started(
     assert f"Expected {option} to be a business day as YYYY-MM-DD, found '{text}'" in told
     assert len(told.strip().splitlines()) == 1
     assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "slow", "spread"),
+    [([], False, True), (["--all"], True, True), (["tests/unit", "-x"], False, False)],
+)
+def test_the_whole_suite_is_spread_over_the_cores_and_a_chosen_part_is_not(
+    arguments: list[str], slow: bool, spread: bool, monkeypatch: pytest.MonkeyPatch
+):
+    ran: list[str] = []
+
+    def attend(command: list[str], *_: object, **__: object) -> int:
+        ran.extend(command)
+        return 0
+
+    monkeypatch.setattr(cli, "install_chromium", lambda: None)
+    monkeypatch.setattr(inside, "attend", attend)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3, 4, 5})
+    assert cli.main(["test", *arguments]) == 0
+    assert ("not slow" not in ran) == slow
+    assert ("-n" in ran and ran[ran.index("-n") + 1] == "4") == spread
