@@ -28,7 +28,7 @@ def render(template: str, **values: Any) -> str:
 
 
 def write(path: Path, make: Callable[[], str], expected: str) -> None:
-    """Write what `make` returns to a file, its folder included.
+    """Write what `make` returns to a file of a folder that exists.
 
     Parameters
     ----------
@@ -44,7 +44,6 @@ def write(path: Path, make: Callable[[], str], expected: str) -> None:
         text = make()
     except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName):
         raise nothing_yet(expected) from None
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 

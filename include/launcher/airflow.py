@@ -234,6 +234,26 @@ class Airflow:
         return base64.urlsafe_b64encode(digest).decode()
 
 
+def standing(state: State) -> Api:
+    """A client of the Airflow that another command keeps up over a state folder.
+
+    Raises
+    ------
+    RegularsError
+        When none is up.
+    """
+    known = state.read("airflow.json")
+    if state.holder() and known:
+        api = Api(known["url"], USER, state.secret("airflow_admin", 8))
+        if api.health():
+            return api
+        api.close()
+    raise RegularsError(
+        "Expected Airflow to be up, found it down: run `bin/regulars up` first. With Docker, "
+        "docs/runbook.md has the command."
+    )
+
+
 def end_leftovers(state: State) -> list[str]:
     """End the components that are recorded in the state folder; the names of those still running."""
     records = state.read("processes.json")

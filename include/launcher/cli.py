@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from psycopg2 import errors
 
@@ -20,12 +21,20 @@ from include.launcher.state import ROOT
 Command = Callable[[argparse.Namespace, list[str]], int]
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors end with where to read on: the help of the command that was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the arguments, and leave."""
+        self.exit(2, f"{self.prog}: {message}. See `{self.prog} --help`.\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options, rest = parser().parse_known_args(given)
     if rest and not options.passes_on:
-        parser().error(f"unrecognised: {' '.join(rest)}")
+        options.refuse(f"unrecognised: {' '.join(rest)}")
     if options.passes_on:
         # Whatever follows the command is the other program's, in its own order.
         rest = given[1:]
@@ -52,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="bin/regulars",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -73,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
             epilog=more,
         )
         explain = lambda: command.format_help().rstrip()  # noqa: E731
-        command.set_defaults(run=run, passes_on=passes_on, explain=explain)
+        command.set_defaults(run=run, passes_on=passes_on, explain=explain, refuse=command.error)
         return command
 
     demo = add(
@@ -127,6 +136,27 @@ def parser() -> argparse.ArgumentParser:
         "bin/regulars psql -?",
     )
 
+    fill = add(
+        "backfill",
+        run_backfill,
+        "Run the chain for a business day, or each day from one to another, on what `up` started.",
+    )
+    fill.add_argument("first", metavar="FIRST", help="business day, such as 2017-10-02")
+    fill.add_argument("last", metavar="LAST", nargs="?", help="last day (default: FIRST alone)")
+    fill.add_argument("--since", help="load all history from this day with each of them")
+    clock = add(
+        "clock",
+        run_clock,
+        "Say what the shop's clock shows and which messages wait for it; with a moment, move it.",
+        more="Delivery alone goes by this clock: shop.clock of the policy, which is what is written.",
+    )
+    clock.add_argument(
+        "moment",
+        metavar="MOMENT",
+        nargs="?",
+        help="such as 2017-10-03T10:00, in the shop's time zone; wall: the wall clock",
+    )
+
     replay = add(
         "replay",
         inside.run_replay,
@@ -139,7 +169,10 @@ def parser() -> argparse.ArgumentParser:
         "report", inside.write_report, "Write what a day, or a week, came to as one HTML file."
     )
     report.add_argument(
-        "path", nargs="?", type=Path, help="where to (default: report.html, or weekly.html)"
+        "path",
+        nargs="?",
+        type=Path,
+        help="where to (default: report.html, weekly.html or quality.html)",
     )
     report.add_argument(
         "--weekly",
@@ -183,6 +216,21 @@ def run_demo(options: argparse.Namespace, _: list[str]) -> int:
     from include.launcher import demo
 
     return demo.run(leave=options.exit, again=options.again)
+
+
+def run_backfill(options: argparse.Namespace, _: list[str]) -> int:
+    """Start the chain for past days."""
+    from include.launcher import backfill
+
+    return backfill.run(options.first, options.last, options.since)
+
+
+def run_clock(options: argparse.Namespace, _: list[str]) -> int:
+    """Show or move the shop's clock."""
+    from include.launcher import clock
+
+    with inside.warehouse_at_hand():
+        return clock.run(options.moment)
 
 
 def run_tests(_: argparse.Namespace, rest: list[str]) -> int:

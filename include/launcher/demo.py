@@ -74,8 +74,13 @@ def run(*, leave: bool, again: bool) -> int:
             summary.show(console, DAY)
             summary.show_times(console, runs, time.monotonic() - begun, memory.peak)
             code = 0
-        console.print(f"\n{held.where()}", markup=False)
-        if not leave:
+        if leave:
+            console.print(
+                "\nStopping everything; the data stay. `bin/regulars up` starts Airflow again and "
+                "says its address and login."
+            )
+        else:
+            console.print(f"\n{held.where()}", markup=False)
             console.print("Ctrl-C stops everything; `bin/regulars up` starts it again.")
             with suppress(KeyboardInterrupt):
                 held.stay()

@@ -11,8 +11,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from include.errors import RegularsError
+from include.launcher import databases
 from include.launcher.connections import embedded, environment
-from include.launcher.server import Server
+from include.launcher.server import ADMIN, Server
 from include.launcher.state import ROOT, State
 
 
@@ -58,6 +59,12 @@ def benches() -> list[str]:
 
 def open_psql(_: argparse.Namespace, rest: list[str]) -> int:
     """Open psql on the warehouse; the server is up for as long as that takes."""
+    known = (*databases.ROLES, ADMIN)
+    for role in _users(rest):
+        if role not in known:
+            raise RegularsError(
+                f"Expected one of the roles {', '.join(known)} after -U, found '{role}'."
+            )
     state = State()
     with embedded(state) as urls:
         place = urlsplit(urls["warehouse"])
@@ -71,6 +78,14 @@ def open_psql(_: argparse.Namespace, rest: list[str]) -> int:
         return attend([Server(state).binary("psql"), *rest], {**os.environ, **login})
 
 
+def _users(arguments: list[str]) -> list[str]:
+    """The roles that arguments of psql name."""
+    asked = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    asked.add_argument("-U", "--username", action="append", default=[])
+    found: list[str] = asked.parse_known_args(arguments)[0].username
+    return found
+
+
 def write_report(options: argparse.Namespace, _: list[str]) -> int:
     """Write the report."""
     from include import quality_report, report, weekly
@@ -78,6 +93,12 @@ def write_report(options: argparse.Namespace, _: list[str]) -> int:
     kind = "weekly" if options.weekly else "quality" if options.quality else "report"
     writers = {"weekly": weekly.write, "quality": quality_report.write, "report": report.write}
     path = (options.path or Path(f"{kind}.html")).resolve()
+    if not path.parent.is_dir():
+        raise RegularsError(
+            f"Expected a folder that exists for {path.name}, found none at {path.parent}: make it first."
+        )
+    if path.is_dir():
+        raise RegularsError(f"Expected the name of a file, found the folder {path}.")
     with warehouse_at_hand():
         writers[kind](path)
     print(f"Wrote {path}")

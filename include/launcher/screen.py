@@ -11,6 +11,8 @@ from rich.table import Table
 
 #: Where lines are printed, a piece of work that goes on says so at most this often.
 EVERY_SECONDS = 3.0
+#: One that goes on without news says at this distance that it does, and for how long it has.
+SILENT_SECONDS = 15.0
 
 MARKS = {"waiting": " ", "running": ">", "done": "✓", "failed": "✗"}
 
@@ -92,12 +94,17 @@ class Screen:
                 self._print(name, line, now)
 
     def _print(self, name: str, line: Line, now: float) -> None:
+        silent = now - line.printed_at
         known = line.printed == (line.state, line.detail)
-        soon = line.printed[0] == line.state and now - line.printed_at < EVERY_SECONDS
+        if known and line.state == "running" and silent >= SILENT_SECONDS:
+            known = False
+        soon = line.printed[0] == line.state and silent < EVERY_SECONDS
         if known or soon:
             return
         line.printed, line.printed_at = (line.state, line.detail), now
         took = f" ({line.seconds:.0f} s)" if line.seconds is not None else ""
+        if line.state == "running" and line.started is not None and now > line.started + 1:
+            took = f" for {now - line.started:.0f} s"
         text = ": ".join(filter(None, [f"{name} {line.state}{took}", line.detail]))
         self.console.print(f"[{now - self._begun:4.0f} s] {text}", markup=False, soft_wrap=True)
 

@@ -112,7 +112,7 @@ def written(
         sample.fill(conn)
         add_models(conn)
         add_stock(conn)
-    path = tmp_path_factory.mktemp("report") / "deep" / "day.html"
+    path = tmp_path_factory.mktemp("report") / "day.html"
     report.write(path)
     return path
 

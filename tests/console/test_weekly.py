@@ -76,7 +76,7 @@ def written(warehouse: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
             discount_given=1000,
             coupon_code="OF-THE-WEEK-BEFORE",
         )
-    path = tmp_path_factory.mktemp("weekly") / "deep" / "week.html"
+    path = tmp_path_factory.mktemp("weekly") / "week.html"
     weekly.write(path)
     return path
 

@@ -160,6 +160,21 @@ def test_where_lines_are_printed_details_are_held_back_and_states_are_not(
     assert lines(paper) == ["first running: 0 rows", "first done (1 s): 5 rows"]
 
 
+def test_what_goes_on_in_silence_says_so_and_for_how_long(
+    monkeypatch: pytest.MonkeyPatch, paper: screen.Screen
+):
+    now = [100.0]
+    monkeypatch.setattr("include.launcher.screen.time.monotonic", lambda: now[0])
+    for _ in range(7):
+        paper.show("first", "running", "train_value (1 of 5 tasks done)")
+        now[0] += 5.0
+    assert lines(paper) == [
+        "first running: train_value (1 of 5 tasks done)",
+        "first running for 15 s: train_value (1 of 5 tasks done)",
+        "first running for 30 s: train_value (1 of 5 tasks done)",
+    ]
+
+
 def test_a_log_shows_the_error_after_what_led_to_it():
     error = {
         "exc_type": "BadInput",

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from include.launcher import cli, inside
+from include import policy
+from include.errors import BadInput
+from include.launcher import cli, clock, inside
 from include.launcher.connections import embedded
 from include.launcher.state import State
+from include.policy import DEFAULT_PATH
 from include.warehouse import ROOT
 
 (CHOICES,) = (
@@ -90,6 +93,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory):
         ["models", "list"],
         ["recommend", "explain", "1"],
         ["pause-sends"],
+        ["clock"],
         ["report", "report.html"],
     ],
     ids=" ".join,
@@ -142,3 +146,78 @@ def test_the_whole_suite_is_spread_over_the_cores_and_a_chosen_part_is_not(
     assert cli.main(["test", *arguments]) == 0
     assert ("not slow" not in ran) == slow
     assert ("-n" in ran and ran[ran.index("-n") + 1] == "4") == spread
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What a command that is refused says: one sentence, before anything is started."""
+    try:
+        code = cli.main(arguments)
+    except SystemExit as left:
+        code = int(left.code or 0)
+    told = capsys.readouterr().err
+    assert code != 0
+    assert told.count("\n") == 1
+    return told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["report", "--weekley"], "See `bin/regulars report --help`."),
+        (["report", "/nonexistent/folder/day.html"], "found none at /nonexistent/folder"),
+        (["report", "/"], "found the folder /"),
+        (["psql", "-U", "nobody"], "regulars_etl, regulars_reader"),
+        (["psql", "--username=nobody", "-c", "SELECT 1"], "found 'nobody'"),
+        (["psql", "-Unobody"], "found 'nobody'"),
+        (["clock", "2017-10-03", "10:00"], "See `bin/regulars clock --help`."),
+        (["backfill"], "See `bin/regulars backfill --help`."),
+        (["backfill", "2017-02-30"], "Expected a business day such as 2017-10-02"),
+        (["backfill", "2017-10-02", "2017-10-01"], "on or after the first (2017-10-02)"),
+        (["backfill", "2017-10-02"], "run `bin/regulars up` first"),
+        (["nonsense"], "See `bin/regulars --help`."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_is_refused_in_a_sentence(
+    arguments: list[str], expected: str, tmp_path: Path, monkeypatch, capsys
+):
+    home = tmp_path / "state"
+    monkeypatch.setenv("REGULARS_HOME", str(home))
+    assert expected in refused(capsys, *arguments)
+    assert not (home / "server.json").exists()
+    assert not Path("/nonexistent").exists()
+
+
+def test_a_folder_with_a_user_s_own_reports_is_not_touched_by_git():
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    for name in ("report", "weekly", "quality"):
+        assert f"/{name}.html" in ignored
+        assert f"{name}.html" in " ".join(CHOICES.choices["report"].format_help().split())
+
+
+def test_the_clock_is_moved_in_its_line_and_nowhere_else():
+    text = DEFAULT_PATH.read_text()
+    moved = clock.move(text, "2017-10-03T10:00")
+    shop = policy.parse(moved).shop
+    assert str(shop.fixed_clock()) == "2017-10-03 10:00:00-04:00"
+    changed = [
+        line
+        for line in zip(text.splitlines(), moved.splitlines(), strict=True)
+        if len(set(line)) > 1
+    ]
+    assert changed == [("  clock: 2017-10-02T10:00:00", "  clock: 2017-10-03T10:00:00")]
+    commented = text.replace("10:00:00\n", "10:00:00   # the demo's\n")
+    assert "  clock: null   # the demo's\n" in clock.move(commented, "wall")
+    assert policy.parse(clock.move(moved, "wall")).shop.fixed_clock() is None
+    with pytest.raises(BadInput, match="Expected a moment such as"):
+        clock.move(text, "tomorrow")
+
+
+def test_a_policy_is_written_whole_with_its_rights(tmp_path: Path):
+    path = tmp_path / "policy.yml"
+    path.write_text("shop: 1\n")
+    path.chmod(0o640)
+    clock.write(path, "shop: 2\n")
+    assert path.read_text() == "shop: 2\n"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert list(tmp_path.iterdir()) == [path]
