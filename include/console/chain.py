@@ -16,20 +16,57 @@ Standing = Literal["published", "running", "stopped", "waiting", "never"]
 
 @dataclass(frozen=True)
 class Stage:
-    """One DAG of the chain and the datasets that it publishes, the last one being its outlet."""
+    """One DAG of the chain and the datasets that it publishes, the last one being its outlet.
+
+    Attributes
+    ----------
+    counted
+        The table whose rows of the day say how much was done, and what one row and several are called.
+    """
 
     dag_id: str
     datasets: tuple[str, ...]
     does: str
+    counted: tuple[str, str, str] | None = None
 
 
 STAGES: tuple[Stage, ...] = (
-    Stage("regulars_ingest", ("raw", "core"), "collects and cleans"),
-    Stage("regulars_features", ("features",), "describes customers and products"),
-    Stage("regulars_models", ("champions",), "learns, compares, keeps the best"),
-    Stage("regulars_score", ("scores",), "predicts and recommends"),
-    Stage("regulars_stock", ("stock_priorities",), "forecasts demand, ranks stock"),
-    Stage("regulars_activate", ("decisions",), "decides who gets what"),
+    Stage(
+        "regulars_ingest",
+        ("raw", "core"),
+        "collects and cleans",
+        ("core.orders", "order", "orders"),
+    ),
+    Stage(
+        "regulars_features",
+        ("features",),
+        "describes customers and products",
+        ("features.customer_features", "customer", "customers"),
+    ),
+    Stage(
+        "regulars_models",
+        ("champions",),
+        "learns, compares, keeps the best",
+        ("ml.models", "model trained", "models trained"),
+    ),
+    Stage(
+        "regulars_score",
+        ("scores",),
+        "predicts and recommends",
+        ("ml.customer_scores", "customer", "customers"),
+    ),
+    Stage(
+        "regulars_stock",
+        ("stock_priorities",),
+        "forecasts demand, ranks stock",
+        ("marketing.stock_priorities", "stock priority", "stock priorities"),
+    ),
+    Stage(
+        "regulars_activate",
+        ("decisions",),
+        "decides who gets what",
+        ("marketing.decisions", "candidate", "candidates"),
+    ),
 )
 
 #: Delivery runs on a clock of minutes and publishes no dataset: it is told by its messages.
@@ -57,6 +94,8 @@ class Health:
         The newest business day that it has published.
     took
         From opening its first batch of that day to its last publication.
+    row_count
+        Rows of that day in the stage's `counted` table.
     note
         One sentence where there is something to know.
     """
@@ -68,6 +107,14 @@ class Health:
     took: timedelta | None = None
     row_count: int = 0
     note: str = ""
+
+    @property
+    def done(self) -> str:
+        """How much was done, as `504 orders`; empty where that is nothing."""
+        if self.stage.counted is None or not self.row_count:
+            return ""
+        _, one, several = self.stage.counted
+        return f"{self.row_count:,} {one if self.row_count == 1 else several}"
 
 
 def chain(conn: Connection, day: date, now: datetime) -> list[Health]:
@@ -125,9 +172,9 @@ def _published(conn: Connection, stage: Stage) -> Health:
         """
         SELECT coalesce(sum(row_count), 0)
         FROM ops.publications
-        WHERE dataset = %(outlet)s AND partition = %(day)s
+        WHERE table_name = %(table)s AND partition = %(day)s
         """,
-        {"outlet": outlet, "day": day},
+        {"table": stage.counted[0] if stage.counted else "", "day": day},
     )
     took = published_at - began if began else None
     return Health(stage, "published", day, published_at, took, int(row_count))

@@ -11,12 +11,14 @@ from datetime import UTC, date, datetime, timedelta
 
 from psycopg2 import sql as pgsql
 
-from include import contracts, warehouse
-from include.console import chain, models, outreach, segments
+from include import contracts, policy, warehouse
+from include.console import chain, clock, models, outreach, segments
 from include.console.chain import STAGES, Health
+from include.console.clock import Clock
 from include.console.models import Models
 from include.console.outreach import Outreach
 from include.console.segments import Decile, Segment
+from include.errors import BadInput
 from include.warehouse import Connection
 
 #: The connection of a role that may read `marketing` and `ops`, and nothing else.
@@ -70,6 +72,11 @@ class Accounting:
     quarantined: int
     duplicates: int
 
+    @property
+    def lost(self) -> int:
+        """Rows that were extracted and not published."""
+        return self.extracted - self.published
+
 
 @dataclass(frozen=True)
 class Notice:
@@ -106,13 +113,21 @@ class DayRows:
 
 @dataclass(frozen=True)
 class Today:
-    """Everything that the page *Today* shows."""
+    """Everything that the page *Today* shows.
+
+    Attributes
+    ----------
+    clock
+        The shop's clock; None where the policy cannot be read, and `policy_faults` says why.
+    """
 
     read_at: datetime
     day: date | None
     chain: list[Health]
     delivery: dict[str, int]
     paused: str | None
+    clock: Clock | None
+    policy_faults: list[str]
     notices: list[Notice]
     tables: list[Table]
     checks_held: int
@@ -170,6 +185,7 @@ def today(conn: Connection, now: datetime | None = None) -> Today:
         When it is read; the wall clock when left out.
     """
     now = now or datetime.now(UTC)
+    shown, faults = _clock(conn, now)
     day = warehouse.value(conn, "SELECT max(as_of) FROM ops.batches")
     if day is None:
         return Today(
@@ -178,6 +194,8 @@ def today(conn: Connection, now: datetime | None = None) -> Today:
             chain=[Health(stage, "never") for stage in STAGES],
             delivery={},
             paused=paused(conn),
+            clock=shown,
+            policy_faults=faults,
             notices=notices(conn, now),
             tables=tables(conn),
             checks_held=0,
@@ -204,6 +222,8 @@ def today(conn: Connection, now: datetime | None = None) -> Today:
         chain=chain.chain(conn, day, now),
         delivery=messages(conn),
         paused=paused(conn),
+        clock=shown,
+        policy_faults=faults,
         notices=notices(conn, now),
         tables=tables(conn),
         checks_held=held,
@@ -226,6 +246,15 @@ def today(conn: Connection, now: datetime | None = None) -> Today:
         models=models.read(conn),
         history=history(conn),
     )
+
+
+def _clock(conn: Connection, now: datetime) -> tuple[Clock | None, list[str]]:
+    """The shop's clock, or what is wrong with the policy that sets it."""
+    try:
+        rules = policy.load()
+    except BadInput as error:
+        return None, str(error).splitlines()
+    return clock.read(conn, rules, now), []
 
 
 def newest(conn: Connection, table: str) -> date | None:
@@ -313,7 +342,7 @@ _NEWEST_AUDITS = """
     WITH newest AS (
         SELECT table_name, max(token) AS token
         FROM ops.quality_results
-        WHERE as_of = %(day)s
+        WHERE as_of = %(day)s AND table_name <> ALL(%(off)s)
         GROUP BY table_name
     ),
     audit AS (
@@ -324,13 +353,30 @@ _NEWEST_AUDITS = """
 """
 
 
+def switched_off() -> list[str]:
+    """Tables of raw and core whose source is off: what an earlier run of the day found of them is past."""
+    try:
+        ingest = policy.load().ingest
+    except BadInput:
+        return []
+    return [
+        contract.name
+        for contract in contracts.all_contracts()
+        if (contract.schema_name == "raw" and not ingest.is_on(contract.table))
+        or (
+            contract.schema_name == "core"
+            and not ingest.is_on((contract.source or "").split(".")[-1])
+        )
+    ]
+
+
 def checks(conn: Connection, day: date) -> tuple[int, int]:
     """Checks that held and that did not, in the newest audit of each table for the day."""
     held, failed = warehouse.rows(
         conn,
         _NEWEST_AUDITS
         + "SELECT count(*) FILTER (WHERE passed), count(*) FILTER (WHERE NOT passed) FROM audit",
-        {"day": day},
+        {"day": day, "off": switched_off()},
     )[0]
     return int(held), int(failed)
 
@@ -349,7 +395,7 @@ def findings(conn: Connection, day: date) -> list[Finding]:
             WHERE NOT passed
             ORDER BY severity <> 'critical', table_name, check_name
             """,
-            {"day": day},
+            {"day": day, "off": switched_off()},
         )
     ]
 

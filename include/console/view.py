@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from include.console import charts, model_charts, outreach_charts
+from include.console import charts, clock, model_charts, outreach_charts
 from include.console.chain import BESIDE
 from include.console.data import Decision, Today
 from include.console.outreach import STATUSES
@@ -54,6 +54,7 @@ def environment() -> Environment:
         day_long=lambda day: f"{day:%A}, {day.day} {day:%B} {day.year}",
         day_short=lambda day: f"{day.day} {day:%b} {day.year}",
         duration=duration,
+        first_sentence=lambda text: text.split(". ")[0].removesuffix(".") + ".",
         figure=lambda value: "" if value is None else f"{value:,.{4 if abs(value) < 10 else 1}f}",
         money=money,
         number=lambda value: f"{value:,}",
@@ -61,8 +62,11 @@ def environment() -> Environment:
         stamp=lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         whole=lambda amount: f"{amount:,.0f}",
         words=charts.words,
+        coded=coded,
     )
-    made.globals.update(standing_words=STANDING_WORDS, message_statuses=STATUSES)
+    made.globals.update(
+        standing_words=STANDING_WORDS, message_statuses=STATUSES, decision_names=list(_DECIDED)
+    )
     return made
 
 
@@ -78,6 +82,7 @@ def today_page(today: Today) -> str:
         today=today,
         beside=BESIDE,
         verdict=verdict(today),
+        clock=clock.told(today.clock) if today.clock else [],
         decided=decided(today.decisions, today.currency),
         charts=figures(today),
         version=static_version(),
@@ -122,11 +127,12 @@ def verdict(today: Today) -> str:
     if names:
         waiting = next(iter(names))
         return f"{waiting} has not run for this day yet. {_left_with(today)}"
-    checks = (
-        "every check held"
-        if not today.findings
-        else f"{_count(len(today.findings), 'check')} did not hold"
-    )
+    if today.critical:
+        checks = f"{_count(len(today.critical), 'critical check')} did not hold"
+    elif today.findings:
+        checks = f"{_count(len(today.findings), 'check')} {'warns' if len(today.findings) == 1 else 'warn'}"
+    else:
+        checks = "every check held"
     return f"All {_NUMBERS[len(today.chain)]} stages have published this day, and {checks}."
 
 
@@ -159,6 +165,15 @@ def decided(found: list[Decision], currency: str) -> str:
     return (
         f"Of {sum(by_decision.values()):,} candidates {told}; expected cost {money(cost)} {currency}".rstrip()
         + "."
+    )
+
+
+def coded(sentence: str) -> Markup:
+    """A sentence whose words between backticks are set as code."""
+    parts = [escape(part) for part in sentence.split("`")]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else part
+        for place, part in enumerate(parts)
     )
 
 

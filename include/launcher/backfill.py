@@ -1,7 +1,6 @@
 """`bin/regulars backfill`: run the chain for business days, as the form of the UI does."""
 
-from datetime import date
-
+from include import as_of
 from include.errors import BadInput
 from include.launcher import chain
 from include.launcher.airflow import standing
@@ -13,10 +12,10 @@ MEASURE = "regulars_measure"
 
 def run(first: str, last: str | None, since: str | None) -> int:
     """Start the backfill and say where to follow it; the exit code."""
-    begin, end = _day(first), _day(last or first)
+    begin, end = as_of.parse(first, "FIRST"), as_of.parse(last or first, "LAST")
     if end < begin:
         raise BadInput(f"Expected the last day on or after the first ({begin}), found {end}.")
-    conf = {"since": _day(since).isoformat()} if since else {}
+    conf = {"since": as_of.parse(since, "--since").isoformat()} if since else {}
     api = standing(State())
     try:
         chain.await_dags(api, (*chain.CHAIN, MEASURE, chain.DELIVER))
@@ -38,10 +37,3 @@ def run(first: str, last: str | None, since: str | None) -> int:
         "What is decided leaves by the shop's clock: `bin/regulars clock` shows and moves it."
     )
     return 0
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"Expected a business day such as 2017-10-02, found '{text}'.") from None

@@ -5,8 +5,10 @@ import os
 import re
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from airflow.api_fastapi.app import create_auth_manager
@@ -16,8 +18,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from include import contracts, warehouse
-from include.console import LazyConsole, chain, data, view
+from include import contracts, policy, warehouse
+from include.console import LazyConsole, chain, clock, data, view
 from include.console.app import create_app
 from tests.conftest import TestServer
 from tests.console import sample
@@ -136,7 +138,7 @@ def test_today_shows_the_chain_the_tables_and_the_decisions(
     answer = client.get("/")
     assert answer.status_code == 200
     text = answer.text
-    assert "All six stages have published this day, and 2 checks did not hold." in text
+    assert "All six stages have published this day, and 2 checks warn." in text
     for stage in (*chain.STAGES, chain.DELIVERY, *chain.BESIDE):
         assert f'href="../dags/{stage.dag_id}"' in text
     for contract in contracts.all_contracts():
@@ -160,6 +162,118 @@ def test_today_tells_of_sending_approvals_and_results(
     assert "the verdict of vip_exclusive" in page
     assert "0.40 to 3.90" in page
     assert "Lift of spend" in page
+
+
+def test_the_chain_says_what_its_figures_count(filled: dict[str, str]) -> None:
+    with warehouse.connect() as conn:
+        sample.publication(conn, "core.orders", sample.DAY, "core", 1, sample.NOW)
+        sample.publication(
+            conn, "features.customer_features", sample.DAY, "features", 2424, sample.NOW
+        )
+        found = data.today(conn)
+        conn.rollback()
+    page = " ".join(view.today_page(found).split())
+    assert '1 order, <span class="nowrap">took' in page
+    assert '2,424 customers, <span class="nowrap">took' in page
+    # Nothing was trained on this day: only how long it took is told.
+    assert found.chain[2].done == ""
+
+
+def waiting(conn: warehouse.Connection, number: int, **values: object) -> None:
+    """An approved message that has yet to leave."""
+    trigger, customer = (str(uuid.uuid5(uuid.NAMESPACE_OID, f"{kind}{number}")) for kind in "tc")
+    sample.insert(
+        conn,
+        "marketing.coupon_triggers",
+        trigger_id=trigger,
+        customer_id=customer,
+        campaign="overstock",
+        coupon_code=f"WAIT{number}",
+        status="approved",
+    )
+    sample.insert(
+        conn,
+        "marketing.messages",
+        trigger_id=trigger,
+        customer_id=customer,
+        external_id="x",
+        campaign="overstock",
+        channel="email",
+        **{"status": "pending", "send_not_after": sample.NOW + timedelta(days=9)} | values,
+    )
+
+
+def test_what_waits_for_the_clock_that_stands_is_told_with_how_to_move_it(
+    filled: dict[str, str],
+) -> None:
+    second = datetime(2017, 10, 3, 13, tzinfo=UTC)
+    with warehouse.connect() as conn:
+        waiting(conn, 1, send_not_before=second)
+        waiting(conn, 2, send_not_before=second + timedelta(hours=1))
+        waiting(conn, 3, send_not_before=sample.NOW)
+        waiting(conn, 4, send_not_before=sample.NOW, send_not_after=sample.NOW)
+        waiting(conn, 5, send_not_before=second, status="sent")
+        page = view.today_page(data.today(conn))
+        rules = policy.load()
+        wall = rules.model_copy(update={"shop": rules.shop.model_copy(update={"clock": None})})
+        moved = clock.read(conn, wall, second + timedelta(minutes=1))
+        conn.rollback()
+    head = " ".join(page[: page.index('id="chain"')].split())
+    assert "stands still at Monday, 2 October 2017, 10:00 (America/New_York)." in head
+    assert "1 message is due and leaves at the next delivery inside the send window." in head
+    assert "2 messages are yet to come: the first at Tuesday, 3 October 2017, 09:00." in head
+    assert "<code>bin/regulars clock 2017-10-03T09:00</code>" in head
+    assert "1 message is past the last moment and will be cancelled." in head
+    assert (moved.due, moved.later, moved.missed, moved.stands) == (2, 1, 1, False)
+    told = " ".join(clock.told(moved))
+    assert told.startswith("The shop's clock is the wall clock: Tuesday, 3 October 2017, 09:01")
+    assert "bin/regulars clock" not in told
+
+
+def test_a_fault_in_the_policy_shows_on_top_and_the_rest_still_stands(
+    client: TestClient, filled: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "policy.yml"
+    broken.write_text(policy.DEFAULT_PATH.read_text().replace("lookback_days: 3", "lookback: 3"))
+    monkeypatch.setenv("REGULARS_POLICY", str(broken))
+    page = client.get("/")
+    assert page.status_code == 200
+    head = page.text[: page.text.index('id="chain"')]
+    assert "The policy has a fault" in head
+    assert "found &#39;lookback&#39;" in head
+    assert "stands still" not in head
+
+
+def test_what_was_found_of_a_source_before_it_was_switched_off_is_past(
+    client: TestClient, filled: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = tmp_path / "policy.yml"
+    without.write_text(
+        policy.DEFAULT_PATH.read_text().replace("    coupons: true", "    coupons: false")
+    )
+    assert "<code>core.coupons</code> rows between" in client.get("/").text
+    monkeypatch.setenv("REGULARS_POLICY", str(without))
+    page = client.get("/").text
+    assert "<code>core.coupons</code> rows between" not in page
+    assert "and 1 check warns." in page
+
+
+def test_rows_that_were_all_published_are_told_in_a_sentence(
+    client: TestClient, filled: dict[str, str]
+) -> None:
+    page = " ".join(client.get("/").text.split())
+    assert "Of the other table of core every extracted row was published: 112,340 rows." in page
+    assert "<code>core.events</code>" not in page
+
+
+def test_a_campaign_is_one_line_with_its_reasons(
+    client: TestClient, filled: dict[str, str]
+) -> None:
+    page = " ".join(client.get("/").text.split())
+    decided = page[page.index('id="decisions"') : page.index('id="sending"')]
+    assert decided.count('<th scope="row">vip exclusive') == 1
+    assert "suppress: 7 no consent" in page
+    assert "hold: 2 budget spent" in page
 
 
 def test_a_pause_shows_on_top_of_today(client: TestClient, filled: dict[str, str]) -> None:

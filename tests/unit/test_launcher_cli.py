@@ -171,7 +171,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["psql", "-Unobody"], "found 'nobody'"),
         (["clock", "2017-10-03", "10:00"], "See `bin/regulars clock --help`."),
         (["backfill"], "See `bin/regulars backfill --help`."),
-        (["backfill", "2017-02-30"], "Expected a business day such as 2017-10-02"),
+        (["backfill", "2017-02-30"], "Expected FIRST to be a business day as YYYY-MM-DD"),
         (["backfill", "2017-10-02", "2017-10-01"], "on or after the first (2017-10-02)"),
         (["backfill", "2017-10-02"], "run `bin/regulars up` first"),
         (["nonsense"], "See `bin/regulars --help`."),
