@@ -38,6 +38,7 @@ from include.policy.base import (
     twice,
 )
 from include.policy.campaigns import Campaign, Offer
+from include.policy.gaps import gaps
 from include.policy.limits import Activation, Budgets, Caps, Control
 from include.policy.recommendations import Recommendations
 from include.policy.stock import Stock
@@ -433,6 +434,7 @@ def main(argv: list[str]) -> int:
             f"{len(on)} of {len(policy.campaigns)} campaigns on ({', '.join(on) or 'none'}). "
             f"Hash {policy.hash}.\n"
         )
+        sys.stdout.writelines(f"Warning: {sentence}\n" for sentence in gaps(policy))
         return 0
     from include.steps import activate
 

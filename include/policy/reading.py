@@ -89,14 +89,14 @@ def _document(text: str, name: str) -> tuple[_Lines, Any]:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         problem = getattr(error, "problem", None) or "text that is not YAML"
-        raise PolicyError(
-            [
-                (
-                    f"{name}:{line}: expected YAML, found: {problem}; check indentation, colons and "
-                    "quotes on this line and the one above."
-                )
-            ]
-        ) from error
+        told = (
+            f"expected YAML, found: {problem}; check indentation, colons and quotes on this line and the "
+            "one above."
+        )
+        written = text.splitlines()[line - 1 : line]
+        if written and "\t" in written[0][: len(written[0]) - len(written[0].lstrip())]:
+            told = "expected spaces at the beginning of the line, found a tab; put spaces in its place."
+        raise PolicyError([f"{name}:{line}: {told}"]) from error
     except ValueError as error:  # 2017-02-30, which YAML takes for a date
         wrong = next(_impossible(loader_class, node), None)
         line, value = (wrong.start_mark.line + 1, wrong.value) if wrong else (1, str(error))

@@ -1,6 +1,6 @@
 """Triggers of campaigns: what a customer did, or what is about to happen, that a message answers."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,14 +10,20 @@ EventType = Literal["browse", "cart", "follow", "wishlist"]
 Rating = Annotated[int, Field(ge=1, le=5)]
 
 
-class OnRegistration(Section):
+class _On(Section):
+    """A trigger; `needs` names the sources beside customers and orders that it finds customers in."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+
+
+class OnRegistration(_On):
     """Customers who registered at most `within_days` ago."""
 
     when: Literal["registration"]
     within_days: Days
 
 
-class OnFirstOrder(Section):
+class OnFirstOrder(_On):
     """Customers with one order so far, `after_days` to `within_days` ago."""
 
     when: Literal["first_order"]
@@ -25,7 +31,7 @@ class OnFirstOrder(Section):
     within_days: Days
 
 
-class OnReplenish(Section):
+class OnReplenish(_On):
     """Customers expected to shop by `lead_days` after the day of sending, who buy something regularly.
 
     Regularly: a product of their replenish list whose chance of being bought again is `minimum_score` or
@@ -37,13 +43,13 @@ class OnReplenish(Section):
     minimum_score: Share
 
 
-class OnSegment(Section):
+class OnSegment(_On):
     """Everybody in the audience."""
 
     when: Literal["segment"]
 
 
-class OnBirthday(Section):
+class OnBirthday(_On):
     """Customers whose birthday is at most `lead_days` ahead of the day after the business day."""
 
     when: Literal["birthday"]
@@ -51,19 +57,23 @@ class OnBirthday(Section):
     leap_day: Literal["02-28", "03-01"]
 
 
-class OnMemberEvent(Section):
+class OnMemberEvent(_On):
     """Customers of the region where an event starts in `at_least_days` to `lead_days` days."""
+
+    needs: ClassVar[tuple[str, ...]] = ("member_events",)
 
     when: Literal["member_event"]
     lead_days: Annotated[int, Field(ge=1, le=120)]
     at_least_days: Annotated[int, Field(ge=1, le=60)]
 
 
-class OnAbandoned(Section):
+class OnAbandoned(_On):
     """Customers who looked at a product, or put it into the cart, and have not bought it since.
 
     The last of at least `at_least` such events was at most `within_days` ago.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("events",)
 
     when: Literal["abandoned"]
     event: Literal["browse", "cart"]
@@ -71,12 +81,14 @@ class OnAbandoned(Section):
     at_least: Annotated[int, Field(ge=1, le=100)]
 
 
-class OnPriceDrop(Section):
+class OnPriceDrop(_On):
     """Customers who follow, or wish for, a product that has become cheaper.
 
     The price of the last `recent_days` lies at least `minimum_drop` (a share) below that of the
     `compared_days` before them; they began to follow it within `followed_days`.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("events",)
 
     when: Literal["price_drop"]
     minimum_drop: Annotated[float, Field(gt=0, lt=1)]
@@ -85,20 +97,24 @@ class OnPriceDrop(Section):
     followed_days: Annotated[int, Field(ge=1, le=366)]
 
 
-class OnOverstock(Section):
+class OnOverstock(_On):
     """Customers who buy a product of which their region has more than is wanted.
 
     Bought on `at_least` days within `within_days`; `promote_to` is clear in the stock priorities published
     for the day before.
     """
 
+    needs: ClassVar[tuple[str, ...]] = ("stock_levels",)
+
     when: Literal["overstock"]
     at_least: Annotated[int, Field(ge=1, le=100)]
     within_days: Annotated[int, Field(ge=1, le=366)]
 
 
-class OnReview(Section):
+class OnReview(_On):
     """Customers who wrote a review with one of `ratings` at most `within_days` ago."""
+
+    needs: ClassVar[tuple[str, ...]] = ("reviews",)
 
     when: Literal["review"]
     ratings: Annotated[list[Rating], Field(min_length=1, max_length=5)]

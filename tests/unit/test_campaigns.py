@@ -175,6 +175,21 @@ def test_a_followed_product_that_became_cheaper_is_told_with_both_prices() -> No
     assert set(outcome.decisions["period"]) == {"p1/2017-10", "p2/2017-10"}
 
 
+def test_overstock_goes_to_the_hundred_who_gain_most_and_leaves_the_others_their_week() -> None:
+    names = [f"c{number}" for number in range(300)]
+    signals = did(
+        *(
+            {"customer_id": name, "signal": "overstock", "number": 2.0, "in_stock": True}
+            for name in names
+        )
+    )
+    customers = people({"customer_id": name} for name in names)
+    outcome = decided(customers, using=only("overstock"), signals=signals)
+    told = outcome.decisions.groupby(["decision", "decision_reason"], observed=True).size()
+    assert told["send", "best_offer"] == 100
+    assert told["hold", "budget_spent"] == 200
+
+
 def test_reviews_are_answered_by_their_rating() -> None:
     signals = did(
         *(

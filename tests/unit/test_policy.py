@@ -191,7 +191,7 @@ def test_every_fault_is_told_at_once() -> None:
         ("- 1", "expected sections"),
         ("shop: [1", "expected YAML"),
         ("shop:\n  source: a\n bad: 1", "expected YAML"),
-        ("\tshop: 1", "expected YAML"),
+        ("\tshop: 1", "expected spaces"),
     ],
 )
 def test_what_is_no_policy(text: str, expected: str) -> None:
@@ -338,3 +338,57 @@ def test_two_pins_cannot_have_one_position() -> None:
     (fault,) = faults(text)
     assert fault.startswith(f"policy.yml:{line + 2}: recommendations.rules[1].position: ")
     assert "which 'first_pin' has for the same list" in fault
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("  timezone: America", "\ttimezone: America"),
+        ("  timezone: America", "  \ttimezone: America"),
+        ("  source: complete", "\tsource: complete"),
+        ("  - name: second_purchase", "\t- name: second_purchase"),
+    ],
+)
+def test_a_tab_is_called_a_tab(old: str, new: str) -> None:
+    text, line = changed(old, new)
+    assert faults(text) == [
+        f"policy.yml:{line}: expected spaces at the beginning of the line, found a tab; put spaces in its "
+        "place."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("stock_levels", ["campaign overstock is on and finds its customers in stock_levels"]),
+        ("reviews", ["campaign service_recovery is on", "campaign review_thanks is on"]),
+        ("member_events", ["campaign member_event is on and finds its customers in member_events"]),
+        ("events", ["campaign abandoned_cart", "campaign abandoned_browse", "campaign price_drop"]),
+        (
+            "consents",
+            ["consents is switched off (ingest.sources.consents), so nobody may be written"],
+        ),
+        ("orders", ["orders is switched off (ingest.sources.orders), and every run stops"]),
+        ("mentions", []),
+    ],
+)
+def test_check_warns_of_campaigns_whose_sources_are_off(
+    source: str, told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "policy.yml"
+    path.write_text(TEXT.replace(f"    {source}: true", f"    {source}: false", 1))
+    assert policy.main(["check", str(path)]) == 0
+    first, *warnings = capsys.readouterr().out.splitlines()
+    assert ": valid. " in first
+    assert len(warnings) == len(told)
+    for line, expected in zip(warnings, told, strict=True):
+        assert line.startswith(f"Warning: {expected}")
+
+
+def test_a_campaign_that_is_off_needs_no_source(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    path = tmp_path / "policy.yml"
+    text = TEXT.replace("    stock_levels: true", "    stock_levels: false", 1)
+    at = text.index("- name: overstock")
+    path.write_text(text[:at] + text[at:].replace("enabled: true", "enabled: false", 1))
+    assert policy.main(["check", str(path)]) == 0
+    assert "Warning" not in capsys.readouterr().out
