@@ -148,7 +148,7 @@ def settle(
         if standing is None:
             raise BadInput(
                 f"Expected a request for {day} in marketing.approvals, found none: clear approve_offers, "
-                "so that it asks again."
+                "so that it writes one."
             )
         if standing != "waiting":
             log.warning("%s was answered before: %s. This answer changes nothing.", day, standing)

@@ -16,9 +16,9 @@ from .conftest import clean_environment, platform_in, wait
 
 pytestmark = pytest.mark.slow
 
-DAYS = ("2017-10-01", "2017-10-02", "2017-10-03")
-APPROVED, REJECTED, TIMED_OUT = DAYS
-CLEARED = "2017-10-04"
+DAYS = ("2017-10-01", "2017-10-02", "2017-10-03", "2017-10-04")
+APPROVED, REJECTED, TIMED_OUT, TAKEN_FOR_LOST = DAYS
+CLEARED = "2017-10-05"
 TASK = "approve_offers"
 
 
@@ -74,8 +74,6 @@ def states(api: Api, run: Run) -> dict[str, str | None]:
 
 
 def answer(api: Api, run: Run, option: str) -> None:
-    # The question can be read a moment before its task is parked; an answer in between wakes nobody.
-    wait(lambda: states(api, run)[TASK] == "awaiting_input", 30, "the task to be parked")
     path = f"/dags/{run.dag}/dagRuns/{run.id}/taskInstances/{TASK}/-1/hitlDetails"
     api._call("PATCH", path, json={"chosen_options": [option], "params_input": {}})
     await_success(api, run)
@@ -86,7 +84,8 @@ def await_success(api: Api, run: Run) -> None:
         return api.run(run.dag, run.id).state == "success"
 
     try:
-        wait(ended, 120, "the run's end")
+        # An answer just after the question lets Airflow try the task again first (`include.approval`).
+        wait(ended, 240, "the run's end")
     except AssertionError as error:
         raise AssertionError(f"{error}; its tasks: {states(api, run)}") from None
 
@@ -154,6 +153,33 @@ def test_no_answer_in_time_is_a_rejection(airflow, waiting):
     metadata.close()
     await_success(api, run)
     assert triggers(TIMED_OUT) == [("rejected", "cancelled", "timed_out", None)]
+
+
+def test_an_answer_counts_where_airflow_takes_its_task_for_lost(airflow, waiting):
+    """What the scheduler leaves when it reads the end of the process that asked after the answer."""
+    import psycopg2
+
+    api, database = airflow
+    run = waiting[TAKEN_FOR_LOST]
+    metadata = psycopg2.connect(database)
+    with metadata, metadata.cursor() as cursor:
+        cursor.execute(
+            "UPDATE hitl_detail AS h SET responded_at = now(), chosen_options = '[\"Approve\"]', "
+            'responded_by = \'{"id": "ana", "name": "Ana"}\' '
+            "FROM task_instance AS t WHERE t.id = h.ti_id AND t.run_id = %s",
+            (run.id,),
+        )
+        assert cursor.rowcount == 1
+        cursor.execute(
+            "UPDATE task_instance SET state = 'up_for_retry', end_date = now(), next_method = NULL, "
+            "next_kwargs = NULL WHERE run_id = %s AND task_id = %s AND state = 'awaiting_input'",
+            (run.id, TASK),
+        )
+        assert cursor.rowcount == 1
+    metadata.close()
+    await_success(api, run)
+    assert triggers(TAKEN_FOR_LOST) == [("approved", "pending", "approved", "Ana")]
+    assert run.id not in {question["task_instance"]["dag_run_id"] for question in questions(api)}
 
 
 def test_only_what_was_approved_is_sent(airflow, waiting):
