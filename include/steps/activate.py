@@ -1,5 +1,6 @@
 """Decide what each customer gets for a business day, and stage it for the gate."""
 
+import json
 import logging
 from collections.abc import Mapping
 from datetime import date
@@ -195,7 +196,7 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
         history=_read(conn, "activate_history", params),
         products=_read(conn, "activate_products", params),
         newest_day=max(newest or day, day),
-        signals=_read(conn, "activate_signals", params | _reach(rules)),
+        signals=_read(conn, "activate_signals", params | _reach(rules) | _sensitive(rules)),
         events=_read(conn, "activate_events", params),
         chances=chances,
         redemption_version=version,
@@ -229,6 +230,18 @@ def _reach(rules: Policy) -> dict[str, int]:
         "recent_days": max((trigger.recent_days for trigger in drops), default=1),
         "compared_days": max((trigger.compared_days for trigger in drops), default=1),
     }
+
+
+def _sensitive(rules: Policy) -> dict[str, str]:
+    """The kinds of products that no message may name, as the SQL of signals takes them."""
+    from include.policy.recommendations import Sensitive
+
+    found = [
+        rule.products.model_dump(mode="json", exclude_none=True)
+        for rule in rules.recommendations.rules
+        if isinstance(rule, Sensitive)
+    ]
+    return {"sensitive": json.dumps(found)}
 
 
 def _read(conn: Connection, name: str, params: Mapping[str, Any]) -> "pd.DataFrame":

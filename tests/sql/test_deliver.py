@@ -18,7 +18,7 @@ from include import policy, warehouse
 from include.policy import PolicyError
 from include.steps import deliver
 from tests.sql import planted
-from tests.sql.planted import errors, person, plant, states, wait_for_the_server_to_notice
+from tests.sql.planted import DAY, errors, person, plant, states, wait_for_the_server_to_notice
 
 pytestmark = pytest.mark.usefixtures("warehouse")
 
@@ -106,6 +106,113 @@ def test_a_consent_withdrawn_after_deciding_is_obeyed(conn):
         "SELECT status, error FROM marketing.messages WHERE external_id = %(x)s",
         {"x": sent_to},
     ) == [("cancelled", "no_consent")]
+
+
+def test_what_never_left_uses_up_nobodys_period(conn):
+    """Withdrawn by one customer, run out for another: both are offered it again; who may have it are not."""
+    planted.people(conn, range(1, 21), day="2017-09-30")
+    conn.commit()
+    planted.decide("2017-09-30")
+    messages = "SELECT external_id FROM marketing.messages ORDER BY external_id::integer"
+    first = [int(who) for (who,) in warehouse.rows(conn, messages)]
+    withdrew, ran_out, tried, *others = first
+    for channel in ("email", "sms"):
+        planted.consent(conn, [withdrew], channel, granted=False, at="2017-10-01T06:00Z")
+    for who, change in (
+        (ran_out, "send_not_after = '2017-10-01T00:00Z'"),
+        (tried, "attempts = 1, status = 'failed', send_not_after = '2017-10-01T00:00Z'"),
+    ):
+        warehouse.execute(
+            conn,
+            f"UPDATE marketing.messages SET {change} WHERE external_id = %(who)s",
+            {"who": str(who)},
+        )
+    conn.commit()
+    assert deliver.send(datetime(2017, 10, 1, 15, tzinfo=UTC)) == {
+        "cancelled": 1, "expired": 2, "sent": len(others),
+    }  # fmt: skip
+    codes = dict(
+        warehouse.rows(conn, "SELECT external_id, coupon_code FROM marketing.coupon_triggers")
+    )
+    assert spent(conn) == pytest.approx(expected_cost(conn, others))
+    # On the next day one of them still refuses; on the one after nobody does.
+    planted.people(conn, first, day=DAY)
+    conn.commit()
+    planted.decide(DAY)
+    assert chosen(conn, DAY) == {
+        ran_out: "send/best_offer", withdrew: "suppress/no_consent",
+        tried: "suppress/already_in_period",
+    } | dict.fromkeys(others, "suppress/already_in_period")  # fmt: skip
+    for channel in ("email", "sms"):
+        planted.consent(conn, [withdrew], channel, granted=True, at="2017-10-02T06:00Z")
+    planted.people(conn, first, day="2017-10-02")
+    conn.commit()
+    planted.decide("2017-10-02")
+    assert chosen(conn, "2017-10-02") == {withdrew: "send/best_offer"} | dict.fromkeys(
+        [ran_out, tried, *others], "suppress/already_in_period"
+    )
+    again = {
+        int(who): (day, code)
+        for who, day, code in warehouse.rows(
+            conn, "SELECT external_id, as_of::text, coupon_code FROM marketing.coupon_triggers"
+        )
+    }
+    assert {who: day for who, (day, _) in again.items() if day != "2017-09-30"} == {
+        ran_out: DAY, withdrew: "2017-10-02",
+    }  # fmt: skip
+    assert {who for who, (_, code) in again.items() if code != codes[str(who)]} == {
+        ran_out, withdrew,
+    }  # fmt: skip
+    assert warehouse.rows(
+        conn,
+        "SELECT outcome, detail LIKE '%%offered again, decided for 2017-10-02' "
+        "FROM marketing.why(%(who)s) WHERE what = 'decision' AND day = '2017-09-30'",
+        {"who": str(withdrew)},
+    ) == [("send", True)]
+    # The first day is run again: what has moved on stays where it is.
+    planted.decide("2017-09-30", run_id="again")
+    assert again == {
+        int(who): (day, code)
+        for who, day, code in warehouse.rows(
+            conn, "SELECT external_id, as_of::text, coupon_code FROM marketing.coupon_triggers"
+        )
+    }
+    assert spent(conn) == pytest.approx(expected_cost(conn, [ran_out, withdrew, *others]))
+    assert deliver.send(datetime(2017, 10, 3, 15, tzinfo=UTC)) == {"sent": 2}
+
+
+def chosen(conn, day):
+    """What became of the VIP offer of each customer on a day."""
+    return {
+        int(who): told
+        for who, told in warehouse.rows(
+            conn,
+            "SELECT external_id, decision || '/' || decision_reason FROM marketing.decisions "
+            "WHERE as_of = %(day)s AND campaign = 'vip_exclusive'",
+            {"day": day},
+        )
+    }
+
+
+def spent(conn):
+    """What another day would hold to be spent on the VIP offer."""
+    found = warehouse.rows(
+        conn,
+        warehouse.sql("marketing/activate_spent"),
+        {"as_of": "2017-10-09", "starts_on": None, "ends_on": None, "message_cost": "{}"},
+    )
+    return {name: cost for name, cost, _ in found}["vip_exclusive"]
+
+
+def expected_cost(conn, numbers):
+    """What the VIP offers of customers were expected to cost, each once."""
+    return warehouse.value(
+        conn,
+        "SELECT sum(cost_expected)::double precision FROM marketing.decisions "
+        "WHERE decision = 'send' AND as_of = ("
+        "SELECT min(as_of) FROM marketing.decisions) AND external_id = ANY(%(who)s)",
+        {"who": [str(number) for number in numbers]},
+    )
 
 
 def test_suppression_age_and_caps_are_checked_once_more(conn):

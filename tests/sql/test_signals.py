@@ -64,7 +64,7 @@ def signals(conn):
     conn.commit()
     rules = policy.load()
     _, end = as_of.window(DAY, DAY, rules.shop.timezone)
-    params = {"as_of": DAY, "end": end} | activate._reach(rules)
+    params = {"as_of": DAY, "end": end} | activate._reach(rules) | activate._sensitive(rules)
     return warehouse.rows(
         conn,
         f"SELECT customer_id::text, signal, key, number, round(price_now::numeric, 2)::float8, "
@@ -97,6 +97,54 @@ def test_what_was_bought_since_was_not_left_behind(conn):
         (person(3), "browse", "p1", 2.0, None, None, True),
         (person(7), "cart", "off", 1.0, None, None, False),
     ]
+
+
+def test_nothing_sensitive_is_a_signal(conn, monkeypatch, tmp_path):
+    """By the rules of the recommendation lists: of one rule everything must fit, of several any one may."""
+    kinds = {
+        "s1": {"category": "PHARMACY"},
+        "s2": {"type": "T", "manufacturer_id": "7"},
+        "s3": {"type": "T", "manufacturer_id": "8"},
+        "s4": {},
+    }
+    planted.fill(
+        conn,
+        "core.products",
+        [
+            {"product_id": name, "name": name, "active": True, "category": None, "type": None,
+             "manufacturer_id": None, "valid_from": "2017-01-01T05:00Z",
+             "known_at": "2017-01-01T05:00Z"} | kind
+            for name, kind in kinds.items()
+        ],
+    )  # fmt: skip
+    planted.fill(
+        conn,
+        "core.events",
+        [event(n, n, "cart", DAY, product) for n, product in enumerate(kinds, start=1)]
+        + [event(5, 1, "browse", DAY, "p1"), event(6, 6, "wishlist", DAY, "s1")],
+    )
+    planted.fill(
+        conn,
+        "core.order_lines",
+        [line(n, 7, f"2017-09-{10 + n}", 5.0, "s1") for n in range(3)]
+        + [line(9, 7, "2017-09-30", 2.0, "s1")],
+    )
+    review = {"review_id": 1, "customer_id": person(5), "product_id": "s1", "rating": 1}
+    planted.fill(
+        conn, "core.reviews", [review | {"written_at": f"{DAY}T12:00Z", "business_day": DAY}]
+    )
+    shipped = [("browse", "p1"), ("cart", "s2"), ("cart", "s3"), ("cart", "s4")]
+    assert sorted(row[1:3] for row in signals(conn)) == shipped
+    rules = policy.DEFAULT_PATH.read_text(encoding="utf-8").replace(
+        "    - name: nothing_that_reveals\n",
+        "    - {name: one_maker, rule: sensitive, products: {types: [T], manufacturers: ['7']}}\n"
+        "    - name: nothing_that_reveals\n",
+    )
+    (tmp_path / "policy.yml").write_text(rules, encoding="utf-8")
+    monkeypatch.setenv("REGULARS_POLICY", str(tmp_path / "policy.yml"))
+    assert sorted(row[1:3] for row in signals(conn)) == [
+        ("browse", "p1"), ("cart", "s3"), ("cart", "s4"),
+    ]  # fmt: skip
 
 
 def test_stock_of_the_region_decides_by_its_newest_count(conn):

@@ -1,7 +1,10 @@
 -- One row per customer and thing that a campaign may answer: a product looked at or put into the cart and
 -- not bought since, a followed product that has become cheaper, a product bought before that the region has
 -- too much of, a review. Only what was known at the end of the day; of stock priorities, those published for
--- the day before, so that deciding and ranking stock never wait for one another.
+-- the day before, so that deciding and ranking stock never wait for one another. What is about a product that
+-- the policy calls sensitive is left out: every message names its product.
+-- sensitive: the policy's rules, as JSON; of each rule all of product_ids, types, categories and manufacturers
+-- that it gives must fit. A price limit is not looked at, so that the rule holds for the whole kind.
 -- visit_days, followed_days, recent_days, compared_days, review_days, bought_days: how far back each is
 -- looked for.
 WITH regions AS (
@@ -162,7 +165,19 @@ names AS (
     SELECT DISTINCT ON (v.product_id)
         v.product_id,
         v.name,
-        v.active
+        v.active,
+        exists(
+            SELECT 1
+            FROM jsonb_array_elements(%(sensitive)s::jsonb) AS r (rule)
+            WHERE
+                (r.rule -> 'product_ids' IS NULL OR r.rule -> 'product_ids' @> to_jsonb(v.product_id))
+                AND (r.rule -> 'types' IS NULL OR r.rule -> 'types' @> to_jsonb(v.type))
+                AND (r.rule -> 'categories' IS NULL OR r.rule -> 'categories' @> to_jsonb(v.category))
+                AND (
+                    r.rule -> 'manufacturers' IS NULL
+                    OR r.rule -> 'manufacturers' @> to_jsonb(v.manufacturer_id)
+                )
+        ) AS is_sensitive
     FROM core.products AS v
     WHERE v.valid_from < %(end)s AND v.known_at < %(end)s
     ORDER BY v.product_id ASC, v.valid_from DESC, v.known_at DESC
@@ -200,4 +215,5 @@ LEFT JOIN regions AS c ON f.customer_id = c.customer_id
 LEFT JOIN stock AS t ON c.region = t.region AND f.product_id = t.product_id
 LEFT JOIN priorities AS p ON c.region = p.region AND f.product_id = p.product_id
 LEFT JOIN marketing.customer_segments AS g ON f.customer_id = g.customer_id AND g.as_of = %(as_of)s
+WHERE NOT n.is_sensitive
 ORDER BY f.customer_id, f.signal, f.key

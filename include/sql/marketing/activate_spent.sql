@@ -7,16 +7,19 @@ WITH outcomes AS (
         d.campaign,
         d.as_of,
         CASE
-            WHEN s.campaign IS NOT NULL OR t.status IN ('rejected', 'cancelled', 'expired') THEN 0
+            WHEN
+                s.campaign IS NOT NULL
+                -- Offered again on another day, and counted there.
+                OR d.as_of <> t.as_of
+                OR t.status IN ('rejected', 'cancelled', 'expired')
+                THEN 0
             WHEN r.redeemed_on <= %(as_of)s::date THEN r.discount_given + m.price
             WHEN t.status = 'sent' AND t.valid_until < %(as_of)s::date THEN m.price
             ELSE d.cost_expected
         END AS cost
     FROM marketing.decisions AS d
     LEFT JOIN marketing.coupon_triggers AS t
-        ON
-            d.customer_id = t.customer_id AND d.campaign = t.campaign AND d.period = t.period
-            AND d.as_of = t.as_of
+        ON d.customer_id = t.customer_id AND d.campaign = t.campaign AND d.period = t.period
     LEFT JOIN marketing.stopped_offers AS s ON d.as_of = s.as_of AND d.campaign = s.campaign
     LEFT JOIN marketing.coupon_redemptions AS r ON t.trigger_id = r.trigger_id
     LEFT JOIN LATERAL (

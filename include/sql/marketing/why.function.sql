@@ -62,6 +62,8 @@ BEGIN
             d.as_of, 3, 'decision', d.campaign, d.decision,
             coalesce(w.said, replace(d.decision_reason, '_', ' ')) || coalesce(' (' || d.channel || ')', '')
             || CASE
+                WHEN d.decision = 'send' AND s.status IS NULL AND t.as_of <> d.as_of
+                    THEN '; it never left and was offered again, decided for ' || t.as_of
                 WHEN d.decision <> 'send' OR s.status IS NULL THEN ''
                 WHEN s.status = 'rejected' THEN '; then a person rejected the campaign''s offers of the day'
                 ELSE '; then nobody approved the campaign''s offers of the day in time'
@@ -69,6 +71,8 @@ BEGIN
         FROM marketing.decisions AS d
         LEFT JOIN words AS w ON w.reason = d.decision_reason
         LEFT JOIN marketing.stopped_offers AS s ON s.as_of = d.as_of AND s.campaign = d.campaign
+        LEFT JOIN marketing.coupon_triggers AS t
+            ON t.customer_id = d.customer_id AND t.campaign = d.campaign AND t.period = d.period
         WHERE d.external_id = why.external_id
         UNION ALL
         SELECT
