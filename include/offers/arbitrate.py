@@ -265,7 +265,7 @@ def held(decided: pd.DataFrame, rows: Flags, reason: str) -> pd.DataFrame:
     return found
 
 
-def draw_control(decided: pd.DataFrame, customers: pd.DataFrame, policy: Policy) -> pd.DataFrame:
+def draw_control(decided: pd.DataFrame, inputs: Inputs, policy: Policy) -> pd.DataFrame:
     """Hold back the control groups, last of all, from what would have been sent.
 
     Their budget and place are given to nobody else, so that treated and control are alike. `propensity`
@@ -276,8 +276,8 @@ def draw_control(decided: pd.DataFrame, customers: pd.DataFrame, policy: Policy)
     row = np.flatnonzero(chosen)
     drawn, chance = control.drawn(
         found["customer"].to_numpy(dtype=np.int64)[row],
-        found["campaign"].astype("str").to_numpy()[row],
-        customers,
+        found["campaign"].astype("str").to_numpy(dtype=object)[row],
+        inputs,
         policy,
     )
     propensity = np.full(len(found), np.nan)

@@ -2,7 +2,9 @@
 
 Control groups are persistent. Membership follows from a salted hash of the person alone (and of the
 campaign, for a campaign's own group), so it is the same on every day and every machine. A larger share keeps
-everybody who was in a smaller one. Who explores is drawn anew each day.
+everybody who was in a smaller one. Somebody with several accounts is in a group as soon as one of them is:
+each account has its own draw, so that no merge of accounts lets out who was in, and the chance of it grows
+with their number. Who explores is drawn anew each day.
 """
 
 import hashlib
@@ -13,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from include.offers.inputs import Inputs
 from include.policy import Policy
 from include.policy.limits import Control
 
@@ -37,33 +40,53 @@ def places(people: Iterable[str], salt: str) -> Floats:
     return np.fromiter((position(str(person), salt) for person in people), dtype=np.float64)
 
 
-def in_control(people: Iterable[str], control: Control) -> Flags:
-    """Whether each person belongs to the control group of all campaigns."""
-    return places(people, control.salt) < control.share
+def in_group(
+    people: npt.NDArray[np.object_], accounts: pd.DataFrame, salt: str, share: float
+) -> tuple[Flags, Floats]:
+    """Whether each person belongs to the group of a salt, by any account of theirs, and the chance of it.
+
+    Parameters
+    ----------
+    people : array of shape (n,)
+        Names of persons; each is one account of its own.
+    accounts
+        Their other accounts: person_id, account_id.
+    salt, share
+        Those of the group.
+    """
+    held, chance = places(people, salt) < share, np.full(len(people), share)
+    others = accounts[accounts["person_id"].isin(people)]
+    if len(others):
+        inside = places(others["account_id"], salt) < share
+        held |= np.isin(people, others.loc[inside, "person_id"].to_numpy(dtype=object))
+        more = pd.Series(people).map(others["person_id"].value_counts()).fillna(0)
+        chance = 1 - (1 - share) ** (1 + more.to_numpy(dtype=np.float64))
+    return held, chance
 
 
 def drawn(
-    customer: Ints, campaign: npt.NDArray[np.object_], customers: pd.DataFrame, policy: Policy
+    customer: Ints, campaign: npt.NDArray[np.object_], inputs: Inputs, policy: Policy
 ) -> tuple[Flags, Floats]:
     """Whether each of what would be sent falls to a control group, and the chance of it.
 
     Parameters
     ----------
     customer : array of shape (n,)
-        Positions in `customers`.
+        Positions in `inputs.customers`.
     campaign : array of shape (n,) of names
-    customers
-        With person_id.
+    inputs
+        Whose customers and accounts.
     policy
         The shares: of all campaigns together, and of each.
     """
-    people = customers["person_id"].to_numpy(dtype=object)[customer]
+    people = inputs.customers["person_id"].to_numpy(dtype=object)[customer]
     rules = policy.control
-    held, chance = in_control(people, rules), np.full(len(customer), rules.share)
+    held, chance = in_group(people, inputs.accounts, rules.salt, rules.share)
     for name, share in own_shares(policy).items():
         row = np.flatnonzero(campaign == name)
-        held[row] |= places(people[row], _salt(rules, name)) < share
-        chance[row] = 1 - (1 - rules.share) * (1 - share)
+        own, its_chance = in_group(people[row], inputs.accounts, _salt(rules, name), share)
+        held[row] |= own
+        chance[row] = 1 - (1 - chance[row]) * (1 - its_chance)
     return held, chance
 
 
@@ -72,16 +95,17 @@ def own_shares(policy: Policy) -> dict[str, float]:
     return {c.name: c.control_share for c in policy.campaigns if c.control_share > 0}
 
 
-def members(customers: pd.DataFrame, policy: Policy) -> pd.DataFrame:
+def members(inputs: Inputs, policy: Policy) -> pd.DataFrame:
     """Everybody in a control group: customer (position), scope (a campaign, or all of them), share."""
-    people = customers["person_id"]
+    people = inputs.customers["person_id"].to_numpy(dtype=object)
     rules = policy.control
     scopes = [(EVERY_CAMPAIGN, rules.share, rules.salt)]
     scopes += [(name, share, _salt(rules, name)) for name, share in own_shares(policy).items()]
     parts = []
     for scope, share, salt in scopes:
-        inside = np.flatnonzero(places(people, salt) < share)
-        parts.append(pd.DataFrame({"customer": inside, "scope": scope, "share": share}))
+        inside, _ = in_group(people, inputs.accounts, salt, share)
+        rows = np.flatnonzero(inside)
+        parts.append(pd.DataFrame({"customer": rows, "scope": scope, "share": share}))
     return pd.concat(parts, ignore_index=True)
 
 

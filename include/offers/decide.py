@@ -95,7 +95,7 @@ class Day:
         The control group's messages are written too and thrown away, so that a fault of the copy takes
         treated and control alike.
         """
-        drawn = arbitrate.draw_control(self._decided, self.inputs.customers, self.policy)
+        drawn = arbitrate.draw_control(self._decided, self.inputs, self.policy)
         waiting = arbitrate.awaiting_approval(drawn, self.inputs.released, self.policy)
         is_sent = (drawn["decision"] == "send").to_numpy()
         row = np.flatnonzero(is_sent | (drawn["decision"] == "control").to_numpy())
@@ -115,13 +115,13 @@ class Day:
         rows = np.zeros(len(self._decided), dtype=bool)
         rows[self._failed] = True
         decided = arbitrate.held(self._decided, rows, arbitrate.COPY)
-        decided = arbitrate.draw_control(decided, self.inputs.customers, self.policy)
+        decided = arbitrate.draw_control(decided, self.inputs, self.policy)
         for start in range(0, max(len(decided), 1), chunk):
             yield self._told(decided.iloc[start : start + chunk])
 
     def members(self) -> pd.DataFrame:
         """Who is in a control group on the day: customer_id, external_id, scope, share."""
-        found = control.members(self.inputs.customers, self.policy)
+        found = control.members(self.inputs, self.policy)
         people = self.inputs.customers.iloc[found["customer"].to_numpy()]
         for name in ("customer_id", "external_id"):
             found[name] = people[name].to_numpy()

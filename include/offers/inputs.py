@@ -33,6 +33,11 @@ def no_chances() -> pd.DataFrame:
     return pd.DataFrame({"customer_id": pd.Series(dtype="str"), "p_redeem": pd.Series(dtype=float)})
 
 
+def no_accounts() -> pd.DataFrame:
+    """Nobody with a second account, in their shape."""
+    return pd.DataFrame({name: pd.Series(dtype="str") for name in ("person_id", "account_id")})
+
+
 def coded(codes: npt.NDArray[Any], names: Iterable[str]) -> "pd.Categorical[str]":
     """Names by their codes; -1 for none."""
     return pd.Categorical.from_codes(codes, pd.Index(list(names), dtype="str"))
@@ -87,6 +92,8 @@ class Inputs:
     spent
         Expected cost of what other days sent: by campaign, and under None of all together within the total
         budget's days.
+    accounts
+        Accounts that were found to be of somebody who is called by another number: person_id, account_id.
     released
         Campaigns of which offers of another day were let through, so that this is no first run of theirs.
     """
@@ -98,6 +105,7 @@ class Inputs:
     newest_day: date
     signals: pd.DataFrame = field(default_factory=no_signals)
     events: pd.DataFrame = field(default_factory=no_events)
+    accounts: pd.DataFrame = field(default_factory=no_accounts)
     chances: pd.DataFrame = field(default_factory=no_chances)
     redemption_version: str | None = None
     past: Mapping[str, Past] = field(default_factory=dict)

@@ -198,6 +198,7 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
         newest_day=max(newest or day, day),
         signals=_read(conn, "activate_signals", params | _reach(rules) | _sensitive(rules)),
         events=_read(conn, "activate_events", params),
+        accounts=_read(conn, "activate_accounts", params),
         chances=chances,
         redemption_version=version,
         uplift=gains,

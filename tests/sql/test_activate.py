@@ -8,7 +8,7 @@ import pytest
 
 from include import contracts, policy, publication, warehouse
 from include.errors import BadInput
-from include.offers import coupons
+from include.offers import control, coupons
 from include.steps import activate
 from tests.sql import planted
 from tests.sql.planted import DAY, person
@@ -198,6 +198,45 @@ def test_what_an_account_was_sent_counts_for_the_person_it_was_found_to_be(conn,
     ((decision, why),) = reason(conn, 1, "2017-09-29")
     assert (decision in ("send", "control")) is not merged
     assert (why == "already_in_period") is merged
+
+
+def test_control_wins_where_accounts_turn_out_to_be_one_person(conn):
+    """Found to be somebody who is mailed, a member stays a member; split off, it is as before."""
+    rules = policy.load().control
+    inside = {n: control.position(person(n), rules.salt) < rules.share for n in range(1, 400)}
+    mailed, member = (next(n for n, held in inside.items() if held is it) for it in (False, True))
+    days = ("2017-06-15", "2017-10-15", "2018-01-15")
+
+    def decide(day, *numbers):
+        planted.people(conn, numbers, day=day)
+        conn.commit()
+        planted.decide(day, run_id=f"run-{day}")
+        return {
+            int(who): (decision, round(chance, 4))
+            for who, decision, chance in warehouse.rows(
+                conn,
+                "SELECT external_id, decision, propensity FROM marketing.decisions "
+                "WHERE as_of = %(day)s",
+                {"day": day},
+            )
+        }
+
+    alone = round(1 - rules.share, 4)
+    assert decide(days[0], mailed, member) == {mailed: ("send", alone), member: ("control", alone)}
+    link = {"account_id": person(member), "customer_id": person(mailed), "rule": "phone"}
+    planted.fill(conn, "core.identity_links", [link | {"linked_to": person(mailed)}])
+    assert decide(days[1], mailed) == {mailed: ("control", round((1 - rules.share) ** 2, 4))}
+    warehouse.execute(conn, "DELETE FROM core.identity_links")
+    assert decide(days[2], mailed, member) == {mailed: ("send", alone), member: ("control", alone)}
+    assert warehouse.rows(
+        conn,
+        "SELECT as_of::text, external_id::integer, is_member FROM marketing.control_members "
+        "WHERE scope = %(scope)s ORDER BY 1, 2",
+        {"scope": control.EVERY_CAMPAIGN},
+    ) == sorted(
+        [(days[0], member, True), (days[1], mailed, True), (days[1], member, False)]
+        + [(days[2], mailed, False), (days[2], member, True)]
+    )
 
 
 def test_an_old_day_is_written_as_history_and_nobody_is_messaged(conn):

@@ -15,6 +15,7 @@ DECIDED = date(2017, 6, 4)
 MATURED = (DECIDED + timedelta(days=measure.WINDOW_DAYS)).isoformat()
 PUBLISHED = (("ml", "campaign_outcomes"), ("marketing", "campaign_results"))
 TABLES = (
+    "core.identity_links",
     "core.order_lines",
     "core.products",
     "core.redemptions",
@@ -172,6 +173,24 @@ def test_only_what_chance_decided_counts(conn):
         conn, "SELECT customer_id::text, is_treated FROM ml.campaign_outcomes ORDER BY 1"
     )
     assert found == [(person(1), True), (person(2), False)]
+
+
+def test_a_person_of_several_accounts_counts_once_in_the_arm_that_was_drawn_first(conn):
+    """What was bought is the person's by now, whichever account was decided for."""
+    decide(conn, [1], decision="control", day=DECIDED - timedelta(days=2))
+    decide(conn, [2, 3])
+    trigger(conn, [2, 3], status="sent", sent_on="2017-06-05")
+    for account, customer in ((1, 9), (2, 9), (3, 8)):
+        link = {"account_id": person(account), "customer_id": person(customer), "rule": "phone"}
+        fill(conn, "core.identity_links", [link])
+    buy(conn, 9, 1, 20.0)
+    buy(conn, 8, 1, 30.0)
+    conn.commit()
+    run()
+    both, one = outcome(conn, 9), outcome(conn, 8)
+    assert (both.is_treated, both.is_sent, both.spend_after) == (False, False, 20.0)
+    assert (one.is_treated, one.is_sent, one.spend_after) == (True, True, 30.0)
+    assert [outcome(conn, n) for n in (1, 2, 3)] == [None, None, None]
 
 
 def test_a_day_that_was_rejected_treated_nobody(conn):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from include import policy
 from include.offers import candidates, control, coupons, guard, triggers, value, windows
 from include.offers.decide import Outcome, decide
-from include.offers.inputs import Inputs
+from include.offers.inputs import Inputs, no_accounts
 from include.policy import Policy
 from include.policy.limits import Cap, ClockWindow
 
@@ -578,16 +578,41 @@ def test_spend_above_the_limit_and_first_runs_wait_for_a_person() -> None:
 # --- control group ---------------------------------------------------------------------------------
 
 
+def in_control(ids: list[str], **changes: Any) -> Any:
+    using = RULES.control.model_copy(update=changes)
+    people = np.array(ids, dtype=object)
+    return control.in_group(people, no_accounts(), using.salt, using.share)[0]
+
+
 def test_the_control_group_is_persistent_nested_and_of_its_share() -> None:
     ids = [f"customer-{n}" for n in range(20_000)]
-    small = control.in_control(ids, RULES.control.model_copy(update={"share": 0.05}))
-    large = control.in_control(ids, RULES.control.model_copy(update={"share": 0.10}))
-    assert (control.in_control(ids, RULES.control) == small).all()
+    small, large = in_control(ids, share=0.05), in_control(ids, share=0.10)
+    assert (in_control(ids) == small).all()
     assert not (small & ~large).any()
     deviation = math.sqrt(0.05 * 0.95 / len(ids))
     assert abs(small.mean() - 0.05) < 4 * deviation
-    other = control.in_control(ids, RULES.control.model_copy(update={"salt": "regulars-2"}))
+    other = in_control(ids, salt="regulars-2")
     assert 0 < (small & other).sum() < 0.3 * small.sum()
+
+
+def test_who_has_several_accounts_is_in_control_by_any_of_them() -> None:
+    """Whichever account lends its number; and the chance that is told is that with which it happens."""
+    alone = [f"alone-{n}" for n in range(5_000)]
+    merged = [f"merged-{n}" for n in range(15_000)]
+    accounts = pd.DataFrame(
+        [(name, f"{name}/{k}") for name in merged for k in range(2)],
+        columns=["person_id", "account_id"],
+    )
+    people = np.array(alone + merged, dtype=object)
+    salt, share = RULES.control.salt, 0.05
+    held, chance = control.in_group(people, accounts, salt, share)
+    own = control.places(people, salt) < share
+    others = control.places(accounts["account_id"], salt).reshape(-1, 2).min(axis=1) < share
+    assert (held[: len(alone)] == own[: len(alone)]).all()
+    assert (held[len(alone) :] == own[len(alone) :] | others).all()
+    assert np.allclose(chance, [0.05] * len(alone) + [1 - 0.95**3] * len(merged))
+    deviation = math.sqrt(chance[-1] * (1 - chance[-1]) / len(merged))
+    assert abs(held[len(alone) :].mean() - chance[-1]) < 4 * deviation
 
 
 def test_the_control_group_is_drawn_last_and_its_place_goes_to_nobody() -> None:

@@ -3,8 +3,8 @@
 -- too much of, a review. Only what was known at the end of the day; of stock priorities, those published for
 -- the day before, so that deciding and ranking stock never wait for one another. What is about a product that
 -- the policy calls sensitive is left out: every message names its product.
--- sensitive: the policy's rules, as JSON; of each rule all of product_ids, types, categories and manufacturers
--- that it gives must fit. A price limit is not looked at, so that the rule holds for the whole kind.
+-- sensitive: the policy's rules, as JSON; of each all that it gives of product_ids, types, categories and
+-- manufacturers must fit. A price limit is not looked at, so that the rule holds for the whole kind.
 -- visit_days, followed_days, recent_days, compared_days, review_days, bought_days: how far back each is
 -- looked for.
 WITH regions AS (

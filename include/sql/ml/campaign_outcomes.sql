@@ -1,4 +1,6 @@
 -- Grain: one row per customer, campaign and period that chance decided about, its outcome window passed.
+-- A customer is the person that the account decided for belongs to by now, where all its purchases are. Of
+-- several accounts the first that was decided for counts, with the arm that it was drawn into.
 -- Parameters: as_of (date), "end" (timestamptz, first instant after as_of), timezone, window_days (outcome:
 -- the days after the decision), before_days (covariate: the days up to it), measured_days (how far back
 -- decisions are measured), message_cost (of each channel, as JSON).
@@ -21,8 +23,9 @@ WITH stopped AS (
 ),
 
 chosen AS MATERIALIZED (
-    SELECT DISTINCT ON (d.customer_id, d.campaign, d.period)
-        d.customer_id,
+    SELECT DISTINCT ON (coalesce(l.customer_id, d.customer_id), d.campaign, d.period)
+        coalesce(l.customer_id, d.customer_id) AS customer_id,
+        d.customer_id AS decided_for,
         d.campaign,
         d.period,
         d.as_of AS decided_on,
@@ -34,6 +37,7 @@ chosen AS MATERIALIZED (
         d.cost_expected
     FROM marketing.decisions AS d
     LEFT JOIN stopped AS s ON d.campaign = s.campaign AND d.as_of = s.decided_on
+    LEFT JOIN core.identity_links AS l ON d.customer_id = l.account_id
     WHERE
         s.campaign IS NULL
         AND d.decision IN ('send', 'control')
@@ -41,7 +45,9 @@ chosen AS MATERIALIZED (
         AND d.propensity < 1
         AND d.as_of <= %(as_of)s::date - %(window_days)s::integer
         AND d.as_of > %(as_of)s::date - %(window_days)s::integer - %(measured_days)s::integer
-    ORDER BY d.customer_id ASC, d.campaign ASC, d.period ASC, d.as_of ASC
+    ORDER BY
+        coalesce(l.customer_id, d.customer_id) ASC, d.campaign ASC, d.period ASC, d.as_of ASC,
+        d.customer_id ASC
 ),
 
 people_days AS (
@@ -86,7 +92,7 @@ sent AS (
         c.period
     FROM chosen AS c
     INNER JOIN marketing.messages AS m
-        ON c.customer_id = m.customer_id AND c.campaign = m.campaign AND c.period = m.period
+        ON c.decided_for = m.customer_id AND c.campaign = m.campaign AND c.period = m.period
     WHERE
         c.is_treated
         AND m.status = 'sent'
@@ -104,7 +110,7 @@ heard AS (
         bool_or(e.kind = 'complained') AS is_complained
     FROM chosen AS c
     INNER JOIN marketing.messages AS m
-        ON c.customer_id = m.customer_id AND c.campaign = m.campaign AND c.period = m.period
+        ON c.decided_for = m.customer_id AND c.campaign = m.campaign AND c.period = m.period
     INNER JOIN ops.delivery_events AS e
         ON m.message_id = e.message_id OR (e.message_id IS NULL AND m.provider_id = e.provider_id)
     WHERE
@@ -122,7 +128,7 @@ redeemed AS (
         r.discount_given
     FROM chosen AS c
     INNER JOIN marketing.coupon_redemptions AS r
-        ON c.customer_id = r.customer_id AND c.campaign = r.campaign AND c.period = r.period
+        ON c.decided_for = r.customer_id AND c.campaign = r.campaign AND c.period = r.period
     WHERE
         c.is_treated
         AND c.decided_on < r.redeemed_on

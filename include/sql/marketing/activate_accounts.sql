@@ -1,0 +1,7 @@
+-- One row per account that was found to be of a person called by another number.
+SELECT
+    l.customer_id AS person_id,
+    l.account_id
+FROM core.identity_links AS l
+WHERE l.account_id <> l.customer_id
+ORDER BY l.customer_id, l.account_id
