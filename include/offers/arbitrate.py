@@ -274,10 +274,11 @@ def draw_control(decided: pd.DataFrame, inputs: Inputs, policy: Policy) -> pd.Da
     found = decided.copy(deep=False)
     chosen = (found["decision"] == "send").to_numpy()
     row = np.flatnonzero(chosen)
+    customer = found["customer"].to_numpy(dtype=np.int64)[row]
     drawn, chance = control.drawn(
-        found["customer"].to_numpy(dtype=np.int64)[row],
+        inputs.customers["person_id"].to_numpy(dtype=object)[customer],
         found["campaign"].astype("str").to_numpy(dtype=object)[row],
-        inputs,
+        inputs.accounts,
         policy,
     )
     propensity = np.full(len(found), np.nan)

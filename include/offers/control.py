@@ -65,26 +65,28 @@ def in_group(
 
 
 def drawn(
-    customer: Ints, campaign: npt.NDArray[np.object_], inputs: Inputs, policy: Policy
+    people: npt.NDArray[np.object_],
+    campaign: npt.NDArray[np.object_],
+    accounts: pd.DataFrame,
+    policy: Policy,
 ) -> tuple[Flags, Floats]:
     """Whether each of what would be sent falls to a control group, and the chance of it.
 
     Parameters
     ----------
-    customer : array of shape (n,)
-        Positions in `inputs.customers`.
+    people : array of shape (n,)
+        Names of persons, as for `in_group`.
     campaign : array of shape (n,) of names
-    inputs
-        Whose customers and accounts.
+    accounts
+        As for `in_group`.
     policy
         The shares: of all campaigns together, and of each.
     """
-    people = inputs.customers["person_id"].to_numpy(dtype=object)[customer]
     rules = policy.control
-    held, chance = in_group(people, inputs.accounts, rules.salt, rules.share)
+    held, chance = in_group(people, accounts, rules.salt, rules.share)
     for name, share in own_shares(policy).items():
         row = np.flatnonzero(campaign == name)
-        own, its_chance = in_group(people[row], inputs.accounts, _salt(rules, name), share)
+        own, its_chance = in_group(people[row], accounts, _salt(rules, name), share)
         held[row] |= own
         chance[row] = 1 - (1 - chance[row]) * (1 - its_chance)
     return held, chance

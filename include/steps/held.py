@@ -73,6 +73,7 @@ class Holder:
             )
         }
         sent_days = self._sent_days(customers)
+        kept_out = self._found_in_control(claimed, customers)
         allowed, refused = [], []
         for message in claimed:
             birth_date, is_birthday_faulty, addresses = contacts[message.customer_id]
@@ -86,6 +87,7 @@ class Holder:
                 self.rules,
                 capped=capped and message.cap_class == "marketing",
             )
+            reason = reason or ("control_group" if message.message_id in kept_out else None)
             if reason:
                 refused.append((message, reason))
                 continue
@@ -105,6 +107,27 @@ class Holder:
             {"end": "infinity", "customers": customers},
         )
         return {(row[0], row[1]): Permission(*row[2:]) for row in found}
+
+    def _found_in_control(
+        self, claimed: list[Claimed], customers: list[uuid.UUID]
+    ) -> set[uuid.UUID]:
+        """Messages to whom an account of a control group was found to belong since they were decided."""
+        import numpy as np
+
+        from include.offers import control
+
+        accounts = warehouse.frame(
+            self.conn, warehouse.sql("marketing/activate_accounts"), {"customers": customers}
+        )
+        several = set(accounts["person_id"])
+        open_to = [message for message in claimed if str(message.customer_id) in several]
+        held, _ = control.drawn(
+            np.array([str(message.customer_id) for message in open_to], dtype=object),
+            np.array([message.campaign for message in open_to], dtype=object),
+            accounts,
+            self.rules,
+        )
+        return {message.message_id for message, is_in in zip(open_to, held, strict=True) if is_in}
 
     def _sent_days(self, customers: list[uuid.UUID]) -> dict[uuid.UUID, list[date]]:
         """The days on which marketing messages left, or may have; today for what others are sending."""

@@ -15,6 +15,7 @@ from email import message_from_bytes
 import pytest
 
 from include import policy, warehouse
+from include.offers import control
 from include.policy import PolicyError
 from include.steps import deliver
 from tests.sql import planted
@@ -213,6 +214,24 @@ def expected_cost(conn, numbers):
         "SELECT min(as_of) FROM marketing.decisions) AND external_id = ANY(%(who)s)",
         {"who": [str(number) for number in numbers]},
     )
+
+
+def test_who_is_found_to_be_of_the_control_group_after_deciding_is_not_mailed(conn):
+    rules = policy.load().control
+    held = [n for n in range(1, 400) if control.position(person(n), rules.salt) < rules.share]
+    free = [n for n in range(1, 400) if n not in held]
+    planted.people(conn, free[:3])
+    conn.commit()
+    planted.decide()
+    for account, customer in ((held[0], free[0]), (free[9], free[1])):
+        link = {"account_id": person(account), "customer_id": person(customer), "rule": "phone"}
+        planted.fill(conn, "core.identity_links", [link])
+    conn.commit()
+    assert deliver.send() == {"cancelled": 1, "sent": 2}
+    assert warehouse.rows(
+        conn,
+        "SELECT external_id::integer, status, error FROM marketing.messages ORDER BY status, 1",
+    ) == [(free[0], "cancelled", "control_group"), (free[1], "sent", None), (free[2], "sent", None)]
 
 
 def test_suppression_age_and_caps_are_checked_once_more(conn):
