@@ -96,11 +96,10 @@ def _audit_and_publish(
     with warehouse.connect() as conn:
         fence = publication.claim(conn, staged)
         tables = publication.staged_contracts(conn, staged)
-    with warehouse.connect() as conn:
+        conn.commit()  # whoever claims next waits for nobody's audit
         results = quality.audit(conn, staged, tables)
         days = profiles.of_batch(conn, staged, tables)
         results += _trends(profiles.before(conn, staged, trends.PAST_DAYS), days, staged)
-    with warehouse.connect() as conn:
         quality.store(conn, staged, fence, results)
     stopped = [r for r in results if r.severity == "critical" and not r.passed]
     if stopped:

@@ -74,6 +74,8 @@ class Account:
 
     def values(self, field: str) -> set[str]:
         """The normal forms of one of the fields that RULES name."""
+        if not getattr(self, field):
+            return set()
         if field == "loyalty_number":
             return {_card(self.loyalty_number)} - {None}  # type: ignore[return-value]
         normal = normal_email if field == "emails" else normal_phone
@@ -226,26 +228,36 @@ def resolve(accounts: Iterable[Account], splits: Iterable[tuple[str, str]] = ())
         Pairs of numbers that are never one person, whatever the rules say.
     """
     known = {account.number: account for account in sorted(accounts, key=lambda a: a.number)}
-    pairs = sorted({(min(p), max(p)) for p in splits if p[0] in known and p[1] in known})
-    people = _People(known, pairs)
-    for account in known.values():
-        if account.owner in known and account.owner != account.number:
-            people.join(account.number, str(account.owner), "account_id")
     holders = {rule: _holders(known, field) for rule, field in RULES}
     sharing = {
         rule: [numbers for _, numbers in sorted(found.items()) if 1 < len(numbers) <= MOST_SHARED]
         for rule, found in holders.items()
     }
+    owned = [
+        (account.number, account.owner)
+        for account in known.values()
+        if account.owner in known and account.owner != account.number
+    ]
+    # Most accounts share nothing with another: each is a person by itself, and no more is asked about it.
+    bound = {number for found in sharing.values() for numbers in found for number in numbers}
+    bound.update(number for pair in owned for number in pair if number)
+    pairs = sorted({(min(p), max(p)) for p in splits if p[0] in bound and p[1] in bound})
+    people = _People({number: known[number] for number in known if number in bound}, pairs)
+    for number, owner in owned:
+        people.join(number, str(owner), "account_id")
     while _join_certain(people, sharing) or _join_likely(people, sharing):
         continue
-    return sorted(
-        (
-            link
-            for group in people.groups.values()
-            for link in _links(people, [known[number] for number in group.members])
-        ),
-        key=lambda link: link.number,
-    )
+    links = [
+        link
+        for group in people.groups.values()
+        for link in _links(people, [known[number] for number in group.members])
+    ]
+    links += [
+        Link(number, number, None, None)
+        for number, account in known.items()
+        if number not in bound and account.is_customer
+    ]
+    return sorted(links, key=lambda link: link.number)
 
 
 _Sharing = dict[str, list[list[str]]]

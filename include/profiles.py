@@ -1,7 +1,8 @@
 """What each day of a table looks like, in counts and shares: the memory that trends are judged by.
 
-A profile is made of the staged rows, before they are published, and kept when they are. Large batches are
-sampled; rows are always counted in full. Personal columns and keys are only counted as filled or empty.
+A profile is made of the staged rows, before they are published, and kept when they are. Rows are always
+counted in full; distributions of large batches are those of a sample. Personal columns and keys are only
+counted as filled or empty.
 """
 
 import json
@@ -28,7 +29,7 @@ class Profile:
     Attributes
     ----------
     looked_at
-        Rows in the sample.
+        Rows in the sample; all where no distribution is kept.
     empty
         Column -> share of empty cells.
     counts
@@ -61,28 +62,33 @@ def _of_table(conn: Connection, batch: Batch, contract: Contract) -> list[Profil
     day = f'"{contract.partition}"'
     stamp = next((c.name for c in contract.columns if _is_stamp(c)), None)
     newest = f'max("{stamp}")' if stamp else "NULL::timestamptz"
-    totals = {
-        found: (count, lag)
-        for found, count, lag in warehouse.rows(
-            conn,
-            f"""
-            SELECT {day}, count(*),
-                extract(epoch FROM ({day} + 1)::timestamp AT TIME ZONE %(timezone)s - {newest}) / 3600
-            FROM {table} WHERE {day} IS NOT NULL GROUP BY 1
-            """,
-            {"timezone": policy.load().shop.timezone},
-        )
-    }
+    columns = [c for c in contract.columns if not c.run and c.name != contract.partition]
+    counted = [column.name for column in columns if not _is_binned(contract, column)]
+    filled_cells = "".join(f', count("{name}")' for name in counted)
+    totals: dict[date, tuple[int, Any]] = {}
+    empty: dict[date, dict[str, float]] = {}
+    for found, count, lag, *filled in warehouse.rows(
+        conn,
+        f"""
+        SELECT {day}, count(*),
+            extract(epoch FROM ({day} + 1)::timestamp AT TIME ZONE %(timezone)s - {newest}) / 3600
+            {filled_cells}
+        FROM {table} WHERE {day} IS NOT NULL GROUP BY 1
+        """,
+        {"timezone": policy.load().shop.timezone},
+    ):
+        totals[found] = (count, lag)
+        empty[found] = {
+            name: 1 - cells / count for name, cells in zip(counted, filled, strict=True)
+        }
     rows = sum(count for count, _ in totals.values())
     percent = min(100.0, 100.0 * SAMPLE_ROWS / max(rows, 1))
     sampled = "" if percent == 100 else f"TABLESAMPLE BERNOULLI ({percent:.4f}) REPEATABLE (1)"
-    columns = [c for c in contract.columns if not c.run and c.name != contract.partition]
-    bins = {column.name: _bin(contract, column) for column in columns}
+    bins = {c.name: _bin(c) for c in columns if _is_binned(contract, c)}
     names = ", ".join(f"'{name}'" for name in bins)
     values = ", ".join(bins.values())
-    empty: dict[date, dict[str, float]] = {}
     counts: dict[date, dict[str, dict[str, int]]] = {}
-    looked_at: dict[date, int] = {}
+    looked_at = {found: count for found, (count, _) in totals.items()}
     if bins:
         for found, name, bin_, count in warehouse.rows(
             conn,
@@ -98,10 +104,10 @@ def _of_table(conn: Connection, batch: Batch, contract: Contract) -> list[Profil
             counts.setdefault(found, {}).setdefault(name, {})[bin_ or ""] = count
     for found, by_column in counts.items():
         looked_at[found] = sum(next(iter(by_column.values())).values())
-        empty[found] = {
+        empty[found] |= {
             name: by_bin.pop("", 0) / looked_at[found] for name, by_bin in by_column.items()
         }
-        counts[found] = {name: by for name, by in by_column.items() if set(by) - {"+"}}
+        counts[found] = {name: by_bin for name, by_bin in by_column.items() if by_bin}
     days = warehouse.rows(
         conn,
         "SELECT d::date FROM generate_series(%(since)s::date, %(as_of)s::date, interval '1 day') AS d",
@@ -130,45 +136,55 @@ def _is_stamp(column: Column) -> bool:
     )
 
 
-def _bin(contract: Contract, column: Column) -> str:
-    """SQL for the bin of a cell: NULL where it is empty, '+' where only that is counted."""
-    cell = f'"{column.name}"'
-    filled = f"CASE WHEN {cell} IS NOT NULL THEN '+' END"
+def _is_binned(contract: Contract, column: Column) -> bool:
+    """Whether the distribution of a column's values is kept, not only the share of empty cells."""
     if column.pii or column.name in contract.keys:
-        return filled
-    if column.type.startswith(_NUMBERS):
-        # Half steps of the inverse hyperbolic sine: even near zero, by magnitude further out.
-        return f"round((2 * asinh(10 * {cell}::double precision))::numeric)::text"
+        return False
+    return column.type in ("boolean", "text") or column.type.startswith(_NUMBERS)
+
+
+def _bin(column: Column) -> str:
+    """SQL for the bin of a cell: NULL where it is empty."""
+    cell = f'"{column.name}"'
     if column.type == "boolean":
         return f"{cell}::text"
     if column.type == "text":
         return f"'#' || left(md5({cell}), 1)"
-    return filled
+    # Half steps of the inverse hyperbolic sine: even near zero, by magnitude further out.
+    return f"round((2 * asinh(10 * {cell}::double precision))::numeric)::text"
 
 
 def store(conn: Connection, batch: Batch, profiles: Sequence[Profile]) -> None:
     """Remember the profiles of a batch that was published."""
-    for profile in profiles:
-        warehouse.execute(
-            conn,
-            """
-            INSERT INTO ops.table_profiles AS p (table_name, business_day, row_count, looked_at, empty_share,
-                counts, lag_hours, token)
-            VALUES (%(table)s, %(day)s, %(row_count)s, %(looked_at)s, %(empty)s, %(counts)s,
-                %(lag_hours)s, %(token)s)
-            ON CONFLICT (table_name, business_day) DO UPDATE SET
-                row_count = excluded.row_count, looked_at = excluded.looked_at,
-                empty_share = excluded.empty_share, counts = excluded.counts,
-                lag_hours = excluded.lag_hours, token = excluded.token
-            WHERE excluded.token >= p.token
-            """,
-            {
-                **profile.__dict__,
-                "empty": json.dumps(profile.empty),
-                "counts": json.dumps(profile.counts),
-                "token": batch.token,
-            },
-        )
+    records = [
+        {
+            "table_name": profile.table,
+            "business_day": profile.day.isoformat(),
+            "row_count": profile.row_count,
+            "looked_at": profile.looked_at,
+            "empty_share": profile.empty,
+            "counts": profile.counts,
+            "lag_hours": profile.lag_hours,
+        }
+        for profile in profiles
+    ]
+    warehouse.execute(
+        conn,
+        """
+        INSERT INTO ops.table_profiles AS p (table_name, business_day, row_count, looked_at, empty_share,
+            counts, lag_hours, token)
+        SELECT r.table_name, r.business_day, r.row_count, r.looked_at, r.empty_share, r.counts, r.lag_hours,
+            %(token)s
+        FROM jsonb_to_recordset(%(records)s::jsonb) AS r (table_name text, business_day date,
+            row_count bigint, looked_at bigint, empty_share jsonb, counts jsonb, lag_hours double precision)
+        ON CONFLICT (table_name, business_day) DO UPDATE SET
+            row_count = excluded.row_count, looked_at = excluded.looked_at,
+            empty_share = excluded.empty_share, counts = excluded.counts,
+            lag_hours = excluded.lag_hours, token = excluded.token
+        WHERE excluded.token >= p.token
+        """,
+        {"records": json.dumps(records), "token": batch.token},
+    )
 
 
 def before(conn: Connection, batch: Batch, days: int) -> list[Profile]:

@@ -220,11 +220,33 @@ def publish(conn: Connection, batch: Batch, fence: int) -> dict[str, int]:
             conn,
             pgsql.SQL("SELECT count(*) FROM {}").format(_staged(batch, contract)).as_string(conn),
         )
+        if not standing:
+            _let_planner_know(conn, contract, counts[contract.name])
     warehouse.execute(
         conn, "UPDATE ops.batches SET published_at = now() WHERE token = %(token)s", batch.params
     )
     _drop_older(conn, batch)
     return counts
+
+
+#: A batch of so many rows, and of this share of the rows that the planner knows of, changes its picture.
+MUCH_ROWS, MUCH_SHARE = 10_000, 0.1
+
+
+def _let_planner_know(conn: Connection, contract: Contract, rows: int) -> None:
+    """ANALYZE a table that a batch has filled: by its own the server notices a minute later, or never.
+
+    Until then the next day's statements would be planned for an empty table.
+    """
+    if rows < MUCH_ROWS:
+        return
+    known = warehouse.value(
+        conn,
+        "SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = %(table)s::regclass",
+        {"table": contract.name},
+    )
+    if rows > MUCH_SHARE * known:
+        _execute(conn, "ANALYZE {}", warehouse.qualified(contract.name))
 
 
 def stands(conn: Connection, batch: Batch, tables: Sequence[Contract]) -> bool:

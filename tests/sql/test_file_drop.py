@@ -297,19 +297,28 @@ def a_years_list(path: Path, customers: int = 160, days: int = 420) -> str:
     return (first + dt.timedelta(days=days - 1)).isoformat()
 
 
-@pytest.mark.slow
-def test_the_chain_runs_on_a_list_of_invoices(drop):
-    from include.steps import features, models, recommend, recommender, score
+#: What every shop has; the rest of the sources may be off.
+REQUIRED = {"customers", "stores", "products", "orders", "order_lines"}
 
+
+@pytest.mark.slow
+def test_the_whole_chain_runs_on_a_list_of_invoices_with_every_source_off_that_may_be(drop, caplog):
+    from include.steps import activate, deliver, features, measure, models, recommend, recommender
+    from include.steps import score, stock
+
+    caplog.set_level("INFO")
     day = a_years_list(drop / "list.csv")
     with query_connection() as conn:
         execute(conn, "TRUNCATE ops.publications")
     path = Path(os.environ["REGULARS_POLICY"])
     rules = yaml.safe_load(path.read_text())
     rules["shop"]["opened_on"] = rules["models"]["anchor_start"] = dt.date(2010, 12, 1)
+    rules["ingest"]["sources"] = {
+        name: name in REQUIRED for name in rules["ingest"]["sources"]
+    }
     path.write_text(yaml.safe_dump(rules, sort_keys=False))
+    off = {name for name, on in rules["ingest"]["sources"].items() if not on}
     counts = load_day(day, since=None)
-    assert counts["core.returns"] > 50
     run = {"as_of": day, "since": None, "run_id": "files"}
     gates.gate(features.build(run), rebuild=features.build)
     batch = models.plan(run)
@@ -319,10 +328,11 @@ def test_the_chain_runs_on_a_list_of_invoices(drop):
     batch = score.score(run)
     recommend.recommend(batch)
     published = gates.gate(batch, rebuild=score.build)
-    customers = counts["core.customers"]
-    assert published["marketing.customer_segments"] == customers == 152
-    assert published["marketing.product_recommendations"] > 10 * customers
-    assert found(
-        "SELECT count(DISTINCT segment) > 2, min(predicted_value) >= 0, count(DISTINCT external_id)::int "
-        "FROM marketing.customer_segments"
-    ) == [(True, True, 152)]
+    published |= gates.gate(stock.build(run), rebuild=stock.build)
+    published |= gates.gate(activate.build(run), rebuild=activate.build, in_turn=True)
+    published |= gates.gate(measure.build(run), rebuild=measure.build)
+    sent = deliver.send(dt.datetime.fromisoformat(f"{day}T18:00:00+00:00"))
+    print(counts, published, sent)
+    print(found("SELECT campaign, decision, reason, count(*) FROM marketing.decisions GROUP BY 1,2,3"))
+    print([r.getMessage() for r in caplog.records if r.name.startswith("include")])
+    assert 0
