@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from include import policy, warehouse
+from include import absent, policy, warehouse
 from include.contracts import Column, Contract
 from include.publication import Batch
 from include.warehouse import Connection
@@ -62,7 +62,8 @@ def _of_table(conn: Connection, batch: Batch, contract: Contract) -> list[Profil
     day = f'"{contract.partition}"'
     stamp = next((c.name for c in contract.columns if _is_stamp(c)), None)
     newest = f'max("{stamp}")' if stamp else "NULL::timestamptz"
-    columns = [c for c in contract.columns if not c.run and c.name != contract.partition]
+    passed_over = {contract.partition, *absent.columns(contract)}
+    columns = [c for c in contract.columns if not c.run and c.name not in passed_over]
     counted = [column.name for column in columns if not _is_binned(contract, column)]
     filled_cells = "".join(f', count("{name}")' for name in counted)
     totals: dict[date, tuple[int, Any]] = {}

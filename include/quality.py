@@ -18,7 +18,7 @@ from typing import Any
 
 from psycopg2 import sql as pgsql
 
-from include import cleaning, contracts, newest, policy, warehouse
+from include import absent, cleaning, contracts, newest, policy, warehouse
 from include.contracts import Check, Contract
 from include.errors import BadInput
 from include.publication import Batch
@@ -269,7 +269,7 @@ def audit(conn: Connection, batch: Batch, tables: Sequence[Contract]) -> list[Re
     """Every check of the contracts on the batch's staged tables, and the row accounts where kept."""
     results = [result for contract in tables for result in _own_checks(conn, batch, contract)]
     results += _account_checks(conn, batch)
-    checked = [contract for contract in tables if contract.checks]
+    checked = [contract for contract in map(absent.without, tables) if contract.checks]
     if checked:
         results += _expectations(batch, checked)
     return results

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from include import as_of, contracts, policy, publication, warehouse
+from include import absent, as_of, contracts, policy, publication, warehouse
 from include.contracts import Contract
 from include.warehouse import Connection
 
@@ -30,7 +30,7 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
                 f"FROM ({_select(contract)}) AS built",
                 parameters(day),
             )
-            if empty := absent(contract):
+            if empty := absent.columns(contract):
                 log.info(
                     "Left empty in %s, as their sources are off in the policy: %s",
                     contract.name,
@@ -40,19 +40,9 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
     return batch.as_dict() | {"rows": counts}
 
 
-def absent(contract: Contract) -> dict[str, str]:
-    """Column -> the source it needs, of those whose source the policy switches off."""
-    ingest = policy.load().ingest
-    return {
-        column.name: column.needs
-        for column in contract.columns
-        if column.needs and not ingest.is_on(column.needs)
-    }
-
-
 def _columns(contract: Contract) -> str:
     """The columns to select: empty, and not 0, where nothing is known of them."""
-    empty = absent(contract)
+    empty = absent.columns(contract)
     return ", ".join(
         f"NULL::{contract.column(name).type} AS {name}" if name in empty else name
         for name in contract.content

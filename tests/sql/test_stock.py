@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from include import gates, warehouse
+from include import gates, policy, warehouse
 from include.errors import BadInput
 from include.steps import stock
 from tests.sql.planted import fill, person
@@ -123,6 +123,32 @@ def test_a_day_is_forecast_and_ranked(conn):
     assert plenty[:2] == ["clear", "reduce"]
     assert plenty[5] > 300
     assert found["south", "3"][1] == "count"
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_stock_that_nobody_counts_is_a_warning_unless_its_source_is_off(
+    conn, tmp_path, monkeypatch, counted
+):
+    warehouse.execute(conn, "TRUNCATE core.stock_levels")
+    conn.commit()
+    path = tmp_path / "policy.yml"
+    text = policy.DEFAULT_PATH.read_text()
+    path.write_text(text.replace("stock_levels: true", f"stock_levels: {str(counted).lower()}"))
+    monkeypatch.setenv("REGULARS_POLICY", str(path))
+    publish()
+    found = warehouse.rows(
+        conn,
+        "SELECT check_name FROM ops.quality_results WHERE NOT passed AND token = "
+        "(SELECT max(token) FROM ops.quality_results)",
+    )
+    asked = [name for (name,) in found if "on_hand" in name]
+    assert len(asked) == (1 if counted else 0)
+    ((filled,),) = warehouse.rows(
+        conn,
+        "SELECT empty_share ? 'on_hand' FROM ops.table_profiles "
+        "WHERE table_name = 'marketing.stock_priorities'",
+    )
+    assert filled == counted
 
 
 def test_the_buying_list_adds_up_the_regions(conn):
