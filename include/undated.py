@@ -45,21 +45,20 @@ def settle(conn: Connection, batch: "Batch", contract: Contract) -> None:
         """,
         params,
     )[0]
+    if own != batch.token:
+        return  # a newer batch stands for this one's last day
     table = warehouse.qualified(contract.name).as_string(conn)
     remove = f"DELETE FROM {table} WHERE {MARK} AND _partition = %(day)s"
     move = f"UPDATE {table} SET _partition = %(newest)s WHERE {MARK} AND _partition = %(day)s"
-    steps = []
-    if own != batch.token:
-        pass  # a newer batch stands for this one's last day
-    elif token > batch.token:
+    if token > batch.token:
         # A newer batch has said which rows there are; what this one brought is older.
-        steps.append((remove, batch.as_of))
+        steps = [(remove, batch.as_of)]
         if newest == batch.as_of and before:
             steps.append((move, before))
     elif newest != batch.as_of:
-        steps += [(remove, newest), (move, batch.as_of)]
-    elif before:
-        steps.append((remove, before))
+        steps = [(remove, newest), (move, batch.as_of)]
+    else:
+        steps = [(remove, before)] if before else []
     touched = sum(
         warehouse.execute(conn, step, {"day": day, "newest": newest}) for step, day in steps
     )

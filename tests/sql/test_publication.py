@@ -69,7 +69,7 @@ def toys(request, tmp_path, monkeypatch):
     (root / "core").mkdir()
     for name, text in {"days": DAYS, "versions": VERSIONS, "decided": ONCE}.items():
         (root / "core" / f"{name}.yml").write_text(text)
-    monkeypatch.setattr(contracts, "SQL_ROOT", root)
+    monkeypatch.setattr(warehouse, "SQL_ROOT", root)
     # These tables hold no people to put together.
     monkeypatch.setattr(people, "settle", lambda conn, since, until: 0)
     caches = (contracts.load, contracts.all_contracts)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from include import contracts, gates, policy, profiles, quality, warehouse
+from include import contracts, gates, policy, profiles, warehouse
+from include.quality import checks, expectations
 from include.steps import ingest
 from tests.sql.small_shop import (
     OFF,
@@ -42,8 +43,8 @@ def _settings(shop, warehouse, home, module_env):
 @pytest.fixture
 def unaudited(monkeypatch) -> None:
     """Audits change nothing of what is published, and take most of the time; many rows are bad on purpose."""
-    monkeypatch.setattr(quality, "MOST_REJECTED", 1)
-    monkeypatch.setattr(quality, "_expectations", lambda batch, tables: [])
+    monkeypatch.setattr(checks, "MOST_REJECTED", 1)
+    monkeypatch.setattr(expectations, "check", lambda batch, tables: [])
     monkeypatch.setattr(profiles, "of_batch", lambda conn, batch, tables: [])
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from include import contracts, publication, quality, warehouse
+from include import contracts, publication, warehouse
+from include.quality import checks
 from tests.sql.planted import DAY, fill, person
 
 
@@ -22,7 +23,7 @@ def test_an_offer_without_a_coupon_is_no_second_of_another(request, codes, extra
                 f"UPDATE {table} SET coupon_code = %(code)s WHERE customer_id = %(id)s",
                 {"code": code, "id": person(number)},
             )
-        found = {result.check_name: result for result in quality._own_checks(conn, batch, contract)}
+        found = {result.check_name: result for result in checks._own_checks(conn, batch, contract)}
         conn.rollback()
     assert found["unique(coupon_code)"].unexpected_count == extra
     assert found["unique(coupon_code)"].passed is (extra == 0)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from include import contracts
+from include import contracts, warehouse
 from include.contracts import Contract
 from include.errors import BadInput
 
@@ -91,7 +91,7 @@ def test_a_bad_rule_in_a_file_is_one_sentence(tmp_path, monkeypatch):
         "  - {name: n, type: numeric, description: N., outliers: [{flag: far, action: cap}]}"
     )
     (tmp_path / "core" / "badly.yml").write_text("\n".join(lines))
-    monkeypatch.setattr(contracts, "SQL_ROOT", tmp_path)
+    monkeypatch.setattr(warehouse, "SQL_ROOT", tmp_path)
     with pytest.raises(
         BadInput, match=r"badly\.yml: columns\.0\.outliers\.0: .*either when"
     ) as refused:

@@ -1,0 +1,29 @@
+"""Table contracts: `include/sql/<schema>/<table>.yml` and everything that follows from them.
+
+From a contract come the table's DDL, its view of the newest day and its grants (`migration`), its quality
+suite (`include.quality`), how a batch is published (`include.publication`) and its page in docs/tables.md
+(`dictionary`).
+"""
+
+from include.contracts.currency import currency_rejects
+from include.contracts.dictionary import documentation
+from include.contracts.files import SCHEMAS, all_contracts, load, of_dataset
+from include.contracts.form import Check, Column, Contract, Reject
+from include.contracts.migration import CALLERS, READERS, column_list, migrate
+
+__all__ = [
+    "CALLERS",
+    "READERS",
+    "SCHEMAS",
+    "Check",
+    "Column",
+    "Contract",
+    "Reject",
+    "all_contracts",
+    "column_list",
+    "currency_rejects",
+    "documentation",
+    "load",
+    "migrate",
+    "of_dataset",
+]

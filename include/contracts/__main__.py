@@ -1,0 +1,32 @@
+"""`python -m include.contracts`: the data dictionary and the migration by hand."""
+
+import sys
+from pathlib import Path
+
+from include import warehouse
+from include.contracts import documentation, migrate
+from include.errors import BadInput
+
+
+def main(arguments: list[str]) -> int:
+    """`docs [FILE]` writes the data dictionary; `migrate` brings the warehouse up to date."""
+    if arguments[:1] == ["docs"]:
+        path = Path(arguments[1]) if arguments[1:] else warehouse.ROOT / "docs" / "tables.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(documentation(), encoding="utf-8")
+        print(f"wrote {path}")
+        return 0
+    if arguments == ["migrate"]:
+        with warehouse.connect() as conn:
+            changes = migrate(conn)
+        print("\n".join(changes) or "the warehouse is up to date")
+        return 0
+    print("expected `docs [FILE]` or `migrate`")
+    return 2
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except BadInput as error:
+        sys.exit(str(error))

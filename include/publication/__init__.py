@@ -1,0 +1,36 @@
+"""Write, audit, publish: batches that nobody reads until they are published in one transaction.
+
+A batch is staged in a schema of its own, `stage_<token>`. Its token comes from one rising sequence,
+taken before the batch reads its input, so a higher token never means older content. Two rules follow:
+
+* of one dataset and day, only the newest attempt may publish (`claim`), so that a stalled task that wakes
+  after its retry is refused;
+* a day's rows are never replaced by a batch with a lower token than the one that stands, so that runs may
+  overtake one another.
+"""
+
+from include.publication.batches import (
+    Batch,
+    claim,
+    is_staged,
+    open_batch,
+    opened,
+    others,
+    stage,
+    staged_contracts,
+)
+from include.publication.publishing import content_hash, publish, stands
+
+__all__ = [
+    "Batch",
+    "claim",
+    "content_hash",
+    "is_staged",
+    "open_batch",
+    "opened",
+    "others",
+    "publish",
+    "stage",
+    "staged_contracts",
+    "stands",
+]

@@ -1,0 +1,13 @@
+"""Data quality: rows are screened by our own SQL, tables are audited by it and by Great Expectations.
+
+Row-level faults go to quarantine with every reason (`screening`). Table-level faults are checks of the
+contract (`checks`, `expectations`): a critical one stops the publication, a warning is kept and told. What
+they found is kept (`results`) as counts and shares, never as values of rows.
+"""
+
+from include.quality.checks import audit
+from include.quality.expectations import LEAST_ROWS
+from include.quality.results import Result, store
+from include.quality.screening import Counts, screen
+
+__all__ = ["LEAST_ROWS", "Counts", "Result", "audit", "screen", "store"]

@@ -1,0 +1,123 @@
+"""The audit of a batch: what its tables, their contracts and the accounts of their rows demand.
+
+A critical check that does not hold stops the publication; a warning is kept and told.
+"""
+
+from collections.abc import Sequence
+
+from psycopg2 import sql as pgsql
+
+from include import absent, cleaning, warehouse
+from include.contracts import Contract
+from include.publication import Batch
+from include.quality import expectations
+from include.quality.results import Result
+from include.warehouse import Connection
+
+#: A batch with more rejected rows than this share of a table is a broken source, not some bad rows;
+#: so few rejected rows are never a reason to stop.
+MOST_REJECTED, FEW_REJECTS = 0.2, 50
+
+
+def audit(conn: Connection, batch: Batch, tables: Sequence[Contract]) -> list[Result]:
+    """Every check of the contracts on the batch's staged tables, and the row accounts where kept."""
+    results = [result for contract in tables for result in _own_checks(conn, batch, contract)]
+    results += _account_checks(conn, batch)
+    checked = [contract for contract in map(absent.without, tables) if contract.checks]
+    if checked:
+        results += expectations.check(batch, checked)
+    return results
+
+
+def _own_checks(conn: Connection, batch: Batch, contract: Contract) -> list[Result]:
+    """What the table itself demands, and what its rules have flagged: one scan, and one for each key.
+
+    Required columns are filled, keys are unique, and no row lies outside the window.
+    """
+    table = warehouse.qualified(batch.table(contract)).as_string(conn)
+    required = [c.name for c in contract.columns if not c.nullable or c.name in contract.keys]
+    tests = [f'"{name}" IS NULL' for name in required]
+    by_day = contract.partition is not None and contract.write != "upsert"
+    if by_day:
+        tests.append(f'("{contract.partition}" BETWEEN %(since)s AND %(as_of)s) IS NOT TRUE')
+    flags = cleaning.flags(contract)
+    tests += [f"'{flag}' = ANY(flags)" for flag in flags]
+    counts = "".join(f", count(*) FILTER (WHERE {test})" for test in tests)
+    rows, *found = warehouse.rows(conn, f"SELECT count(*){counts} FROM {table}", batch.params)[0]
+    results = [
+        Result(
+            contract.name, f"not_null({name})", "critical", missing == 0, str(missing), missing, rows,
+            f"Expected {name} in every row of {contract.name}, found {missing} rows without it.",
+        )
+        for name, missing in zip(required, found[: len(required)], strict=True)
+    ]  # fmt: skip
+    if by_day:
+        results.append(_window_result(batch, contract, found[len(required)], rows))
+    results += [_unique_result(conn, table, contract, group, rows) for group in _unique(contract)]
+    # No checks, but their history shows in the same place.
+    flagged = zip(flags, found[len(found) - len(flags) :], strict=True)
+    results += [
+        Result(
+            contract.name, f"flag_{flag}", "warning", True, str(count), count, rows,
+            f"Of {rows} rows of {contract.name}, {count} are flagged {flag}.",
+        )
+        for flag, count in flagged
+    ]  # fmt: skip
+    return results
+
+
+def _unique(contract: Contract) -> list[list[str]]:
+    return ([contract.keys] if contract.keys else []) + contract.unique
+
+
+def _unique_result(
+    conn: Connection, table: str, contract: Contract, group: list[str], rows: int
+) -> Result:
+    names = ", ".join(pgsql.Identifier(name).as_string(conn) for name in group)
+    extra = warehouse.value(
+        conn,
+        # As in a UNIQUE of SQL: what is not known equals nothing.
+        f"SELECT coalesce(sum(n - 1), 0)::bigint FROM (SELECT count(*) AS n FROM {table} "
+        f"WHERE num_nulls({names}) = 0 GROUP BY {names} HAVING count(*) > 1) AS doubled",
+    )
+    return Result(
+        contract.name, f"unique({', '.join(group)})", "critical", extra == 0, str(extra), extra, rows,
+        f"Expected one row per {', '.join(group)} in {contract.name}, found {extra} more.",
+    )  # fmt: skip
+
+
+def _window_result(batch: Batch, contract: Contract, outside: int, rows: int) -> Result:
+    """Rows of other days than the batch's would be left behind at the publication, uncounted."""
+    day = contract.partition
+    return Result(
+        contract.name, f"inside_window({day})", "critical", outside == 0, str(outside), outside, rows,
+        f"Expected {day} from {batch.since} to {batch.as_of} in every row of {contract.name}, found "
+        f"{outside} rows outside: their SELECT must compute it from the stamp it filters by.",
+    )  # fmt: skip
+
+
+def _account_checks(conn: Connection, batch: Batch) -> list[Result]:
+    results = []
+    for table, extracted, published, set_aside, doubled in warehouse.rows(
+        conn,
+        "SELECT table_name, extracted, published, quarantined, duplicates FROM ops.row_counts "
+        "WHERE token = %(token)s ORDER BY table_name",
+        batch.params,
+    ):
+        found = published + set_aside + doubled
+        results.append(
+            Result(
+                table, "rows_add_up", "critical", extracted == found, str(found), None, extracted,
+                f"Expected the {extracted} extracted rows of {table} to be published, quarantined or "
+                f"dropped as duplicates, found {published} + {set_aside} + {doubled}.",
+            )
+        )  # fmt: skip
+        most = max(FEW_REJECTS, round(MOST_REJECTED * extracted))
+        results.append(
+            Result(
+                table, "most_rows_pass", "critical", set_aside <= most, str(set_aside), set_aside, extracted,
+                f"Expected at most {most} of the {extracted} extracted rows of {table} to be rejected, "
+                f"found {set_aside}: see the reasons in {batch.schema}.rejected_rows.",
+            )
+        )  # fmt: skip
+    return results
