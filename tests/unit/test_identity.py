@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks._people import WORLDS, accounts, persons
 from benchmarks.identity import hang_together, naive, pairs, precision_recall
+from include import identity
 from include.identity import Account, normal_email, normal_phone, resolve
 
 
@@ -167,6 +168,58 @@ def test_the_order_of_accounts_does_not_matter(shuffled):
     expected = resolve(found)
     shuffled.shuffle(found)
     assert resolve(found) == expected
+
+
+def everyone_asked(given_: list[Account], splits: list[tuple[str, str]]) -> list[identity.Link]:
+    """The same rules put to every account at once, whether it shares anything with another or not."""
+    known = {one.number: one for one in sorted(given_, key=lambda one: one.number)}
+    people = identity._People(known, sorted({(min(pair), max(pair)) for pair in splits}))
+    for one in known.values():
+        if one.owner in known and one.owner != one.number:
+            people.join(one.number, str(one.owner), "account_id")
+    sharing = {
+        rule: [
+            numbers
+            for _, numbers in sorted(identity._holders(known, field).items())
+            if 1 < len(numbers) <= identity.MOST_SHARED
+        ]
+        for rule, field in identity.RULES
+    }
+    while identity._join_certain(people, sharing) or identity._join_likely(people, sharing):
+        continue
+    found = (
+        link
+        for group in people.groups.values()
+        for link in identity._links(people, [known[number] for number in group.members])
+    )
+    return sorted(found, key=lambda link: link.number)
+
+
+@given(st.data())
+@settings(max_examples=80, deadline=None)
+def test_leaving_out_who_shares_nothing_changes_nothing(data):
+    few = st.integers(0, 9).map(lambda n: () if n > 6 else (f"{n % 4}@example.com",))
+    numbers = [str(n) for n in range(data.draw(st.integers(1, 30)))]
+    given_ = [
+        account(
+            number,
+            system=data.draw(st.sampled_from(["loyalty", "web", "social"])),
+            name=data.draw(st.sampled_from(["Ana Silva", "Ben Silva", "Ana", "", "Bea Park"])),
+            is_customer=data.draw(st.booleans()),
+            owner=data.draw(st.sampled_from([None, None, None, "0", "31", number])),
+            emails=data.draw(few),
+            phones=data.draw(st.sampled_from([(), (), ("+12125550100",), ("+12125550101",)])),
+            loyalty_number=data.draw(st.sampled_from([None, None, "L1", "L2"])),
+        )
+        for number in numbers
+    ]
+    pair = st.tuples(st.sampled_from(numbers), st.sampled_from(numbers))
+    splits = (
+        data.draw(st.lists(pair.filter(lambda two: two[0] != two[1]), max_size=3))
+        if len(numbers) > 1
+        else []
+    )
+    assert resolve(given_, splits) == everyone_asked(given_, splits)
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
