@@ -21,6 +21,8 @@ from include.launcher.state import ROOT, State
 def warehouse_at_hand() -> Iterator[None]:
     """Let this process reach the databases of its state folder by the names of their connections."""
     state = State()
+    # As for the tasks; said before numpy is imported, which reads it once.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with embedded(state):
         os.environ["REGULARS_HOME"] = str(state.home)
         yield

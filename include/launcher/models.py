@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="bin/regulars models", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    listed = commands.add_parser("list", help="every model that may serve, the newest first")
+    listed = commands.add_parser(
+        "list", help="every model, the newest first, and which of them serves"
+    )
     listed.set_defaults(run=_list)
     show = commands.add_parser("show", help="why it serves, what it is made of, what it learnt")
     show.add_argument("version")
@@ -55,19 +58,43 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+#: State of a model -> what it means.
+STATES = {
+    "serves": "scores the days from its training day on, until a newer one is promoted",
+    "pinned": "serves by a rollback, whatever is trained, until `bin/regulars models release`",
+    "served": "was promoted earlier; `bin/regulars models rollback VERSION` lets it serve again",
+    "lost": "was judged beside the one that serves and did not replace it; kept for a while",
+    "compared": "one of the algorithms that the training tried; only its figures are kept",
+}
+
+
 def _list(conn: Connection, _: argparse.Namespace) -> None:
-    pinned = dict(warehouse.rows(conn, "SELECT kind, model_version FROM ops.champion_pins"))
+    kinds = [kind for (kind,) in warehouse.rows(conn, "SELECT DISTINCT kind FROM ml.models")]
+    serving = {kind: champions.serving(conn, kind, date.max.isoformat()) for kind in kinds}
+    told = [("state", "model", "trained for", "algorithm", "why")]
     for kind, version, anchor, algorithm, promoted, stored, because in warehouse.rows(
         conn,
         """
         SELECT kind, model_version, anchor, algorithm, is_champion, artefact IS NOT NULL,
-            manifest -> 'promotion' ->> 'because'
+            coalesce(manifest -> 'promotion' ->> 'because', '')
         FROM ml.models ORDER BY kind, anchor DESC, is_champion DESC, updated_at DESC, model_version
         """,
     ):
-        state = "may serve" if promoted else "lost" if stored else "compared"
-        state = "PINNED" if pinned.get(kind) == version else state
-        print(f"{version}  {anchor}  {algorithm}  {state}" + (f"  ({because})" if because else ""))
+        now = serving[kind]
+        state = "served" if promoted else "lost" if stored else "compared"
+        if now is not None and now.model_version == version:
+            state = "pinned" if now.pinned else "serves"
+        told.append((state, version, anchor.isoformat(), algorithm, because))
+    if len(told) == 1:
+        print("No model was trained yet: run `bin/regulars demo`, or regulars_models for a day.")
+        return
+    widths = [max(map(len, column)) for column in zip(*told, strict=True)]
+    for line in told:
+        print("  ".join(map(str.ljust, line, widths)).rstrip())
+    print()
+    for state, meaning in STATES.items():
+        if any(line[0] == state for line in told):
+            print(f"{state}: {meaning}.")
 
 
 def _show(conn: Connection, options: argparse.Namespace) -> None:

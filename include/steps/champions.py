@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Model = TypeVar("Model")
+Known = TypeVar("Known")
 
 #: Where the manifest keeps the hash of the artefact.
 HASH = "artefact_sha256"
@@ -79,6 +80,59 @@ def stage(batch: Batch, kind: str, rows: Mapping[str, "pd.DataFrame | None"]) ->
             )
             if data is not None:
                 warehouse.copy_frame(conn, data, table)
+
+
+def train(
+    batch: Mapping[str, Any],
+    kind: str,
+    recipe: Callable[[str], dict[str, Any]],
+    read: Callable[[Connection, str], Known],
+    fit: "Callable[[Known, str, dict[str, Any]], tuple[pd.DataFrame, pd.DataFrame]]",
+    *,
+    optional: bool = False,
+) -> dict[str, Any]:
+    """Fit the model of the batch's anchor day, unless it stands already, and stage it.
+
+    Its rows go into the batch's staged `ml.models` and `ml.backtests`, beside those of other models; rows of
+    an earlier try are taken out first.
+
+    Parameters
+    ----------
+    recipe
+        What decides the model of an anchor day besides the data, with a hash of it as `recipe`.
+    read
+        What is known on the anchor day.
+    fit
+        What is known, anchor and recipe -> a row of ml.models and the rows of ml.backtests; BadInput where
+        too little is known.
+    optional
+        Whether too little is no failure: the shop then goes without such a model.
+
+    Returns
+    -------
+    dict
+        The model's version (None without one), whether it was trained now, and its figures.
+    """
+    opened = Batch.from_dict(batch)
+    anchor = anchor_of(opened.as_of)
+    made_of = recipe(anchor)
+    with warehouse.connect() as conn:
+        found = standing(conn, kind, anchor, made_of["recipe"])
+        if found:
+            log.info("The %s model of %s stands: %s", kind, anchor, found)
+            return {"model_version": found, "trained": False, "metrics": {}}
+        known = read(conn, anchor)
+    try:
+        models, backtests = fit(known, anchor, made_of)
+    except BadInput as few:
+        if not optional:
+            raise
+        log.info("No %s model for %s: %s", kind, anchor, few)
+        return {"model_version": None, "trained": False, "metrics": {}}
+    stage(opened, kind, {"models": models, "backtests": backtests})
+    version, metrics = str(models["model_version"].iloc[0]), models["metrics"].iloc[0]
+    log.info("Trained %s: %s", version, metrics)
+    return {"model_version": version, "trained": True, "metrics": metrics}
 
 
 def candidates(

@@ -9,7 +9,7 @@ from include import as_of, contracts, policy, warehouse
 from include.errors import BadInput, RegularsError
 from include.publication import Batch
 from include.steps import recommend_inputs as inputs
-from include.steps.recommender import load_model
+from include.steps.recommender import load_model, require_champion
 from include.warehouse import Connection
 
 if TYPE_CHECKING:
@@ -116,13 +116,15 @@ def explain(external_id: str, day: str | None = None) -> str:
                 "Expected published recommendations, found none: run regulars_score for a day first."
             )
         day = day or newest.isoformat()
+        # Refused before the purchases of everybody are read and the model is loaded.
+        if external_id not in set(inputs.customers(conn, day)["external_id"]):
+            raise BadInput(
+                f"Expected the number of a customer known by {day}, found '{external_id}': look it up in "
+                "marketing.current_customer_segments.external_id."
+            )
+        require_champion(conn, day)
         segments = inputs.published_segments(conn, day)
         version, maker, who = maker_of(conn, day, segments, only=external_id)
-    if who.empty:
-        raise BadInput(
-            f"Expected the number of a customer known by {day}, found '{external_id}': look it up in "
-            "marketing.current_customer_segments.external_id."
-        )
     group = segments.set_index("customer_id")["segment"].get(who["customer_id"].iloc[0])
     region = who["region"].iloc[0]
     told = [f"segment {group or 'unknown'}", f"region {region or 'unknown'}"]

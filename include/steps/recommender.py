@@ -2,7 +2,6 @@
 
 import hashlib
 import inspect
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version as library_version
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from include import as_of, contracts, policy, warehouse
 from include.errors import BadInput
-from include.publication import Batch
 from include.steps import champions
 from include.steps import recommend_inputs as inputs
 from include.steps.champions import Champion, anchor_of
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
     from include.models.purchases import Catalogue, Purchases
     from include.models.recommend import Recommender, Settings
     from include.models.signals import Signals
-
-log = logging.getLogger(__name__)
 
 #: How the recommender is called in ml.models.
 KIND = "als"
@@ -56,34 +52,21 @@ def settings() -> "Settings":
 
 
 def train(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """Fit the recommender of the batch's anchor day, unless it stands already, and stage it.
-
-    Its rows go into the batch's staged `ml.models` and `ml.backtests`, beside those of other models;
-    rows of an earlier try are taken out first.
-
-    Returns
-    -------
-    dict
-        The model's version, whether it was trained now, and the figures of its backtest.
-    """
-    opened = Batch.from_dict(batch)
-    anchor = anchor_of(opened.as_of)
+    """Train the recommender of the batch's anchor day (`champions.train`)."""
     chosen = settings()
-    made_of = recipe(anchor, chosen)
-    with warehouse.connect() as conn:
-        found = champions.standing(conn, KIND, anchor, made_of["recipe"])
-        if found:
-            log.info("The recommender of %s stands: %s", anchor, found)
-            return {"model_version": found, "trained": False, "metrics": {}}
+
+    def known_on(conn: Connection, anchor: str) -> "tuple[Purchases, Catalogue, Signals]":
         who = inputs.customers(conn, anchor)["customer_id"].to_list()
         purchases, known = inputs.load_purchases(conn, anchor, who)
-        signals = inputs.load_signals(conn, anchor, purchases, known)
-    row, backtests = fit(purchases, known, signals, anchor, chosen, made_of)
-    version = str(row["model_version"].iloc[0])
-    champions.stage(opened, KIND, {"models": row, "backtests": backtests})
-    metrics = row["metrics"].iloc[0]
-    log.info("Trained %s: %s", version, metrics)
-    return {"model_version": version, "trained": True, "metrics": metrics}
+        return purchases, known, inputs.load_signals(conn, anchor, purchases, known)
+
+    return champions.train(
+        batch,
+        KIND,
+        lambda anchor: recipe(anchor, chosen),
+        known_on,
+        lambda known, anchor, made_of: fit(*known, anchor, chosen, made_of),
+    )
 
 
 def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:
@@ -217,6 +200,22 @@ def champion(conn: Connection, day: str) -> Champion | None:
     return champions.serving(conn, KIND, day, recipe=made_of["recipe"])
 
 
+def require_champion(conn: Connection, day: str) -> Champion:
+    """The recommender that serves a day.
+
+    Raises
+    ------
+    BadInput
+        When none was trained at or before the day.
+    """
+    found = champion(conn, day)
+    if found is None:
+        raise BadInput(
+            f"Expected a trained recommender for {day}, found none: run regulars_models for the day first."
+        )
+    return found
+
+
 def load_model(conn: Connection, day: str, known: "Catalogue") -> "tuple[str, Recommender]":
     """The champion of a day, on the day's catalogue.
 
@@ -227,10 +226,6 @@ def load_model(conn: Connection, day: str, known: "Catalogue") -> "tuple[str, Re
     """
     from include.models.recommend import Recommender
 
-    found = champion(conn, day)
-    if found is None:
-        raise BadInput(
-            f"Expected a trained recommender for {day}, found none: run regulars_models for the day first."
-        )
+    found = require_champion(conn, day)
     stored = champions.artefact(conn, found.model_version)
     return found.model_version, Recommender.from_bytes(stored, known, settings())

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from include import as_of, contracts, policy, warehouse
 from include.errors import BadInput
-from include.publication import Batch
 from include.steps import champions
-from include.steps.champions import anchor_of
 from include.warehouse import Connection
 
 if TYPE_CHECKING:
@@ -71,37 +69,21 @@ def ended_by(rows: "pd.DataFrame", day: str) -> "pd.DataFrame":
 
 
 def train(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """Fit the redemption model of the batch's anchor day, unless it stands already, and stage it.
+    """Train the redemption model of the batch's anchor day (`champions.train`).
 
-    Its rows go into the batch's staged `ml.models` and `ml.backtests`, beside those of other models.
-
-    Returns
-    -------
-    dict
-        The model's version, whether it was trained now, and its figures beside the past rate's. A shop with
-        too few campaigns behind it has no such model, which is no failure: the version is None.
+    A shop with too few campaigns behind it has no such model, which is no failure.
     """
     from include.models.coupons import Settings
 
-    opened = Batch.from_dict(batch)
-    anchor = anchor_of(opened.as_of)
     chosen = Settings()
-    made_of = recipe(anchor, chosen)
-    with warehouse.connect() as conn:
-        standing = champions.standing(conn, KIND, anchor, made_of["recipe"])
-        if standing:
-            log.info("The redemption model of %s stands: %s", anchor, standing)
-            return {"model_version": standing, "trained": False, "metrics": {}}
-        rows = exposures(conn, anchor)
-    try:
-        models, backtests = fit(rows, anchor, chosen, made_of)
-    except BadInput as few:
-        log.warning("No redemption model for %s: %s", anchor, few)
-        return {"model_version": None, "trained": False, "metrics": {}}
-    champions.stage(opened, KIND, {"models": models, "backtests": backtests})
-    version, metrics = models.iloc[0]["model_version"], models.iloc[0]["metrics"]
-    log.info("Trained %s: %s", version, metrics)
-    return {"model_version": version, "trained": True, "metrics": metrics}
+    return champions.train(
+        batch,
+        KIND,
+        lambda anchor: recipe(anchor, chosen),
+        exposures,
+        lambda rows, anchor, made_of: fit(rows, anchor, chosen, made_of),
+        optional=True,
+    )
 
 
 def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:

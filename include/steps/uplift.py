@@ -2,16 +2,12 @@
 
 import hashlib
 import inspect
-import logging
 from collections.abc import Mapping
 from importlib.metadata import version as library_version
 from typing import TYPE_CHECKING, Any
 
 from include import contracts, policy, warehouse
-from include.errors import BadInput
-from include.publication import Batch
 from include.steps import champions
-from include.steps.champions import anchor_of
 from include.steps.measure import WINDOW_DAYS
 from include.warehouse import Connection
 
@@ -19,8 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from include.models.uplift import Settings
-
-log = logging.getLogger(__name__)
 
 #: How the uplift model is called in ml.models.
 KIND = "uplift"
@@ -34,35 +28,21 @@ def rows(conn: Connection, day: str) -> "pd.DataFrame":
 
 
 def train(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """Fit the uplift model of the batch's anchor day, unless it stands already, and stage it.
+    """Train the uplift model of the batch's anchor day (`champions.train`).
 
-    Returns
-    -------
-    dict
-        The model's version, whether it was trained now, and its figures. Where no control group is large
-        enough yet there is no such model, which is no failure: the version is None.
+    Where no control group is large enough yet there is no such model, which is no failure.
     """
     from include.models.uplift import Settings
 
-    opened = Batch.from_dict(batch)
-    anchor = anchor_of(opened.as_of)
     chosen = Settings(seed=policy.load().models.seed)
-    made_of = recipe(anchor, chosen)
-    with warehouse.connect() as conn:
-        standing = champions.standing(conn, KIND, anchor, made_of["recipe"])
-        if standing:
-            log.info("The uplift model of %s stands: %s", anchor, standing)
-            return {"model_version": standing, "trained": False, "metrics": {}}
-        found = rows(conn, anchor)
-    try:
-        models, backtests = fit(found, anchor, chosen, made_of)
-    except BadInput as few:
-        log.info("No uplift model for %s: %s", anchor, few)
-        return {"model_version": None, "trained": False, "metrics": {}}
-    champions.stage(opened, KIND, {"models": models, "backtests": backtests})
-    version, metrics = models.iloc[0]["model_version"], models.iloc[0]["metrics"]
-    log.info("Trained %s: %s", version, metrics)
-    return {"model_version": version, "trained": True, "metrics": metrics}
+    return champions.train(
+        batch,
+        KIND,
+        lambda anchor: recipe(anchor, chosen),
+        rows,
+        lambda found, anchor, made_of: fit(found, anchor, chosen, made_of),
+        optional=True,
+    )
 
 
 def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:

@@ -103,9 +103,34 @@ def test_rollback_holds_whatever_is_trained_until_it_is_released(
     store(conn, "c", "2017-10-08")
     assert serves(conn, "2017-10-08") == old
     command._list(conn, command.parser().parse_args(["list"]))
-    assert f"{old}  2017-09-24  blend  PINNED" in capsys.readouterr().out
+    listed = states(conn, capsys)
+    assert (listed[old], listed[new]) == ("pinned", "served")
     command._release(conn, command.parser().parse_args(["release"]))
     assert serves(conn) == new
+
+
+def states(conn: Connection, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Version -> state, as `models list` prints them; each state is explained below the table."""
+    capsys.readouterr()
+    command._list(conn, command.parser().parse_args(["list"]))
+    table, _, legend = capsys.readouterr().out.partition("\n\n")
+    found = {line.split()[1]: line.split()[0] for line in table.splitlines()[1:]}
+    explained = {line.partition(":")[0] for line in legend.splitlines()}
+    assert explained == set(found.values())
+    return found
+
+
+def test_the_list_says_which_model_serves_and_what_became_of_the_others(
+    conn: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command._list(conn, command.parser().parse_args(["list"]))
+    assert "No model was trained yet" in capsys.readouterr().out
+    old, new = store(conn, "a", "2017-09-24"), store(conn, "b", "2017-10-01")
+    lost = store(conn, "c", "2017-10-01", promoted=False)
+    compared = store(conn, "d", "2017-10-01", promoted=False, artefact=None)
+    assert states(conn, capsys) == {
+        new: "serves", lost: "lost", compared: "compared", old: "served",
+    }  # fmt: skip
 
 
 def test_a_challenger_that_lost_can_be_pinned_and_one_without_a_model_cannot(

@@ -408,7 +408,7 @@ def test_people_have_the_region_segment_and_value_that_are_known(conn):
     assert found.low_value.tolist() == [True, False, False]
 
 
-def test_explain_refuses_strangers_and_empty_warehouses(conn, small, capsys):
+def test_explain_refuses_strangers_and_empty_warehouses(conn, small, capsys, monkeypatch):
     with pytest.raises(BadInput, match="Expected published recommendations, found none"):
         recommend.explain("1000")
     shop(conn)
@@ -419,6 +419,17 @@ def test_explain_refuses_strangers_and_empty_warehouses(conn, small, capsys):
     assert recommend.main(["why"]) == 2
     assert recommend.main(["explain", "1040"]) == 0
     assert "0 of 10: the customer has bought nothing yet" in capsys.readouterr().out
+
+    def heavy(*_):
+        raise AssertionError("the purchases of everybody were read")
+
+    monkeypatch.setattr(recommend_inputs, "load_purchases", heavy)
+    with pytest.raises(BadInput, match="found '9999'"):
+        recommend.explain("9999")
+    warehouse.execute(conn, "DELETE FROM ml.models WHERE kind = 'als'")
+    conn.commit()
+    with pytest.raises(BadInput, match="Expected a trained recommender"):
+        recommend.explain("1000")
 
 
 def test_the_gate_lets_good_lists_pass(conn, small):

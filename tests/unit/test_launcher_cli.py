@@ -148,6 +148,13 @@ def test_the_whole_suite_is_spread_over_the_cores_and_a_chosen_part_is_not(
     assert ("-n" in ran and ran[ran.index("-n") + 1] == "4") == spread
 
 
+def test_libraries_that_are_loaded_by_a_command_use_one_thread(empty: Path, monkeypatch):
+    monkeypatch.setenv("REGULARS_HOME", str(empty))
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    with inside.warehouse_at_hand():
+        assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+
+
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What a command that is refused says: one sentence, before anything is started."""
     try:
