@@ -17,6 +17,9 @@ from include.warehouse import Connection
 
 DAYS = 60
 
+#: Width of a day's bar in milliseconds, which is what plotly counts days in.
+BAR_WIDTH = 0.8 * 86_400_000
+
 #: What the warehouse must hold.
 EXPECTED = "checks in ops.quality_results"
 
@@ -65,6 +68,16 @@ class History:
     @property
     def first(self) -> date:
         return self.last - timedelta(days=DAYS - 1)
+
+    @property
+    def axis(self) -> dict[str, Any]:
+        """The axis of days, the same in every chart, however few of them have something to show."""
+        return {
+            "type": "date",
+            "range": [f"{self.first - timedelta(days=1)}T12:00", f"{self.last}T12:00"],
+            "tickformat": "%-d %b",
+            "showgrid": False,
+        }
 
 
 def write(path: Path) -> None:
@@ -188,7 +201,10 @@ def render(history: History) -> str:
     )
 
 
-def _stacked(history: History) -> charts.Figure:
+def _stacked(history: History) -> charts.Figure | None:
+    """Checks of each day; None of a single day, whose numbers stand in the headline."""
+    if len(history.checks) < 2:
+        return None
     names = (("passed", "--accent"), ("warned", "--third"), ("stopped", "--bad"))
     return charts.figure(
         [
@@ -197,6 +213,7 @@ def _stacked(history: History) -> charts.Figure:
                 "name": name,
                 "x": [day.isoformat() for day in history.checks],
                 "y": [counts[place] for counts in history.checks.values()],
+                "width": BAR_WIDTH,
                 "marker": {"color": colour},
                 "hovertemplate": "%{x|%-d %B %Y}, " + name + ": %{y:,}<extra></extra>",
             }
@@ -205,7 +222,8 @@ def _stacked(history: History) -> charts.Figure:
         height=300,
         barmode="stack",
         showlegend=True,
-        xaxis={"type": "date", "tickformat": "%-d %b", "showgrid": False},
+        xaxis=history.axis,
+        yaxis={"tickformat": ",d"},
     )
 
 
@@ -248,13 +266,7 @@ def _rows(history: History) -> charts.Figure | None:
     return charts.figure(
         traces,
         height=60 + 64 * len(tables),
-        xaxis={
-            "type": "date",
-            "tickformat": "%-d %b",
-            "showgrid": False,
-            "anchor": "free",
-            "position": 0,
-        },
+        xaxis=history.axis | {"anchor": "free", "position": 0},
         annotations=[
             {
                 "text": table,
@@ -274,10 +286,12 @@ def _rows(history: History) -> charts.Figure | None:
 
 
 def _grid(history: History, found: dict[str, dict[date, Any]], what: str) -> charts.Figure | None:
-    """Tables down, days across, darker for more; None where there is nothing to show."""
+    """Tables down, days across, darker for more; a bar a table where there is one day, None without any."""
     tables = sorted(table for table, days in found.items() if any(days.values()))
     if not tables:
         return None
+    if len({day for days in found.values() for day in days}) == 1:
+        return _bars({table: next(iter(found[table].values())) for table in tables}, what)
     days = [history.first + timedelta(days=place) for place in range(DAYS)]
     cells = [found[table] for table in tables]
     whole = all(isinstance(figure, int) for table in cells for figure in table.values())
@@ -299,6 +313,31 @@ def _grid(history: History, found: dict[str, dict[date, Any]], what: str) -> cha
             }
         ],
         height=80 + 22 * len(tables),
-        xaxis={"type": "date", "tickformat": "%-d %b", "showgrid": False},
+        xaxis=history.axis,
+        yaxis={"showgrid": False, "autorange": "reversed"},
+    )
+
+
+def _bars(found: dict[str, Any], what: str) -> charts.Figure:
+    """The figures of a single day, a bar a table."""
+    whole = all(isinstance(figure, int) for figure in found.values())
+    written = "%{x:,d}" if whole else "%{x:.3f}"
+    return charts.figure(
+        [
+            {
+                "type": "bar",
+                "orientation": "h",
+                "x": list(found.values()),
+                "y": list(found),
+                "marker": {"color": "--accent"},
+                "texttemplate": written,
+                "textposition": "outside",
+                "cliponaxis": False,
+                "hovertemplate": "%{y}: " + written + f" {what}<extra></extra>",
+            }
+        ],
+        height=charts.BAR * len(found) + 16,
+        margin={"l": 8, "r": 48, "t": 8, "b": 8, "pad": 4},
+        xaxis={"visible": False, "rangemode": "tozero"},
         yaxis={"showgrid": False, "autorange": "reversed"},
     )

@@ -2,6 +2,9 @@
 
 import json
 import re
+from dataclasses import replace
+from datetime import date
+from typing import Any
 
 import pytest
 
@@ -52,6 +55,9 @@ def test_sixty_days_are_plotted_and_failures_listed(history, tmp_path):
         json.loads(one) for one in re.findall(r"application/json\">(.*?)</script>", text, re.S)
     ]
     assert len(figures) == 5
+    # Every chart has the same sixty days, so that one is read below the other.
+    spans = {tuple(figure["layout"]["xaxis"]["range"]) for figure in figures}
+    assert spans == {("2017-08-02T12:00", "2017-10-01T12:00")}
     checks = figures[0]["data"]
     assert [trace["name"] for trace in checks] == ["passed", "warned", "stopped"]
     assert len(checks[0]["x"]) == quality_report.DAYS
@@ -66,6 +72,35 @@ def test_sixty_days_are_plotted_and_failures_listed(history, tmp_path):
     assert "public.orders.gift_wrap" in text
     assert "Expected &lt;usual&gt;, found odd." in text  # escaped
     assert "http://" not in re.sub(r"<script>.*?</script>", "", text, flags=re.S)
+
+
+def test_a_single_day_is_bars_with_their_figures_and_no_days(history):
+    with warehouse.connect("warehouse_console") as conn:
+        found = quality_report.read(conn)
+    day = date(2017, 9, 28)  # one on which a check warned
+
+    def then(found: dict[str, dict[date, Any]]) -> dict[str, dict[date, Any]]:
+        return {table: {day: days[day]} for table, days in found.items() if day in days}
+
+    alone = replace(
+        found,
+        last=day,
+        checks={day: found.checks[day]},
+        rows=then(found.rows),
+        warned=then(found.warned),
+        indices=then(found.indices),
+        rejected=then(found.rejected),
+    )
+    text = quality_report.render(alone)
+    figures = [
+        json.loads(one) for one in re.findall(r"application/json\">(.*?)</script>", text, re.S)
+    ]
+    assert [figure["data"][0]["type"] for figure in figures] == ["bar"] * 3
+    warned, indices, rejected = (figure["data"][0] for figure in figures)
+    assert (warned["x"], warned["texttemplate"]) == ([1], "%{x:,d}")
+    assert (indices["x"], indices["texttemplate"]) == ([0.12], "%{x:.3f}")
+    assert rejected["x"] == [2]
+    assert "is the only business day that was checked so far" in text
 
 
 def test_of_a_day_checked_twice_the_newest_counts(history):
