@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from include import contracts, report, warehouse
+from include import afterwards, contracts, report, samples, warehouse
 from include.errors import BadInput, RegularsError
 from tests.conftest import TestServer
 from tests.console import sample
@@ -158,8 +158,8 @@ def test_report_names_no_customer(written: Path) -> None:
 
 def test_shown_columns_are_there_and_say_nothing_about_a_person() -> None:
     tables = {c.table: c for c in contracts.all_contracts() if c.schema_name == "marketing"}
-    assert set(report.SHOWN) == {name for name, contract in tables.items() if not contract.view}
-    for name, shown in report.SHOWN.items():
+    assert set(samples.SHOWN) == {name for name, contract in tables.items() if not contract.view}
+    for name, shown in samples.SHOWN.items():
         for column in shown.split():
             found = tables[name].column(column)
             assert not found.pii
@@ -223,7 +223,7 @@ def perfect() -> pd.DataFrame:
 
 
 def test_truth_of_a_perfect_foresight(perfect: pd.DataFrame) -> None:
-    truth = report._truth(perfect, date(2017, 12, 31), 0.2, [])
+    truth = afterwards._truth(perfect, date(2017, 12, 31), 0.2, [])
     assert truth.calibration[0] == (1.0, 1.0, 10)
     assert truth.calibration[-1] == (0.0, 0.0, 10)
     by_share = {round(at, 2): (ours, theirs) for at, ours, theirs in truth.gains}
