@@ -13,7 +13,7 @@ figures describe these worlds and promise nothing about a shop; what a key could
 import random
 from dataclasses import dataclass
 
-from include.demo_shop.generate import FIRST_NAMES, LAST_NAMES
+from include.demo_shop.households import FIRST_NAMES, LAST_NAMES
 from include.identity import Account
 
 SYSTEMS = ("loyalty", "web", "till", "social")

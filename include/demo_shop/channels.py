@@ -1,6 +1,6 @@
 """What the demo shop lacks beyond the till: web orders, deliveries, returns, accounts, mentions, events.
 
-Made from the real rows with a seed, by the rules of `include.demo_shop.generate`: the same input gives the
+Made from the real rows with a seed, by the rules of `include.demo_shop.seeded`: the same input gives the
 same output, and a row with stamp t is made from rows at or before t alone.
 """
 
@@ -12,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from include.demo_shop.generate import (
+from include.demo_shop.assortment import REGIONS
+from include.demo_shop.households import People
+from include.demo_shop.seeded import (
     CLOSING,
     DAY,
     HOUR,
     OPENING,
-    REGIONS,
     Baskets,
     Bools,
     Lines,
-    People,
     draws,
     morning,
     of_number,

