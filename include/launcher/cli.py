@@ -10,23 +10,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from psycopg2 import errors
 
 from include.errors import RegularsError
 from include.launcher import inside, up
+from include.launcher.arguments import Parser
 from include.launcher.state import ROOT
 
 Command = Callable[[argparse.Namespace, list[str]], int]
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors end with where to read on: the help of the command that was meant."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the arguments, and leave."""
-        self.exit(2, f"{self.prog}: {message}. See `{self.prog} --help`.\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

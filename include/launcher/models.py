@@ -10,6 +10,7 @@ from typing import Any
 
 from include import warehouse
 from include.errors import BadInput
+from include.launcher.arguments import Parser
 from include.steps import champions
 from include.warehouse import Connection
 
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="bin/regulars models", description=__doc__)
+    top = Parser(prog="bin/regulars models", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     listed = commands.add_parser(
         "list", help="every model, the newest first, and which of them serves"

@@ -148,6 +148,13 @@ def test_the_whole_suite_is_spread_over_the_cores_and_a_chosen_part_is_not(
     assert ("-n" in ran and ran[ran.index("-n") + 1] == "4") == spread
 
 
+def test_arguments_of_models_are_refused_with_their_help(empty: Path, monkeypatch, capsys):
+    monkeypatch.setenv("REGULARS_HOME", str(empty))
+    told = refused(capsys, "models", "show", "a-version", "--nonsense")
+    assert "unrecognized arguments: --nonsense. See `bin/regulars models --help`." in told
+    assert "See `bin/regulars models show --help`." in refused(capsys, "models", "show")
+
+
 def test_libraries_that_are_loaded_by_a_command_use_one_thread(empty: Path, monkeypatch):
     monkeypatch.setenv("REGULARS_HOME", str(empty))
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
