@@ -171,6 +171,23 @@ def test_after_kill_9_of_the_launcher_the_next_one_ends_what_it_left(up: Folder)
     assert set(client(up).health().values()) == {"healthy"}
 
 
+def test_a_day_is_backfilled_by_one_command_though_its_dag_is_paused(up: Folder):
+    done = up("backfill", "2017-10-02")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Queued regulars_ingest for 2017-10-02; the other DAGs follow it." in done.stdout
+    api = client(up)
+
+    def started() -> bool:
+        runs = api.runs("regulars_ingest", "2017-10-02")
+        return bool(runs) and runs[0].state != "queued"
+
+    assert wait_until(started, 90)
+    told = up("clock")
+    assert told.returncode == 0, told.stderr
+    assert "stands still at Monday, 2 October 2017, 10:00 (America/New_York)." in told.stdout
+    assert "No message waits for it." in told.stdout
+
+
 def test_down_ends_everything_and_purge_removes_it(up: Folder):
     assert up("down").stdout == "Stopped: up.\n"
     assert [process.cmdline() for process in up.ours()] == []
