@@ -13,7 +13,7 @@ import re
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,7 +135,8 @@ def connect(name: str = "warehouse") -> Iterator[Connection]:
             raise
         raise told from None
     finally:
-        if not conn.closed:
+        # A server that is gone has nothing to roll back, and must not hide what went wrong.
+        with suppress(psycopg2.Error):
             conn.rollback()
         conn.close()
 
