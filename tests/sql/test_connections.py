@@ -66,11 +66,16 @@ def test_a_failed_transaction_leaves_nothing(request):
 
 def test_a_server_that_is_gone_does_not_hide_what_went_wrong(request):
     request.getfixturevalue("warehouse")
-    with pytest.raises(RuntimeError, match="stop"), warehouse.connect() as conn:
-        own = warehouse.value(conn, "SELECT pg_backend_pid()")
-        with warehouse.connect() as other:
-            warehouse.execute(other, "SELECT pg_terminate_backend(%(pid)s)", {"pid": own})
-        raise RuntimeError("stop")
+
+    def cut_short() -> None:
+        with warehouse.connect() as conn:
+            own = warehouse.value(conn, "SELECT pg_backend_pid()")
+            with warehouse.connect() as other:
+                warehouse.execute(other, "SELECT pg_terminate_backend(%(pid)s)", {"pid": own})
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        cut_short()
 
 
 def test_a_copy_whose_source_fails_says_so_and_keeps_nothing(request, shop):
