@@ -156,6 +156,12 @@ def test_what_never_left_uses_up_nobodys_period(conn):
     assert chosen(conn, "2017-10-02") == dict.fromkeys(
         [withdrew, ran_out], "send/best_offer"
     ) | dict.fromkeys([tried, *others], "suppress/already_in_period")
+    past = warehouse.rows(
+        conn, warehouse.sql("marketing/activate_history"), {"as_of": "2017-10-09"}
+    )
+    assert {str(day) for who, day, *_ in past if str(who) == person(ran_out)} == {"2017-10-02"}, (
+        "caps and gaps count the one that stands"
+    )
     again = {
         int(who): (day, code)
         for who, day, code in warehouse.rows(
