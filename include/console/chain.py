@@ -244,7 +244,7 @@ def _failed(conn: Connection, stage: Stage, published: Health) -> str | None:
         return None
     day, task = failure[0]
     told = _said(date.fromisoformat(day)) if day else "a run without a day"
-    return f"{task or 'A task'} failed for {told}; its sentence stands below."
+    return f"{task or 'A task'} failed for {told}."
 
 
 def _said(day: date) -> str:

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from include.console import charts, clock, model_charts, outreach_charts
 from include.console.chain import BESIDE
-from include.console.data import Decision, Today
+from include.console.data import Decision, Notice, Today
 from include.console.outreach import STATUSES
 
 FOLDER = Path(__file__).resolve().parent
@@ -82,6 +82,7 @@ def today_page(today: Today) -> str:
         today=today,
         beside=BESIDE,
         verdict=verdict(today),
+        failure=failure(today),
         clock=clock.told(today.clock) if today.clock else [],
         decided=decided(today.decisions, today.currency),
         charts=figures(today),
@@ -134,6 +135,14 @@ def verdict(today: Today) -> str:
     else:
         checks = "every check held"
     return f"All {_NUMBERS[len(today.chain)]} stages have published this day, and {checks}."
+
+
+def failure(today: Today) -> Notice | None:
+    """What was told of the run that stopped the first stage that stands stopped."""
+    for health in today.unwell:
+        if health.standing == "stopped":
+            return next((n for n in today.notices if n.dag_id == health.stage.dag_id), None)
+    return None
 
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")

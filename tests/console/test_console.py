@@ -367,8 +367,13 @@ def test_failed_run_is_told_until_its_day_is_published(
         conn.rollback()
     assert failed.chain[0].standing == "stopped"
     page = view.today_page(failed)
-    assert "regulars_ingest has stopped. build_core failed for 2 October 2017;" in page
-    assert page.count("Expected the column quantity, found none") == 1
+    head, rest = page.split('id="chain"')
+    assert "regulars_ingest has stopped. build_core failed for 2 October 2017. Marketing" in head
+    # Whoever was woken reads first what is wrong and what to do; the list of failures has it, too.
+    assert "says: Expected the column quantity, found none" in head
+    assert "then clear <code>build_core</code> with everything downstream" in " ".join(head.split())
+    assert rest.count("Expected the column quantity, found none") == 1
+    assert "says:" not in view.today_page(mended)
     assert "<restore>" not in page, "an error's text is escaped"
     assert 'href="../dags/regulars_ingest/runs/scheduled__2017-10-02"' in page
     assert "Sending is paused</span>: wrong prices." in page
