@@ -179,8 +179,10 @@ def test_the_chain_says_what_its_figures_count(filled: dict[str, str]) -> None:
     assert found.chain[2].done == ""
 
 
-def waiting(conn: warehouse.Connection, number: int, **values: object) -> None:
-    """An approved message that has yet to leave."""
+def waiting(
+    conn: warehouse.Connection, number: int, trigger_status: str = "approved", **values: object
+) -> None:
+    """A message that has yet to leave."""
     trigger, customer = (str(uuid.uuid5(uuid.NAMESPACE_OID, f"{kind}{number}")) for kind in "tc")
     sample.insert(
         conn,
@@ -189,7 +191,7 @@ def waiting(conn: warehouse.Connection, number: int, **values: object) -> None:
         customer_id=customer,
         campaign="overstock",
         coupon_code=f"WAIT{number}",
-        status="approved",
+        status=trigger_status,
     )
     sample.insert(
         conn,
@@ -213,6 +215,7 @@ def test_what_waits_for_the_clock_that_stands_is_told_with_how_to_move_it(
         waiting(conn, 3, send_not_before=sample.NOW)
         waiting(conn, 4, send_not_before=sample.NOW, send_not_after=sample.NOW)
         waiting(conn, 5, send_not_before=second, status="sent")
+        waiting(conn, 6, "awaiting_approval", send_not_before=second)  # waits for a person
         page = view.today_page(data.today(conn))
         rules = policy.load()
         wall = rules.model_copy(update={"shop": rules.shop.model_copy(update={"clock": None})})
