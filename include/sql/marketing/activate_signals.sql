@@ -215,5 +215,5 @@ LEFT JOIN regions AS c ON f.customer_id = c.customer_id
 LEFT JOIN stock AS t ON c.region = t.region AND f.product_id = t.product_id
 LEFT JOIN priorities AS p ON c.region = p.region AND f.product_id = p.product_id
 LEFT JOIN marketing.customer_segments AS g ON f.customer_id = g.customer_id AND g.as_of = %(as_of)s
-
+WHERE NOT n.is_sensitive
 ORDER BY f.customer_id, f.signal, f.key
