@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from include import warehouse
 from include.contracts import Check, Contract
 from include.errors import BadInput
 from include.publication import Batch
@@ -36,12 +35,18 @@ def _library() -> Any:
     return great_expectations
 
 
-def check(batch: Batch, tables: Sequence[Contract]) -> list[Result]:
-    """The checks of the contracts on the batch's staged tables."""
+def check(batch: Batch, tables: Sequence[Contract], address: str) -> list[Result]:
+    """The checks of the contracts on the batch's staged tables.
+
+    Parameters
+    ----------
+    address
+        Of the warehouse, as `warehouse.url` gives it.
+    """
     gx = _library()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    address = warehouse.url("warehouse").replace("postgresql://", "postgresql+psycopg2://")
+    address = address.replace("postgresql://", "postgresql+psycopg2://")
     joint = "&" if "?" in address else "?"
     address = f"{address}{joint}options=-csearch_path%3D{batch.schema}"
     source = context.data_sources.add_postgres("warehouse", connection_string=address)

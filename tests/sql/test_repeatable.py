@@ -44,7 +44,7 @@ def _settings(shop, warehouse, home, module_env):
 def unaudited(monkeypatch) -> None:
     """Audits change nothing of what is published, and take most of the time; many rows are bad on purpose."""
     monkeypatch.setattr(checks, "MOST_REJECTED", 1)
-    monkeypatch.setattr(expectations, "check", lambda batch, tables: [])
+    monkeypatch.setattr(expectations, "check", lambda batch, tables, address: [])
     monkeypatch.setattr(profiles, "of_batch", lambda conn, batch, tables: [])
 
 
