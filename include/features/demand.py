@@ -59,6 +59,8 @@ def assemble(
 ) -> Known:
     """Put the rows of `ml/demand_sales.sql`, `demand_products.sql` and `demand_mailers.sql` in place.
 
+    Rows come in any order: they are sorted first, since sums of money differ in their last digit with the
+    order they are added in, and the same day again shall give the same forecast to the digit.
     Products that were sold but are in no list of products get a row of their own, of no type. Products that
     never sold within the weeks are left out: nothing is known of them but their type, whose `rest` they are
     part of.
@@ -71,21 +73,23 @@ def assemble(
     place = sold.get_indexer(pd.Index(sales["product_id"], dtype=object))
     week = weeks - 1 - sales["age"].to_numpy(dtype=np.int64)
     regions, region = np.unique(sales["region"].to_numpy(dtype=object), return_inverse=True)
+    customer = sales["customer"].to_numpy(dtype=np.int64)
+    order = np.lexsort((region, week, place, customer))
+    place, week, region, customer = place[order], week[order], region[order], customer[order]
+    units, money, discount = (
+        sales[column].to_numpy(dtype=np.float64)[order] for column in ("units", "sales", "discount")
+    )
 
-    def matrix(column: str) -> Floats:
-        flat = np.bincount(
-            place * weeks + week,
-            weights=sales[column].to_numpy(dtype=np.float64),
-            minlength=len(sold) * weeks,
-        )
+    def matrix(column: Floats) -> Floats:
+        flat = np.bincount(place * weeks + week, weights=column, minlength=len(sold) * weeks)
         return flat.reshape(len(sold), weeks).astype(np.float64)
 
     kind_names, kind = _codes(listed["type"])
     mailer, front, planned = _mailers(mailers, sold, day, weeks)
     panel = Panel(
-        units=matrix("units"),
-        sales=matrix("sales"),
-        discount=matrix("discount"),
+        units=matrix(units),
+        sales=matrix(money),
+        discount=matrix(discount),
         kind=kind,
         kind_names=kind_names,
         department=_codes(listed["department"])[1],
@@ -96,15 +100,14 @@ def assemble(
         holiday=_holidays(holidays, day, weeks),
     )
     bought = Purchases(
-        customer=sales["customer"].to_numpy(dtype=np.int64),
+        customer=customer,
         product=place,
         week=week,
-        units=sales["units"].to_numpy(dtype=np.float64),
+        units=units,
         n_customers=n_customers,
         n_products=len(sold),
         n_weeks=weeks,
     )
-    money = sales["sales"].to_numpy(dtype=np.float64)
     return Known(day, listed, panel, bought, region, [str(name) for name in regions], money)
 
 

@@ -201,6 +201,29 @@ def test_a_plan_of_eight_mailers_is_known_for_eight_weeks():
     assert found.panel.mailer[0].tolist() == [0] * 4 + [1] * 8
 
 
+def test_the_order_of_the_rows_changes_no_digit():
+    chance = np.random.default_rng(5)
+    rows = [
+        (customer, "ab"[customer % 2], region, age, 1 + customer % 3, round(chance.gamma(2, 3), 2), 0.07)
+        for customer in range(40) for region in ("north", "south") for age in range(6)
+    ]  # fmt: skip
+    frame = sales(rows)
+    seen = [
+        assemble(
+            one, PRODUCT_LIST, pd.DataFrame(columns=["product_id"]),
+            day=date(2017, 6, 4), weeks=6, n_customers=40,
+        )
+        for one in (frame, frame.sample(frac=1, random_state=2), frame[::-1])
+    ]  # fmt: skip
+    for other in seen[1:]:
+        for part in ("units", "sales", "discount"):
+            assert (getattr(other.panel, part) == getattr(seen[0].panel, part)).all()
+        for part in ("customer", "product", "week", "units"):
+            assert (getattr(other.bought, part) == getattr(seen[0].bought, part)).all()
+        assert (other.region == seen[0].region).all()
+        assert (other.sales == seen[0].sales).all()
+
+
 def test_shares_follow_who_bought_where():
     rows = [(0, "a", "north", age, 2, 4.0, 0.0) for age in range(20)]
     rows += [(1, "a", "south", age, 1, 2.0, 0.0) for age in range(20)]

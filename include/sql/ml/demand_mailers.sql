@@ -10,3 +10,4 @@ WHERE
     known_at < %(end)s::timestamptz
     AND starts_on > %(as_of)s::date - 7 * %(weeks)s::integer - 7
     AND starts_on <= %(as_of)s::date + 56
+ORDER BY product_id, starts_on
