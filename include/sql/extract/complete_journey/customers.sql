@@ -3,36 +3,39 @@
 -- yesterday must be found by a run for last year too, or the orders of that year would be nobody's. For the
 -- same reason a day has the customers who ordered on it before the shop's record of them begins.
 -- A row without updated_at belongs to no day: every run meets it, and it stands on the newest one.
-WITH met AS (
+WITH begun AS (
     SELECT
         customer_number,
-        updated_at AS met_at
+        least(min(updated_at), min(registered_at)) AS begun_at
+    FROM customers
+    WHERE updated_at IS NOT NULL
+    GROUP BY customer_number
+),
+
+-- Changes come first and are found without the orders: whether the table holds anybody is asked every day.
+days AS (
+    SELECT
+        customer_number,
+        (updated_at AT TIME ZONE %(timezone)s)::date AS _partition
     FROM customers
     WHERE (updated_at >= %(start)s AND updated_at < %(end)s) OR updated_at IS NULL
-    UNION ALL
+    UNION
     SELECT
         customer_number,
-        registered_at AS met_at
+        (registered_at AT TIME ZONE %(timezone)s)::date AS _partition
     FROM customers
     WHERE registered_at >= %(start)s AND registered_at < %(end)s AND updated_at IS NOT NULL
     UNION ALL
-    SELECT
+    SELECT DISTINCT
         o.customer_number,
-        o.ordered_at AS met_at
+        (o.ordered_at AT TIME ZONE %(timezone)s)::date AS _partition
     FROM orders AS o
-    INNER JOIN customers AS c ON o.customer_number = c.customer_number
+    INNER JOIN begun AS b ON o.customer_number = b.customer_number
     WHERE
         o.ordered_at >= %(start)s
         AND o.ordered_at < %(end)s
-        AND o.ordered_at < c.updated_at
-        AND (c.registered_at IS NULL OR o.ordered_at < c.registered_at)
-),
-
-days AS (
-    SELECT DISTINCT
-        customer_number,
-        (met_at AT TIME ZONE %(timezone)s)::date AS _partition
-    FROM met
+        AND o.ordered_at < b.begun_at
+        AND (o.ordered_at AT TIME ZONE %(timezone)s)::date < (b.begun_at AT TIME ZONE %(timezone)s)::date
 )
 
 SELECT
