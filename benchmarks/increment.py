@@ -40,8 +40,8 @@ INSERT INTO products (product_number, department, brand, category, type, name, a
     updated_at)
 SELECT 'p' || n, 'GROCERY', 'National', 'CAKE', 'CAKE', 'Cake ' || n, true, 0.3, '2017-01-01 06:00+00'
 FROM generate_series(1, 20000) AS n;
-INSERT INTO customers (customer_number, home_store_id, registered_at, updated_at)
-SELECT 'c' || n, 's1', '2017-01-01 06:00+00', '2017-01-01 06:00+00' FROM generate_series(1, 2500) AS n;
+INSERT INTO customers (customer_number, first_name, home_store_id, registered_at, updated_at)
+SELECT 'c' || n, 'Ana', 's1', '2017-01-01 06:00+00', '2017-01-01 06:00+00' FROM generate_series(1, 2500) AS n;
 INSERT INTO orders (order_number, customer_number, store_number, channel, currency, ordered_at, updated_at)
 SELECT 'o' || d || '-' || n, 'c' || (d * 7 + n * 13) % 2500 + 1, 's1', 'till', 'USD', at, at
 FROM generate_series(0, 364) AS d, generate_series(1, {orders}) AS n,
