@@ -25,14 +25,17 @@ def stage_sentiments(conn: Connection, batch: Batch, sources: list[str]) -> int:
     warehouse.execute(conn, f"CREATE UNLOGGED TABLE {table} (body text, sentiment float8)")
     if not sources:
         return 0
-    texts = " UNION ".join(
+    texts = " UNION ALL ".join(
         f"SELECT body FROM raw.{name} WHERE _partition BETWEEN %(since)s AND %(as_of)s"
         for name in sources
     )
     # A cursor of its own connection reads while this one writes; both see the published raw.
     with warehouse.connect() as reading, reading.cursor("texts") as cursor:
         cursor.itersize = TEXTS_AT_ONCE
-        cursor.execute(f"SELECT body FROM ({texts}) AS t WHERE btrim(body) <> ''", batch.params)
+        # Each text once, or the reviews and mentions that are joined with it would double.
+        cursor.execute(
+            f"SELECT DISTINCT body FROM ({texts}) AS t WHERE btrim(body) <> ''", batch.params
+        )
         mood = sentiment.scorer()
         scored = ((body, mood(body)) for (body,) in cursor)
         count = warehouse.copy_rows(conn, scored, table, ["body", "sentiment"])

@@ -100,3 +100,20 @@ def test_all_of_them_may_be_off_at_once_from_the_shop_on(published, home, monkey
     assert all(f"({source})" in caplog.text for source in NEEDED)
     assert found("SELECT count(*) FROM features.customer_features") == [(60,)]
     assert found("SELECT count(*) > 0 FROM features.product_features") == [(True,)]
+
+
+@pytest.mark.parametrize("told", ["reviews", "mentions"])
+def test_equal_texts_of_one_source_stay_one_row_each_where_the_other_is_off(
+    published, home, monkeypatch, told
+):
+    off = tuple(source for source in OFF if source not in (told, "accounts"))
+    monkeypatch.setenv("REGULARS_POLICY", str(without(off, home / f"only_{told}.yml")))
+    fill_shop()
+    owner(
+        BEHAVIOUR,
+        "INSERT INTO reviews SELECT 2, customer_number, product_number, rating, body, written_at FROM reviews",
+        "INSERT INTO mentions SELECT 2, network, handle, product_number, body, posted_at FROM mentions",
+    )
+    empty_warehouse()
+    ingest_day()
+    assert found(f"SELECT count(*), count(sentiment) FROM core.{told}") == [(2, 2)]
