@@ -6,6 +6,7 @@ import select
 import smtplib
 import ssl
 import urllib.parse
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from types import TracebackType
@@ -103,10 +104,11 @@ class Mail:
 
     def compose(self, message: Outgoing) -> EmailMessage:
         """The message with its headers; its key is the Message-ID, so that a copy can be told."""
+        sender = Address(self._delivery.sender_name, addr_spec=self._delivery.sender_address)
         try:
-            sender = Address(self._delivery.sender_name, addr_spec=self._delivery.sender_address)
             recipient = Address(addr_spec=message.address)
-        except (ValueError, IndexError) as error:
+        # The library's parser stumbles over odd addresses in its own ways, too.
+        except (ValueError, IndexError, AttributeError, MessageError) as error:
             raise Refused("The address is not one of e-mail.") from error
         mail = EmailMessage()
         mail["Subject"] = message.subject or ""

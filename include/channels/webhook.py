@@ -20,8 +20,8 @@ from include.errors import BadInput
 
 TIMEOUT_SECONDS = 20
 
-#: Answers that ask for another try: timeout, conflict, too early, too many.
-_LATER = {408, 409, 425, 429}
+#: Answers that ask for another try: timeout, conflict, too early, too many, not available.
+_LATER = {408, 409, 425, 429, 503}
 
 
 class Webhook:
@@ -91,14 +91,17 @@ class Webhook:
             answer = self._client.post(self._address, content=content, headers=headers)
         except httpx.ConnectError as error:
             raise Unavailable("The gateway cannot be reached.") from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise OutcomeUnknown(
                 f"The gateway's answer got lost: {type(error).__name__}."
             ) from error
         if answer.is_success:
             return _name(answer)
-        if answer.status_code in _LATER or answer.is_server_error:
+        if answer.status_code in _LATER:
             raise Unavailable(f"The gateway did not take it now ({answer.status_code}).")
+        if answer.is_server_error:
+            # What failed behind the gateway may have failed after the message was taken.
+            raise OutcomeUnknown(f"The gateway failed ({answer.status_code}).")
         raise Refused(f"The gateway refused it ({answer.status_code}).")
 
 

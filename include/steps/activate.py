@@ -166,6 +166,7 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
     params = {
         "as_of": day,
         "end": end,
+        "granted_by": end,
         "timezone": rules.shop.timezone,
         "customers": None,
         "products": PRODUCTS_IN_A_MESSAGE,

@@ -10,6 +10,8 @@ How a message is sent once:
   back to be sent; what was handed over, with no outcome recorded, is tried again only where the provider
   drops a second copy by the message's key (a webhook). By e-mail it is given up as `dead` with the words
   `outcome unknown`: between sending twice and perhaps not at all, customers are spared the second.
+* What may have arrived counts as sent for the customer from that moment, whatever later tries come to: its
+  coupon is good at the till, and the caps count it.
 
 A sender that was stopped for a while (SIGSTOP, a frozen machine) and goes on still holds its claims, or has
 lost them with its connection. Before each message it looks again: at the clock, the switch that pauses sends,
@@ -85,7 +87,7 @@ class _Sender(Holder):
 
     def __init__(self, conn: Connection, rules: Policy, clock: Callable[[], datetime]) -> None:
         super().__init__(conn, rules, clock)
-        self.ends = time.monotonic() + RUN_SECONDS
+        self.run_ends = self.ends = time.monotonic() + RUN_SECONDS
 
     def run(self) -> dict[str, int]:
         warehouse.value(self.conn, f"SELECT pg_advisory_lock({_LOCK})", {"claim": self.claim})
@@ -99,14 +101,9 @@ class _Sender(Holder):
         elif not self._open_zones():
             self.counts["closed"] = 1
         else:
-            by_provider = self.rules.delivery.channels.model_dump()
-            for name in sorted(set(by_provider.values())):
-                through = [channel for channel, kind in by_provider.items() if kind == name]
-                if name == "outbox":
-                    self._publish_outbox(through)
-                else:
-                    with channels.provider(name, self.rules.delivery) as provider:
-                        self._hand_over_all(name, provider, through)
+            by_channel = sorted(self.rules.delivery.channels.model_dump().items())
+            self._publish_outbox([channel for channel, name in by_channel if name == "outbox"])
+            self._take_turns([(channel, name) for channel, name in by_channel if name != "outbox"])
         warehouse.value(self.conn, f"SELECT pg_advisory_unlock({_LOCK})", {"claim": self.claim})
         return {key: count for key, count in sorted(self.counts.items()) if count}
 
@@ -154,7 +151,18 @@ class _Sender(Holder):
 
     def _recover_claim(self, claim: int) -> None:
         repeatable = [name for name, again in channels.REPEATABLE.items() if again]
-        params = {"claim": claim, "repeatable": repeatable}
+        params = {
+            "claim": claim,
+            "repeatable": repeatable,
+            "last": self.rules.delivery.max_attempts - 1,
+        }
+        handed_over = warehouse.rows(
+            self.conn,
+            "SELECT message_id FROM marketing.messages "
+            "WHERE claimed_by = %(claim)s AND status = 'claimed' AND handed_over_at IS NOT NULL",
+            params,
+        )
+        self._move_triggers([row[0] for row in handed_over], "sent")
         self.counts["recovered"] += warehouse.execute(
             self.conn,
             """
@@ -163,23 +171,20 @@ class _Sender(Holder):
                 attempts = attempts + (handed_over_at IS NOT NULL)::integer,
                 error = 'the sender stopped before the outcome was recorded'
             WHERE claimed_by = %(claim)s AND status = 'claimed'
-              AND (handed_over_at IS NULL OR provider = ANY(%(repeatable)s))
+              AND (handed_over_at IS NULL OR (provider = ANY(%(repeatable)s) AND attempts < %(last)s))
             """,
             params,
         )
-        lost = warehouse.rows(
+        self.counts["dead"] += warehouse.execute(
             self.conn,
             """
             UPDATE marketing.messages
             SET status = 'dead', claimed_by = NULL, attempts = attempts + 1, updated_at = now(),
                 error = 'outcome unknown: the sender stopped while it handed the message over'
             WHERE claimed_by = %(claim)s AND status = 'claimed'
-            RETURNING message_id
             """,
             params,
         )
-        self._move_triggers([row[0] for row in lost], "sent")
-        self.counts["dead"] += len(lost)
 
     def _expire(self) -> None:
         """Cancel what may not be sent any more: past its window, or decided for too old a day."""
@@ -216,27 +221,48 @@ class _Sender(Holder):
 
     # --- mail and webhooks: message by message ------------------------------------------------------
 
-    def _hand_over_all(self, name: str, provider: Provider, through: list[str]) -> None:
-        in_a_row = 0
+    def _take_turns(self, waiting: list[tuple[str, str]]) -> None:
+        """Give each channel its share of the time, so that none waits behind another's backlog.
+
+        What one leaves over goes to those that have more to send than fits into their share.
+        """
+        while waiting:
+            behind = []
+            for place, (channel, name) in enumerate(waiting):
+                left = self.run_ends - time.monotonic()
+                self.ends = time.monotonic() + left / (len(waiting) - place)
+                with channels.provider(name, self.rules.delivery) as provider:
+                    if self._hand_over_all(name, provider, channel):
+                        behind.append((channel, name))
+            waiting = behind
+
+    def _hand_over_all(self, name: str, provider: Provider, channel: str) -> bool:
+        """Send a channel's messages; whether its share of the time ended, and some were sent in it."""
+        in_a_row, handed_over = 0, 0
         while True:
             size = min(CLAIM_SIZE, self.rules.delivery.batch_size)
-            claimed = self._claim(name, through, size)
+            claimed = self._claim(name, [channel], size)
             allowed = self._checked(claimed)
             self.conn.commit()
             if not claimed:
-                return
+                return False
             for message, _ in allowed:
-                if in_a_row >= FAILURES_IN_A_ROW or not self._is_its_turn(message):
+                if in_a_row >= FAILURES_IN_A_ROW:
                     self._release()
-                    return
+                    return False
+                if not self._is_its_turn(message):
+                    self._release()
+                    return handed_over > 0
                 # Since the claim minutes may have passed: what is known by now counts.
+                feedback.take_up(self.conn)
                 still = self._checked([message], capped=False)
                 self.conn.commit()
                 for _, address in still:
                     if not self._begin(message):
                         self._release()
-                        return
+                        return False
                     in_a_row = 0 if self._hand_over(provider, message, address) else in_a_row + 1
+                    handed_over += 1
 
     def _is_its_turn(self, message: Claimed) -> bool:
         """Wait for the channel's next turn; False where it comes too late for this run or the customer."""
@@ -278,15 +304,19 @@ class _Sender(Holder):
             provider_id = provider.send(outgoing)
         except Refused as error:
             self._record_end(message, "dead", str(error), "cancelled")
-        except OutcomeUnknown as error:
-            taken = False
-            if provider.repeatable:
-                self._record_failure(message, str(error))
-            else:
-                self._record_end(message, "dead", f"outcome unknown: {error}", "sent")
         except Unavailable as error:
             taken = False
             self._record_failure(message, str(error))
+        except OutcomeUnknown as error:
+            taken = False
+            self._record_unknown(message, str(error), repeatable=provider.repeatable)
+        except Exception as error:
+            # A fault that nobody foresaw must not keep all other messages waiting. What it says may hold
+            # an address, so its kind alone is told.
+            kind = type(error).__name__
+            log.error("Message %s could not be handed over: %s.", message.message_id, kind)
+            taken = False
+            self._record_unknown(message, f"{kind}.", repeatable=provider.repeatable)
         else:
             self._record_sent([message.message_id], provider_id)
         self.conn.commit()

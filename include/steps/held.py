@@ -75,7 +75,8 @@ class Holder:
         sent_days = self._sent_days(customers)
         kept_out = self._found_in_control(claimed, customers)
         allowed, refused = [], []
-        for message in claimed:
+        # Tried before, perhaps arrived: those come first, and what is new has to keep the cap beside them.
+        for message in sorted(claimed, key=lambda m: -m.attempts):
             birth_date, is_birthday_faulty, addresses = contacts[message.customer_id]
             others = sent_days.setdefault(message.customer_id, [])
             today = self._day_in(message.time_zone)
@@ -98,13 +99,16 @@ class Holder:
         return allowed
 
     def _permissions(self, customers: list[uuid.UUID]) -> Mapping[tuple[uuid.UUID, str], Any]:
-        """The newest word on consent, contact points and suppression, whenever it was recorded."""
+        """The newest word on consent, contact points and suppression.
+
+        A no counts whenever it was recorded, even later than the clock; a yes counts from its moment on.
+        """
         from include.offers.guard import Permission
 
         found = warehouse.rows(
             self.conn,
             warehouse.sql("marketing/activate_permissions"),
-            {"end": "infinity", "customers": customers},
+            {"end": "infinity", "granted_by": self.now, "customers": customers},
         )
         return {(row[0], row[1]): Permission(*row[2:]) for row in found}
 
@@ -130,11 +134,14 @@ class Holder:
         return {message.message_id for message, is_in in zip(open_to, held, strict=True) if is_in}
 
     def _sent_days(self, customers: list[uuid.UUID]) -> dict[uuid.UUID, list[date]]:
-        """The days on which marketing messages left, or may have; today for what others are sending."""
+        """The days on which marketing messages left, or may have; today for what others are sending.
+
+        Those of an account count for the person it belongs to by now, so that no merge resets a cap.
+        """
         found = warehouse.rows(
             self.conn,
             """
-            SELECT m.customer_id,
+            SELECT coalesce(l.customer_id, m.customer_id) AS person_id,
                    coalesce(
                        (
                            CASE WHEN m.status = 'claimed' THEN %(now)s
@@ -145,13 +152,12 @@ class Holder:
                    ) AS day
             FROM marketing.messages AS m
             LEFT JOIN marketing.coupon_triggers AS t USING (trigger_id)
-            WHERE m.customer_id = ANY(%(customers)s) AND m.cap_class = 'marketing'
-              AND (
-                  m.status = 'sent'
-                  OR (m.status = 'claimed' AND m.claimed_by <> %(claim)s)
-                  OR (m.status = 'dead' AND m.error LIKE 'outcome unknown%%')
-              )
-            ORDER BY m.customer_id, day
+            LEFT JOIN core.identity_links AS l ON m.customer_id = l.account_id
+            WHERE coalesce(l.customer_id, m.customer_id) = ANY(%(customers)s)
+              AND m.cap_class = 'marketing'
+              AND CASE WHEN m.status = 'claimed' THEN m.claimed_by <> %(claim)s
+                       ELSE m.status = 'sent' OR t.sent_at IS NOT NULL END
+            ORDER BY person_id, day
             """,
             {
                 "customers": customers,
@@ -216,6 +222,14 @@ class Holder:
             },
         )
         self.counts["failed"] += 1
+
+    def _record_unknown(self, message: Claimed, error: str, *, repeatable: bool) -> None:
+        """It may have arrived: tried again where a copy does no harm, and sent for all that counts it."""
+        if repeatable and message.attempts + 1 < self.rules.delivery.max_attempts:
+            self._move_triggers([message.message_id], "sent")
+            self._record_failure(message, error)
+        else:
+            self._record_end(message, "dead", f"outcome unknown: {error}", "sent")
 
     def _record_end(
         self, message: Claimed, status: str, error: str, trigger: str, *, attempted: bool = True

@@ -79,7 +79,8 @@ def mailbox(monkeypatch) -> Iterator[Mailbox]:
 class Gateway:
     """An HTTP server that keeps what it is sent and answers as `script` says, last answer repeated.
 
-    An answer is a status, `drop` (accept and hang up), `slow` (accept and answer too late) or `twice`.
+    An answer is a status, `drop` (accept and hang up), `slow` (accept and answer too late), `twice` or
+    `garbled` (accept, with a content that cannot be read).
     """
 
     def __init__(self) -> None:
@@ -111,9 +112,12 @@ class Gateway:
                 if answer == "slow":
                     time.sleep(0.8)
                 content = json.dumps({"id": f"gw-{len(gateway.requests)}"}).encode()
+                garbled = {"Content-Encoding": "gzip"} if answer == "garbled" else {}
                 for _ in range(2 if answer == "twice" else 1):
                     self.send_response(answer if isinstance(answer, int) else 200)
                     self.send_header("Content-Length", str(len(content)))
+                    for name, value in garbled.items():
+                        self.send_header(name, value)
                     self.end_headers()
                     self.wfile.write(content)
                     self.wfile.flush()

@@ -541,3 +541,32 @@ def test_a_fault_of_the_whole_table_stops_the_run(published, fault, check):
     assert check in str(stopped.value)
     assert "nothing was published" in str(stopped.value)
     assert hashes() == before
+
+
+@pytest.mark.parametrize(
+    ("address", "is_one"),
+    [
+        ("ann.o-n+x@mail.example.com", True),
+        ("jürgen@müller.example", True),
+        ("ann@example..com", False),
+        ("a@.x.example", False),
+        (".ann@example.com", False),
+        ("<a@example.com>", False),
+        ("a@[x.y", False),
+        ("a b@example.com", False),
+        ("a@example", False),
+    ],
+)
+def test_what_an_address_of_email_looks_like(published, address, is_one):
+    (rule,) = (
+        rule
+        for rule in contracts.load("core", "contact_points").rejects
+        if rule.reason == "invalid_email"
+    )
+    with warehouse.connect() as conn:
+        refused = warehouse.value(
+            conn,
+            f"SELECT {rule.when} FROM (SELECT 'email' AS channel, %(a)s AS address) AS p",
+            {"a": address},
+        )
+    assert refused is not is_one

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
+from typing import Any
 
 import pytest
 
@@ -244,6 +246,36 @@ def test_who_is_found_to_be_of_the_control_group_after_deciding_is_not_mailed(co
     ) == [(free[0], "cancelled", "control_group"), (free[1], "sent", None), (free[2], "sent", None)]
 
 
+def test_no_merge_resets_a_cap(conn, use):
+    """One message in seven days, which the second account got before it was found to be the first's."""
+    use(marketing="{messages: 1, window_days: 7}")
+    plant(conn, 2)
+    warehouse.execute(
+        conn,
+        "UPDATE marketing.messages SET send_not_before = '2017-10-03T13:00Z' WHERE external_id = '1'",
+    )
+    conn.commit()
+    assert deliver.send(MORNING) == {"sent": 1}
+    planted.fill(
+        conn,
+        "core.identity_links",
+        [{"account_id": person(2), "customer_id": person(1), "rule": "phone"}],
+    )
+    conn.commit()
+    assert deliver.send(MORNING + timedelta(days=1)) == {"cancelled": 1}
+    assert errors(conn) == ["frequency_cap", None]
+
+
+def test_a_yes_counts_from_its_moment_on(conn):
+    """Later days may be loaded already; a no counts at once."""
+    plant(conn, 1)
+    planted.consent(conn, [1], "email", granted=False, at="2017-10-02T06:00Z")
+    planted.consent(conn, [1], "email", granted=True, at="2017-10-04T06:00Z")
+    conn.commit()
+    assert deliver.send(MORNING) == {"cancelled": 1}
+    assert errors(conn) == ["no_consent"]
+
+
 def test_suppression_age_and_caps_are_checked_once_more(conn):
     plant(conn, 5)
     planted.fill(
@@ -437,6 +469,13 @@ def test_the_last_attempt_is_the_last(conn, use, mailbox):
     assert deliver.send(MORNING + timedelta(minutes=1)) == {"dead": 1}
     assert states(conn) == {"dead/cancelled": 1}
     assert deliver.send(MORNING + timedelta(hours=1)) == {}
+    # What the runbook says to do once the cause is mended.
+    runbook = (warehouse.ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    (again,) = re.findall(r"`(WITH again AS [^`]+)`", runbook)
+    warehouse.execute(conn, again.replace("now()", "'2017-10-02T15:00Z'"))
+    conn.commit()
+    mailbox.answer = "250 OK"
+    assert deliver.send(MORNING + timedelta(hours=1)) == {"sent": 1}
 
 
 def test_mail_whose_answer_got_lost_is_not_sent_again(conn, use, mailbox):
@@ -465,19 +504,69 @@ def test_a_name_cannot_add_headers(conn, use, mailbox):
         assert len(mail.get_all("To", [])) == 1
 
 
+def give_address(conn, number: int, address: str) -> None:
+    warehouse.execute(
+        conn,
+        "UPDATE core.contact_points SET address = %(a)s "
+        "WHERE customer_id = %(c)s AND channel = 'email'",
+        {"a": address, "c": person(number)},
+    )
+    conn.commit()
+
+
 def test_an_address_that_is_none_stops_only_its_message(conn, use, mailbox):
     use(channels="{email: smtp, sms: outbox}")
     plant(conn, 3)
     for number, address in ((1, "jürgen@example.com"), (2, "a b@example.com")):
-        warehouse.execute(
-            conn,
-            "UPDATE core.contact_points SET address = %(a)s "
-            "WHERE customer_id = %(c)s AND channel = 'email'",
-            {"a": address, "c": person(number)},
-        )
-    conn.commit()
+        give_address(conn, number, address)
     assert deliver.send(MORNING) == {"dead": 2, "sent": 1}
     assert len(mailbox.mails) == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["ann@example..com", "a@.x.example", "<a@example.com>", "(c)@x.example", "a@[x.y", ""],
+)
+def test_an_address_that_the_library_stumbles_over_stops_only_its_message(
+    conn, use, mailbox, address
+):
+    use(channels="{email: smtp, sms: outbox}")
+    plant(conn, 3)
+    give_address(conn, 1, address)
+    assert deliver.send(MORNING) in ({"dead": 1, "sent": 2}, {"cancelled": 1, "sent": 2})
+    assert len(mailbox.mails) == 2
+    assert set(states(conn)) < {"sent/sent", "dead/cancelled", "cancelled/cancelled"}
+    assert address not in str(errors(conn)) or not address
+
+
+@pytest.mark.parametrize(("name", "repeated"), [("webhook", 2), ("smtp", 1)])
+def test_a_fault_that_nobody_foresaw_keeps_no_other_message(
+    conn, use, gateway, mailbox, monkeypatch, caplog, name, repeated
+):
+    """What the provider's own code stumbles over may have arrived; its words may hold an address."""
+    from include.channels.mail import Mail
+    from include.channels.webhook import Webhook
+
+    kind: Any = {"webhook": Webhook, "smtp": Mail}[name]
+    use(channels=f"{{email: {name}, sms: outbox}}", max_attempts="2", backoff_minutes="1")
+    plant(conn, 3)
+    plain = kind.send
+
+    def send(self, message):
+        if message.address == "c1@example.com":
+            raise RuntimeError("c1@example.com")
+        return plain(self, message)
+
+    monkeypatch.setattr(kind, "send", send)
+    found = [deliver.send(MORNING + timedelta(minutes=2 * n)) for n in range(3)]
+    assert sum(count.get("sent", 0) for count in found) == 2
+    assert states(conn) == {"dead/sent": 1, "sent/sent": 2}
+    assert (
+        warehouse.value(conn, "SELECT attempts FROM marketing.messages WHERE status = 'dead'")
+        == repeated
+    )
+    assert "outcome unknown: RuntimeError." in errors(conn)
+    assert "c1@example.com" not in caplog.text
 
 
 def test_missing_settings_are_one_sentence(conn, use, monkeypatch):
@@ -544,7 +633,7 @@ def test_push_goes_by_webhook_to_the_newest_device(conn, use, gateway):
     assert json.loads(body)["channel"] == "push"
 
 
-@pytest.mark.parametrize("first", ["drop", 500, 429])
+@pytest.mark.parametrize("first", ["drop", "garbled", 500, 429])
 def test_a_webhook_is_tried_again_with_the_same_key(conn, use, gateway, first):
     use(channels="{email: webhook, sms: webhook}", backoff_minutes="1")
     plant(conn, 1)
@@ -552,6 +641,87 @@ def test_a_webhook_is_tried_again_with_the_same_key(conn, use, gateway, first):
     assert deliver.send(MORNING) == {"failed": 1}
     assert deliver.send(MORNING + timedelta(minutes=1)) == {"sent": 1}
     assert gateway.keys() == {person(2001): 2}
+
+
+@pytest.mark.parametrize("last", ["drop", 422, "too late", "killed"])
+def test_what_may_have_arrived_counts_as_sent_whatever_comes_after(conn, use, gateway, last):
+    """Its coupon is good at the till, and nothing else leaves to the customer on that day."""
+    use(channels="{email: webhook, sms: webhook}", max_attempts="2", backoff_minutes="1")
+    plant(conn, 1)
+    warehouse.execute(
+        conn,
+        "UPDATE marketing.coupon_triggers SET coupon_code = 'KDF7T-9XWPM-C4HRY', minimum_spend = 0, "
+        "valid_from = '2017-10-02', valid_until = '2017-10-20', discount_kind = 'amount_off', "
+        "discount_value = 2, currency = 'USD'",
+    )
+    if last == "too late":
+        warehouse.execute(
+            conn, "UPDATE marketing.messages SET send_not_after = %(t)s", {"t": MORNING}
+        )
+    conn.commit()
+    gateway.script = ["drop", last if last == 422 else "drop"]
+    if last == "killed":
+        gateway.script = [200]
+        kill_a_sender("before the record")
+        wait_for_the_server_to_notice(conn)
+        gateway.script = [429]
+        assert deliver.send(MORNING) == {"dead": 1, "recovered": 1}
+    else:
+        assert deliver.send(MORNING) == {"failed": 1}
+        assert states(conn) == {"failed/sent": 1}
+        end = "expired" if last == "too late" else "dead"
+        assert deliver.send(MORNING + timedelta(minutes=1)) == {end: 1}
+    assert set(states(conn)) < {"dead/sent", "cancelled/sent"}
+    ((accepted, _),) = warehouse.rows(
+        conn,
+        "SELECT accepted, reason FROM marketing.redeem("
+        "'KDF7T-9XWPM-C4HRY', '1', 'o1', 50, '2017-10-03', '2017-10-03T12:00Z')",
+    )
+    assert accepted
+    other = {
+        "trigger_id": person(1500), "customer_id": person(1), "external_id": "1", "as_of": DAY,
+        "campaign": "other", "period": "p", "channel": "email",
+        "send_not_before": "2017-10-02T13:00Z", "send_not_after": "2017-10-05T00:00Z",
+    }  # fmt: skip
+    planted.fill(
+        conn,
+        "marketing.coupon_triggers",
+        [other | {"status": "approved", "coupon_code": "OTHER"}],
+    )
+    message = {"message_id": person(2500), "body": "b", "cap_class": "marketing"}
+    planted.fill(conn, "marketing.messages", [other | message | {"status": "pending"}])
+    conn.commit()
+    gateway.script = [200]
+    assert deliver.send(MORNING + timedelta(minutes=2)) == {"cancelled": 1}
+    assert "frequency_cap" in errors(conn)
+
+
+def test_a_message_that_is_tried_again_is_not_capped_by_itself(conn, use, gateway):
+    """And what was decided since then waits behind it."""
+    use(channels="{email: webhook, sms: webhook}", backoff_minutes="1")
+    plant(conn, 1)
+    gateway.script = ["drop", 200]
+    assert deliver.send(MORNING) == {"failed": 1}
+    newer = {"trigger_id": person(1000), "customer_id": person(1), "external_id": "1", "as_of": DAY,
+             "campaign": "other", "period": "p", "channel": "email",
+             "send_not_before": "2017-10-02T13:00Z", "send_not_after": "2017-10-05T00:00Z"}  # fmt: skip
+    planted.fill(
+        conn, "marketing.coupon_triggers", [newer | {"status": "approved", "coupon_code": "OTHER"}]
+    )
+    message = {"message_id": person(1), "body": "b", "cap_class": "marketing", "status": "pending"}
+    planted.fill(conn, "marketing.messages", [newer | message])
+    conn.commit()
+    assert deliver.send(MORNING + timedelta(minutes=1)) == {"cancelled": 1, "sent": 1}
+    assert gateway.keys() == {person(2001): 2}
+
+
+def test_a_garbled_answer_is_given_up_after_the_last_attempt(conn, use, gateway):
+    use(channels="{email: webhook, sms: webhook}", max_attempts="3", backoff_minutes="1")
+    plant(conn, 2)
+    gateway.script = ["garbled"]
+    found = [deliver.send(MORNING + timedelta(minutes=10 * n)) for n in range(4)]
+    assert found == [{"failed": 2}, {"failed": 2}, {"dead": 2}, {}]
+    assert max(gateway.keys().values()) == 3
 
 
 def test_a_webhook_that_refuses_is_not_asked_again(conn, use, gateway):

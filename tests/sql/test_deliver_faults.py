@@ -392,6 +392,30 @@ def test_what_the_rate_leaves_over_waits_for_the_next_run(conn, use, gateway, mo
     assert states(conn) == {"pending/approved": 2, "sent/sent": 1}
 
 
+@pytest.mark.parametrize("limited", ["email: 60, sms: null", "email: null, sms: null"])
+def test_no_channel_waits_behind_anothers_backlog(
+    conn, use, gateway, mailbox, monkeypatch, limited
+):
+    """E-mail that is slow, by its rate or by its server, and one text message."""
+    use(channels="{email: smtp, sms: webhook}", per_minute=f"{{{limited}}}")
+    monkeypatch.setattr(deliver, "RUN_SECONDS", 1.0)
+    mailbox.sleep = 0.1
+    plant(conn, 40)
+    warehouse.execute(
+        conn,
+        "UPDATE marketing.messages SET channel = 'sms', subject = NULL, body_html = NULL "
+        "WHERE external_id = '40'",
+    )
+    conn.commit()
+    begun = time.monotonic()
+    found = deliver.send(MORNING)
+    assert len(gateway.requests) == 1
+    assert found["sent"] == 1 + len(mailbox.mails)
+    if "email: null" in limited:
+        # What the text message left over of its share went to the e-mails again.
+        assert time.monotonic() - begun >= 0.9
+
+
 def test_waits_between_tries_grow_to_a_day_and_no_more(conn, use, gateway):
     use(channels=CHANNELS["webhook"], max_attempts="100", backoff_minutes="10")
     plant(conn, 1, attempts=98, send_not_after="2017-10-05T00:00Z")

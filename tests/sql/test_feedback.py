@@ -126,11 +126,10 @@ def test_a_complaint_stops_what_would_be_decided_later(conn):
 
 
 def test_an_opt_out_that_comes_while_a_sender_works_is_obeyed(conn, use, gateway, monkeypatch):
-    """It lands after the first claim; the next claim takes it up."""
+    """It lands after its own message was claimed, and before that is handed over."""
     from include.channels.webhook import Webhook
 
     use(channels="{email: webhook, sms: webhook}")
-    monkeypatch.setattr(deliver, "CLAIM_SIZE", 1)
     plant(conn, 3)
     plain = Webhook.send
 

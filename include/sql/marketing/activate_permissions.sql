@@ -1,6 +1,7 @@
 -- One row per customer and channel with a recorded consent or contact point: what the guard needs to
 -- know, as it was known at the end of the business day. Whoever is on the suppression list by now is
--- refused for every day. `customers` narrows it (NULL: everybody).
+-- refused for every day. A yes that holds only after `granted_by` is none yet. `customers` narrows it (NULL:
+-- everybody).
 WITH consents AS (
     SELECT DISTINCT ON (c.customer_id, c.channel)
         c.customer_id,
@@ -11,6 +12,7 @@ WITH consents AS (
         c.purpose = 'marketing'
         AND c.valid_from < %(end)s
         AND c.known_at < %(end)s
+        AND (NOT c.granted OR c.valid_from <= %(granted_by)s)
         AND (%(customers)s::uuid[] IS NULL OR c.customer_id = any(%(customers)s::uuid[]))
     ORDER BY c.customer_id ASC, c.channel ASC, c.valid_from DESC, c.known_at DESC
 ),

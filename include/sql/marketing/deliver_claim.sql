@@ -6,7 +6,8 @@ WITH due AS (
     INNER JOIN marketing.coupon_triggers AS t ON m.trigger_id = t.trigger_id
     WHERE
         m.status IN ('pending', 'failed')
-        AND t.status = 'approved'
+        -- Or sent: an earlier try may have arrived, and its copy does no harm.
+        AND t.status IN ('approved', 'sent')
         AND m.channel = any(%(channels)s)
         AND m.send_not_before <= %(moment)s
         AND m.send_not_after >= %(moment)s
