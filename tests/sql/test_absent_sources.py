@@ -111,7 +111,8 @@ def test_equal_texts_of_one_source_stay_one_row_each_where_the_other_is_off(
     fill_shop()
     owner(
         BEHAVIOUR,
-        "INSERT INTO reviews SELECT 2, customer_number, product_number, rating, body, written_at FROM reviews",
+        "INSERT INTO reviews SELECT 2, customer_number, product_number, rating, body, written_at "
+        "FROM reviews",
         "INSERT INTO mentions SELECT 2, network, handle, product_number, body, posted_at FROM mentions",
     )
     empty_warehouse()
