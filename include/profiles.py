@@ -61,7 +61,8 @@ def _of_table(conn: Connection, batch: Batch, contract: Contract) -> list[Profil
     table = warehouse.qualified(batch.table(contract)).as_string(conn)
     day = f'"{contract.partition}"'
     stamp = next((c.name for c in contract.columns if _is_stamp(c)), None)
-    newest = f'max("{stamp}")' if stamp else "NULL::timestamptz"
+    # What stands in for "never" is nobody's newest stamp.
+    newest = f'max("{stamp}") FILTER (WHERE isfinite("{stamp}"))' if stamp else "NULL::timestamptz"
     passed_over = {contract.partition, *absent.columns(contract)}
     columns = [c for c in contract.columns if not c.run and c.name not in passed_over]
     counted = [column.name for column in columns if not _is_binned(contract, column)]

@@ -8,6 +8,6 @@ they found is kept (`results`) as counts and shares, never as values of rows.
 from include.quality.checks import audit
 from include.quality.expectations import LEAST_ROWS
 from include.quality.results import Result, store
-from include.quality.screening import Counts, screen
+from include.quality.screening import BEYOND, EARLIEST, Counts, screen
 
-__all__ = ["LEAST_ROWS", "Counts", "Result", "audit", "screen", "store"]
+__all__ = ["BEYOND", "EARLIEST", "LEAST_ROWS", "Counts", "Result", "audit", "screen", "store"]

@@ -18,6 +18,10 @@ from include.warehouse import Connection
 #: PostgreSQL indexes up to 2,704 bytes a row; no key is longer than this in any column.
 LONGEST_KEY = 500
 
+#: Days that a shop can mean, the first in and the last out: 1900 begins a day early somewhere on earth, and
+#: pandas holds no stamp after 2262-04-11. What stands in for "never" or "not known" lies outside.
+EARLIEST, BEYOND = "1899-12-31", "2262-01-01"
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -86,7 +90,10 @@ def _set_aside_rejects(conn: Connection, batch: Batch, contract: Contract) -> in
 
 
 def _limits(contract: Contract) -> list[tuple[str, str]]:
-    """Rules for what the table cannot hold: numbers too large or none, keys too long for an index."""
+    """Rules for what no table can hold, or no later step reckon with.
+
+    Numbers too large or none, keys too long for an index, days that are none or in no calendar of a shop.
+    """
     rules = []
     for column in contract.columns:
         size = re.match(r"numeric\((\d+),\s?(\d+)\)", column.type)
@@ -107,6 +114,14 @@ def _limits(contract: Contract) -> list[tuple[str, str]]:
         (f"too_long_{column.name}", f'octet_length("{column.name}") > {LONGEST_KEY}')
         for column in contract.columns
         if column.name in indexed and column.type == "text"
+    ]
+    rules += [
+        (
+            f"impossible_{column.name}",
+            f"\"{column.name}\" < '{EARLIEST}' OR \"{column.name}\" >= '{BEYOND}'",
+        )
+        for column in contract.columns
+        if column.type in ("date", "timestamptz") and not column.run
     ]
     return rules
 

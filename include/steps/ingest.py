@@ -256,6 +256,8 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
             "until": batch.as_of,
             "timezone": settings.shop.timezone,
             "currency": settings.shop.currency,
+            "earliest": quality.EARLIEST,
+            "beyond": quality.BEYOND,
         }
         _require_raw(conn, batch, list(_sources()))
         warehouse.execute(conn, f"SET LOCAL search_path = {batch.schema}, pg_catalog")

@@ -16,7 +16,7 @@ from include.errors import BadInput, Unreachable
 from include.launcher import databases
 from include.launcher.server import own_user
 from include.sources import PostgresSource
-from include.steps import ingest
+from include.steps import features, ingest
 from tests.faults.proxy import cutting
 from tests.sql.small_shop import (
     OFF,
@@ -217,6 +217,90 @@ def test_a_stamp_of_another_century_moves_no_day_and_is_told(stamp):
     assert f"found 1 rows of orders dated {stamp[:10]}" in message
     with pytest.raises(ingest.BeyondSource, match="ends on 2017-03-05"):
         ingest.plan({"as_of": "2017-03-06", "since": None, "run_id": "x"})
+
+
+# --- days that are in no shop's calendar ---
+
+FAR = ["infinity", "-infinity", "0044-01-01 BC", "12000-01-01"]
+
+
+def read_by_later_days() -> None:
+    """What fails of a day that nobody can reckon with: features and the cases of campaigns."""
+    parameters = features.parameters("2017-03-05")
+    of_campaigns = {"opened_on": "2017-01-01", "history_days": 0, "reference": None}
+    with warehouse.connect() as conn:
+        features.customers(conn, "2017-03-05")
+        features.products(conn, "2017-03-05")
+        warehouse.frame(conn, warehouse.sql("ml/campaign_exposures"), parameters | of_campaigns)
+
+
+@pytest.fixture
+def with_campaigns(home, monkeypatch) -> None:
+    """A shop that also has campaigns, one of them sent, and deliveries."""
+    off = tuple(name for name in OFF if name not in ("campaigns", "exposures", "deliveries"))
+    monkeypatch.setenv("REGULARS_POLICY", str(policy_without(off, home / "campaigns.yml")))
+    owner(
+        f"INSERT INTO campaigns VALUES ('1', 'Type A', '2017-03-01', '2017-03-04', {AT})",
+        f"INSERT INTO exposures VALUES ('1', 'c50', {AT})",
+        f"INSERT INTO deliveries VALUES ('D1', 'o60', 'c1', 'van', 'delivered', {AT}, {AT})",
+    )
+
+
+@pytest.mark.parametrize("day", [*FAR, "1899-12-30", "2262-01-01"])
+def test_a_registration_that_is_none_is_unknown_and_flagged(day):
+    owner(f"UPDATE customers SET registered_at = '{day}' WHERE customer_number = 'c7'")
+    ingest_day(since="2017-03-01")
+    assert set_aside() == []
+    assert found(
+        "SELECT i.external_id, c.registered_at = c.known_at, c.flags FROM core.customers AS c "
+        "JOIN core.identities AS i USING (customer_id) WHERE c.flags <> '{}'"
+    ) == [("c7", True, ["impossible_registration"])]
+    assert found("SELECT count(*) FROM core.orders") == [(100,)]
+    read_by_later_days()
+
+
+@pytest.mark.parametrize("day", ["infinity", "12000-01-01"])
+def test_a_customer_whose_record_has_no_possible_stamp_keeps_the_orders(day):
+    owner(f"UPDATE customers SET updated_at = '{day}' WHERE customer_number = 'c7'")
+    ingest_day(since="2017-03-01")
+    assert {reason for _, _, reasons in set_aside() for reason in reasons} == {
+        "impossible_valid_from",
+        "impossible_known_at",
+    }
+    assert found("SELECT count(*) FROM core.orders") == [(100,)]
+    read_by_later_days()
+
+
+@pytest.mark.parametrize("day", FAR)
+@pytest.mark.parametrize("column", ["starts_on", "ends_on"])
+def test_a_campaign_of_another_calendar_is_open_or_set_aside(with_campaigns, day, column):
+    values = {"starts_on": "2017-03-01", "ends_on": "2017-04-01"} | {column: day}
+    owner(
+        f"INSERT INTO campaigns VALUES ('2', 'Type A', '{values['starts_on']}', '{values['ends_on']}', {AT})",
+        f"INSERT INTO exposures VALUES ('2', 'c50', {AT})",
+    )
+    ingest_day(since="2017-03-01")
+    read_by_later_days()
+    if column == "ends_on" and day in ("infinity", "12000-01-01"):
+        assert set_aside() == []
+        assert found("SELECT ends_on FROM core.campaigns WHERE campaign_id = '2'") == [(None,)]
+    else:
+        ((table, key, reasons),) = set_aside()
+        assert (table, key) == ("core.campaigns", "2")
+        assert f"impossible_{column}" in reasons
+
+
+@pytest.mark.parametrize("day", ["infinity", "12000-01-01"])
+def test_a_promise_for_a_day_that_is_none_sets_the_delivery_aside(with_campaigns, day):
+    owner(
+        f"INSERT INTO deliveries VALUES ('D2', 'o60', 'c1', 'van', 'delivered', '{day}', {AT})",
+    )
+    ingest_day(since="2017-03-01")
+    assert set_aside() == [("core.deliveries", "D2", ["impossible_promised_at"])]
+    read_by_later_days()
+
+
+# --- days of another length, and days that meet ---
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 -- Grain: one row per customer and state of the record, for records that changed in the window.
+-- A registration before 1900 or after 2261 stands for one that is not known.
 SELECT
     i.customer_id,
     i.account_id,
     r.updated_at AS valid_from,
     NULL::timestamptz AS valid_to,
     r.updated_at AS known_at,
-    coalesce(r.registered_at, r.updated_at) AS registered_at,
+    CASE
+        WHEN r.registered_at <@ tstzrange(%(earliest)s, %(beyond)s) THEN r.registered_at
+        ELSE r.updated_at
+    END AS registered_at,
     nullif(btrim(r.age_band), '') AS age_band,
     nullif(btrim(r.income_band), '') AS income_band,
     nullif(btrim(r.home_ownership), '') AS home_ownership,
@@ -15,7 +19,9 @@ SELECT
     nullif(btrim(r.kids_count), '') AS kids_count,
     nullif(btrim(r.home_store_id), '') AS home_store_id,
     r.store_distance_km::double precision AS store_distance_km,
-    NULL::text[] AS flags
+    CASE
+        WHEN NOT r.registered_at <@ tstzrange(%(earliest)s, %(beyond)s) THEN ARRAY['impossible_registration']
+    END AS flags
 FROM raw.customers AS r
 LEFT JOIN numbers AS i ON r.customer_number = i.number
 WHERE r._partition BETWEEN %(since)s AND %(until)s

@@ -2,6 +2,7 @@
 -- Names lose stray blanks, and names typed in capitals get ordinary letters. A birthday that cannot be
 -- read as YYYY-MM-DD, or that no living customer can have, is treated as unknown and flagged.
 -- Only that form is read: PostgreSQL would also read 'today', which means something else every day.
+-- One possible stamp of the record's two is enough: without its identity a customer's orders are nobody's.
 WITH typed AS (
     SELECT
         r.customer_number,
@@ -12,8 +13,10 @@ WITH typed AS (
             WHEN btrim(r.birthday) ~ '^\d{4}-\d{2}-\d{2}$' AND pg_input_is_valid(btrim(r.birthday), 'date')
                 THEN btrim(r.birthday)::date
         END AS birth_date,
-        coalesce(r.registered_at, r.updated_at) AS registered_at,
-        coalesce(r.updated_at, r.registered_at) AS known_at
+        CASE WHEN r.updated_at <@ tstzrange(%(earliest)s, %(beyond)s) THEN r.updated_at END AS updated_at,
+        CASE
+            WHEN r.registered_at <@ tstzrange(%(earliest)s, %(beyond)s) THEN r.registered_at
+        END AS registered_at
     FROM raw.customers AS r
     WHERE r._partition BETWEEN %(since)s AND %(until)s
 ),
@@ -21,8 +24,9 @@ WITH typed AS (
 judged AS (
     SELECT
         t.*,
-        t.birth_date BETWEEN '1900-01-01' AND (t.registered_at AT TIME ZONE %(timezone)s)::date
-            AS is_plausible
+        coalesce(t.updated_at, t.registered_at) AS known_at,
+        t.birth_date BETWEEN '1900-01-01'
+        AND (coalesce(t.registered_at, t.updated_at) AT TIME ZONE %(timezone)s)::date AS is_plausible
     FROM typed AS t
 )
 
