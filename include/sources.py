@@ -58,7 +58,7 @@ class PostgresSource:
             first, last = warehouse.rows(
                 self._shop, self._select("_covered_days"), {"timezone": self._timezone}
             )[0]
-        return (first, last) if first else None
+        return (first, last) if first and last else None
 
     def begin(self, target: Connection, schema: str, end: datetime) -> None:
         self._shop.rollback()
@@ -124,6 +124,11 @@ class PostgresSource:
             raise BadInput(
                 f"Expected the shop to answer {self._path(table)}, found: "
                 f"{warehouse.without_values(error)}. {advice}"
+            ) from None
+        except ValueError as error:  # of a day that Python has no date for
+            raise BadInput(
+                f"Expected {self._path(table)} to answer with days of the years 1 to 9999, found: {error}. "
+                "Leave such stamps out in that SELECT."
             ) from None
 
 

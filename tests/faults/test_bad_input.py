@@ -6,11 +6,12 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 
 import psycopg2
 import pytest
 
-from include import contracts, policy, warehouse
+from include import as_of, contracts, policy, sources, warehouse
 from include.demo_shop.load import create_schema
 from include.errors import BadInput, Unreachable
 from include.launcher import databases
@@ -203,6 +204,46 @@ def test_an_amount_keeps_two_decimals_by_rounding():
 
 
 # --- days ---
+
+
+@pytest.mark.parametrize("recorded", [AT, "NULL", "'-infinity'"])
+@pytest.mark.parametrize(
+    "stamp",
+    ["infinity", "-infinity", "0044-01-01 00:00+00 BC", "12000-01-01", "2262-04-11", "2100-01-01"],
+)
+def test_a_stamp_that_is_none_neither_moves_a_day_nor_breaks_the_plan(stamp, recorded):
+    owner(ORDER + f"('o900', 'c1', 's1', 'till', 'USD', '{stamp}', {recorded})")
+    with sources.opened() as source:
+        assert source.covered() == (date(2017, 3, 1), date(2017, 3, 5))
+        start, end = as_of.window("2017-03-01", "2017-03-05", policy.load().shop.timezone)
+        late = source.late(start, end)
+    if recorded == AT:
+        ((table, count, first, last),) = late
+        assert (table, count, first) == ("orders", 1, last)
+    else:
+        assert late == []
+
+
+def test_a_shop_that_never_says_when_it_recorded_an_order_covers_its_days():
+    owner("UPDATE orders SET updated_at = NULL")
+    with sources.opened() as source:
+        assert source.covered() == (date(2017, 3, 1), date(2017, 3, 5))
+    ingest_day()
+    assert found("SELECT count(*) FROM core.orders") == [(100,)]
+
+
+def test_days_that_python_cannot_hold_are_one_sentence(monkeypatch):
+    # As the SELECT of another shop may answer.
+    monkeypatch.setattr(
+        PostgresSource,
+        "_select",
+        lambda self, name: "SELECT date '12000-01-01', date '12000-01-01'",
+    )
+    with (
+        sources.opened() as source,
+        pytest.raises(BadInput, match="_covered_days.sql .* years 1 to 9999"),
+    ):
+        source.covered()
 
 
 @pytest.mark.parametrize("stamp", ["1900-01-01 12:00+00", "2262-04-11 23:47+00"])
