@@ -145,7 +145,7 @@ def is_minor(birth_date: date | None, today: date, minimum_age: int) -> bool:
 
 @dataclass(frozen=True)
 class Person:
-    """What is known about a customer's age.
+    """What is known about a customer, whatever the channel.
 
     Attributes
     ----------
@@ -153,10 +153,14 @@ class Person:
         None where it is not known.
     is_birthday_faulty
         Whether the shop gave a birthday that nobody can read or have: the customer may be of any age.
+    complained_on, returned_on
+        When the customer last complained, and last brought something back; None where not lately.
     """
 
     birth_date: date | None
     is_birthday_faulty: bool
+    complained_on: date | None = None
+    returned_on: date | None = None
 
 
 def refusal_now(
@@ -167,6 +171,7 @@ def refusal_now(
     policy: Policy,
     *,
     capped: bool,
+    patient: bool = True,
 ) -> str | None:
     """Why a message that was decided must not be sent now, or None where it may.
 
@@ -175,7 +180,7 @@ def refusal_now(
     permission
         What is known by now about the customer on the message's channel; None where nothing is.
     person
-        What is known by now about the customer's age.
+        What is known by now about the customer.
     sent_days
         The days on which other marketing messages left for the customer, or are leaving.
     today
@@ -184,12 +189,22 @@ def refusal_now(
         The rules.
     capped
         Whether the caps apply to the message.
+    patient
+        Whether the message has to wait after a complaint or a return.
     """
     minimum = policy.activation.minimum_age
     if is_minor(person.birth_date, today, minimum):
         return "minor"
     if person.birth_date is None and person.is_birthday_faulty and minimum > 0:
         return "age_unknown"
+    complaints = policy.activation.complaints
+    for reason, last, days in (
+        ("recent_complaint", person.complained_on, complaints.days),
+        ("open_return", person.returned_on, complaints.return_days),
+    ):
+        # One that is dated after the clock counts too: what is known is known.
+        if patient and last is not None and (today - last).days < days:
+            return reason
     known = permission or Permission(False, False, False, False)
     closed = refusal_of(known, verified_only=policy.activation.verified_contacts_only)
     if closed:

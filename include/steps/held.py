@@ -72,6 +72,8 @@ class Holder:
                 self.conn, warehouse.sql("marketing/deliver_contacts"), {"customers": customers}
             )
         }
+        troubles = self._troubles(customers)
+        may_follow = {c.name for c in self.rules.campaigns if c.after_complaint}
         sent_days = self._sent_days(customers)
         kept_out = self._found_in_control(claimed, customers)
         allowed, refused = [], []
@@ -82,11 +84,16 @@ class Holder:
             today = self._day_in(message.time_zone)
             reason = refusal_now(
                 permissions.get((message.customer_id, message.channel)),
-                Person(birth_date, is_birthday_faulty),
+                Person(
+                    birth_date,
+                    is_birthday_faulty,
+                    *troubles.get(message.customer_id, (None, None)),
+                ),
                 others,
                 today,
                 self.rules,
                 capped=capped and message.cap_class == "marketing",
+                patient=message.campaign not in may_follow,
             )
             reason = reason or ("control_group" if message.message_id in kept_out else None)
             if reason:
@@ -111,6 +118,24 @@ class Holder:
             {"end": "infinity", "granted_by": self.now, "customers": customers},
         )
         return {(row[0], row[1]): Permission(*row[2:]) for row in found}
+
+    def _troubles(
+        self, customers: list[uuid.UUID]
+    ) -> dict[uuid.UUID, tuple[date | None, date | None]]:
+        """Customer -> days of the last complaint and of the last return, of those that count by now."""
+        complaints = self.rules.activation.complaints
+        reach = timedelta(days=1 + max(complaints.days, complaints.return_days))
+        found = warehouse.rows(
+            self.conn,
+            warehouse.sql("marketing/deliver_troubles"),
+            {
+                "customers": customers,
+                "since": self._day_in(None) - reach,
+                "complaint_rating": complaints.rating,
+                "complaint_sentiment": complaints.sentiment,
+            },
+        )
+        return {customer: (complained, returned) for customer, complained, returned in found}
 
     def _found_in_control(
         self, claimed: list[Claimed], customers: list[uuid.UUID]

@@ -246,6 +246,35 @@ def test_who_is_found_to_be_of_the_control_group_after_deciding_is_not_mailed(co
     ) == [(free[0], "cancelled", "control_group"), (free[1], "sent", None), (free[2], "sent", None)]
 
 
+def test_a_complaint_or_a_return_after_deciding_is_obeyed(conn):
+    """But for what may follow a complaint; each counts for as long as the policy says."""
+    plant(conn, 5)
+    patience = policy.load().activation.complaints
+    first = (MORNING - timedelta(days=patience.days)).date()
+    planted.fill(
+        conn,
+        "core.reviews",
+        [
+            {"review_id": n, "customer_id": person(n), "rating": rating, "business_day": day}
+            for n, rating, day in (
+                (1, 1, "2017-10-02"), (3, 5, "2017-10-02"), (4, 1, "2017-10-02"), (5, 1, first),
+            )
+        ],
+    )  # fmt: skip
+    planted.fill(
+        conn,
+        "core.returns",
+        [{"return_id": 2, "customer_id": person(2), "business_day": "2017-10-02"}],
+    )
+    warehouse.execute(
+        conn,
+        "UPDATE marketing.messages SET campaign = 'service_recovery' WHERE external_id = '4'",
+    )
+    conn.commit()
+    assert deliver.send(MORNING) == {"cancelled": 2, "sent": 3}
+    assert errors(conn) == ["recent_complaint", "open_return", None, None, None]
+
+
 def test_no_merge_resets_a_cap(conn, use):
     """One message in seven days, which the second account got before it was found to be the first's."""
     use(marketing="{messages: 1, window_days: 7}")
