@@ -93,33 +93,40 @@ def note_columns(shop: Connection, target: Connection, query: str, source: str) 
                 {"schema": schema, "table": table},
             )
         )
-        place = {"source": source, "relation": relation}
-        known = dict(
-            warehouse.rows(
-                target,
-                "SELECT column_name, type FROM ops.source_columns "
-                "WHERE source = %(source)s AND relation = %(relation)s AND gone_at IS NULL",
-                place,
-            )
+        told += note(target, source, relation, now)
+    return told
+
+
+def note(target: Connection, source: str, relation: str, now: dict[str, str]) -> list[str]:
+    """Note the columns of one table, or of files of one form, with their types; told as above."""
+    place = {"source": source, "relation": relation}
+    known = dict(
+        warehouse.rows(
+            target,
+            "SELECT column_name, type FROM ops.source_columns "
+            "WHERE source = %(source)s AND relation = %(relation)s AND gone_at IS NULL",
+            place,
         )
-        for name, kind in now.items():
-            if known.get(name) != kind:
-                _note(target, place | {"name": name, "type": kind, "is_new": bool(known)})
-        for name in known.keys() - now.keys():
-            warehouse.execute(
-                target,
-                "UPDATE ops.source_columns SET gone_at = now() WHERE source = %(source)s "
-                "AND relation = %(relation)s AND column_name = %(name)s",
-                place | {"name": name},
-            )
-        if known:
-            told += [f"{relation} has a new column {name}" for name in now.keys() - known.keys()]
-            told += [f"{relation} has lost its column {name}" for name in known.keys() - now.keys()]
-            told += [
-                f"{relation}.{name} has become {now[name]} from {known[name]}"
-                for name in now.keys() & known.keys()
-                if now[name] != known[name]
-            ]
+    )
+    for name, kind in now.items():
+        if known.get(name) != kind:
+            _note(target, place | {"name": name, "type": kind, "is_new": bool(known)})
+    for name in known.keys() - now.keys():
+        warehouse.execute(
+            target,
+            "UPDATE ops.source_columns SET gone_at = now() WHERE source = %(source)s "
+            "AND relation = %(relation)s AND column_name = %(name)s",
+            place | {"name": name},
+        )
+    told = []
+    if known:
+        told += [f"{relation} has a new column {name}" for name in now.keys() - known.keys()]
+        told += [f"{relation} has lost its column {name}" for name in known.keys() - now.keys()]
+        told += [
+            f"{relation}.{name} has become {now[name]} from {known[name]}"
+            for name in now.keys() & known.keys()
+            if now[name] != known[name]
+        ]
     for sentence in sorted(told):
         log.warning("The shop has changed: %s.", sentence)
     return sorted(told)

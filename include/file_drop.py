@@ -2,24 +2,30 @@
 
 The files are streamed, a block at a time, into a scratch table of the batch; what the mapping says of each
 source table then becomes one SELECT over it. Texts stay as delivered; a number or stamp that cannot be read
-becomes empty, so that the contract of the table refuses the row with its reason and nothing is lost.
+becomes empty, so that the contract of the table refuses the row with its reason and nothing is lost. So does
+a stamp that cannot be true: before the shop opened, or beyond what was delivered.
 """
 
 import codecs
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
-from datetime import date, datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 import psycopg2
 import yaml
 from psycopg2 import sql as pgsql
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from include import warehouse
+from include import drift, warehouse
 from include.contracts import Contract
 from include.errors import BadInput
 from include.warehouse import Connection
@@ -29,6 +35,12 @@ log = logging.getLogger(__name__)
 MAPPING = "files.yml"
 #: Bytes of a CSV file, of which Arrow reads up to 32 blocks ahead, and rows of a Parquet file.
 BLOCK_BYTES, BLOCK_ROWS = 2**20, 65_536
+#: Days without a line after which a few more lines are taken for mistakes of the year or the month.
+LONGEST_GAP = 31
+
+#: First and last day that a line may be dated.
+Span = tuple[date, date]
+_NO_DAY: Span = (date.max, date.min)
 
 Name = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")]
 
@@ -122,8 +134,8 @@ def load(source: str) -> Mapping:
 class FileSource:
     """A folder of files, read whole at the beginning of each extraction (`include.sources.Source`)."""
 
-    def __init__(self, source: str, timezone: str) -> None:
-        self._name, self._timezone = source, timezone
+    def __init__(self, source: str, timezone: str, opened_on: date) -> None:
+        self._name, self._timezone, self._opened_on = source, timezone, opened_on
         self._mapping = load(source)
         self._end: datetime | None = None
         self._target: Connection | None = None
@@ -148,18 +160,7 @@ class FileSource:
         orders = self._mapping.tables.get("orders")
         if orders is None:
             raise BadInput(f"{self.place}: expected orders among the tables, found none.")
-        import pyarrow.compute as pc
-
-        form = self._mapping.files[orders.files]
-        spans = [
-            pc.min_max(batch[form.stamp])
-            for path in self._paths(form)
-            for batch in read(path, form, self._timezone)
-        ]
-        stamps = [
-            span[end].as_py() for span in spans for end in ("min", "max") if span[end].is_valid
-        ]
-        return (min(stamps).date(), max(stamps).date()) if stamps else None
+        return self._span(self._mapping.files[orders.files])
 
     def begin(self, target: Connection, schema: str, end: datetime) -> None:
         self._target, self._end = target, end
@@ -175,10 +176,16 @@ class FileSource:
             )
             self._run("CREATE UNLOGGED TABLE {} (file integer, line bigint, {})", shapes, name=name)
             columns = ["file", "line", *form.columns]
+            span = self._span(form) or _NO_DAY
+            headers: dict[str, str] = {}
             for number, path in enumerate(self._paths(form), 1):
-                batches = _numbered(read(path, form, self._timezone), number)
+                noticed = Noticed()
+                batches = _numbered(read(path, form, self._timezone, span, noticed), number)
                 rows = warehouse.copy_batches(target, batches, table, columns)
                 log.info("Read %s rows of %s", f"{rows:,}", path.name)
+                _tell(path, noticed, span)
+                headers |= noticed.headers
+            drift.note(target, self._name, name, headers)
             if form.key:
                 self._run(
                     "DELETE FROM {} AS old USING (SELECT {key} AS k, max(file) AS newest FROM {table} "
@@ -202,7 +209,7 @@ class FileSource:
         return bool(self._answer(contract, self._select(contract) + pgsql.SQL(" LIMIT 1")))
 
     def late(self, start: datetime, end: datetime) -> list[tuple[str, int, date, date]]:
-        return []  # files do not say when a row was recorded
+        return []  # files do not say when a row was recorded; dates that cannot be true are unreadable
 
     def close(self) -> None:
         """Drop what was read; the staged tables have it now."""
@@ -219,6 +226,41 @@ class FileSource:
                 f"correct the patterns in {self.place}."
             )
         return found
+
+    def _span(self, form: Files) -> Span | None:
+        """The first and the last day that files of a form can be about.
+
+        Three bounds, since each misses something. Nothing happened before the shop opened. Nothing is told
+        that has not happened: of the newest file's own time, a day more for clocks and zones that differ. But
+        a file that is copied long afterwards has a time of its own, so what the files say counts too.
+
+        Raises
+        ------
+        BadInput
+            When there are dates and none lies within the first two.
+        """
+        import pyarrow.compute as pc
+
+        paths = self._paths(form)
+        delivered = max(path.stat().st_mtime for path in paths)
+        newest = datetime.fromtimestamp(delivered, ZoneInfo(self._timezone)).date()
+        span = self._opened_on, newest + timedelta(days=1)
+        days: Counter[date] = Counter()
+        dated = 0
+        for path in paths:
+            for batch in read(path, form, self._timezone, only=form.stamp):
+                stamps = batch[form.stamp]
+                dated += len(stamps) - stamps.null_count
+                inside = _inside(stamps, span).drop_null().cast("date32")
+                for pair in pc.value_counts(inside):
+                    days[pair["values"].as_py()] += pair["counts"].as_py()
+        if dated and not days:
+            raise BadInput(
+                f"Expected dates from {span[0]} to {span[1]} in {' or '.join(form.patterns)}, found all "
+                f"{dated} outside: correct shop.opened_on in config/policy.yml, the formats in {self.place}, "
+                "or the time that the newest file bears."
+            )
+        return (min(days), reached(days)) if days else None
 
     def _select(self, contract: Contract) -> pgsql.Composed:
         """The rows of a source table up to the end of the window, with the stamp that dates each."""
@@ -304,8 +346,63 @@ class FileSource:
             cursor.execute(pgsql.SQL(template).format(self._scratch[name], *parts, **named))
 
 
-def read(path: Path, form: Files, timezone: str) -> Iterator[Any]:
+def reached(days: Counter[date]) -> date:
+    """The newest day of files: the last one before a long gap where hardly anything comes after it.
+
+    A year or a month that was mistyped dates a line or two far from the rest. A shop that opens again after
+    months is different: it has as many lines as on its other days.
+    """
+    ordered = sorted(days)
+    usual, beyond, newest = median(days.values()), 0, ordered[-1]
+    for earlier, later in reversed(list(pairwise(ordered))):
+        beyond += days[later]
+        if beyond >= usual:
+            break
+        if (later - earlier).days > LONGEST_GAP:
+            newest = earlier
+    return newest
+
+
+@dataclass
+class Noticed:
+    """What the reading of a file met beside its rows: headers with their types, and counts of values."""
+
+    headers: dict[str, str] = field(default_factory=dict)
+    outside: int = 0
+    nuls: int = 0
+
+
+def _tell(path: Path, noticed: Noticed, span: Span) -> None:
+    if noticed.outside:
+        log.warning(
+            "%s: %s dates count as unreadable, since they lie before the shop opened or beyond what was "
+            "delivered (%s to %s).",
+            path.name, f"{noticed.outside:,}", *span,
+        )  # fmt: skip
+    if noticed.nuls:
+        log.warning(
+            "%s: NUL characters were left out of %s values.", path.name, f"{noticed.nuls:,}"
+        )
+
+
+def read(
+    path: Path,
+    form: Files,
+    timezone: str,
+    span: Span | None = None,
+    noticed: Noticed | None = None,
+    only: Name | None = None,
+) -> Iterator[Any]:
     """A file as Arrow batches with the mapping's columns: texts, and stamps as local time of the shop.
+
+    Parameters
+    ----------
+    span
+        A stamp outside these days becomes empty; without them, none does.
+    noticed
+        Is filled in while the batches are taken.
+    only
+        The one column to read of those that must be there.
 
     Raises
     ------
@@ -314,19 +411,46 @@ def read(path: Path, form: Files, timezone: str) -> Iterator[Any]:
     """
     import pyarrow as pa
 
-    opened = _parquet(path, form) if path.suffix.lower() == ".parquet" else _csv(path, form)
+    noticed = noticed or Noticed()
+    parquet = path.suffix.lower() == ".parquet"
+    names = [only] if only else list(form.columns)
+    opened = (_parquet if parquet else _csv)(path, form, names, noticed)
     for headers, batch in opened:
-        columns = [
-            _column(batch[header], part, timezone)
-            for header, part in zip(headers, form.columns.values(), strict=True)
-        ]
-        yield pa.RecordBatch.from_arrays(columns, names=list(form.columns))
+        columns = {
+            name: _column(batch[headers[name]], form.columns[name], timezone, noticed)
+            for name in names
+        }
+        if span:
+            stamps = columns[form.stamp]
+            columns[form.stamp] = _inside(stamps, span)
+            noticed.outside += columns[form.stamp].null_count - stamps.null_count
+        yield pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
 
-def _headers(path: Path, form: Files, found: list[str]) -> list[str]:
+def _inside(stamps: Any, span: Span) -> Any:
+    """The stamps on days of the span; the other ones empty."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    first = pa.scalar(datetime.combine(span[0], time.min), stamps.type)
+    last = pa.scalar(datetime.combine(span[1], time.max), stamps.type)
+    kept = pc.and_(pc.greater_equal(stamps, first), pc.less_equal(stamps, last))
+    return pc.if_else(kept, stamps, pa.scalar(None, stamps.type))
+
+
+def _headers(path: Path, form: Files, types: dict[str, str], noticed: Noticed) -> dict[Name, str]:
     """Which header of the file each column of the mapping is."""
+    found = list(types)
     plain = {header.strip().lower(): header for header in found}
-    chosen = []
+    if not any(
+        header.lower() in plain for part in form.columns.values() for header in part.headers
+    ):
+        # The first line may be about a person: it is not quoted.
+        raise BadInput(
+            f"Expected a line of headers first in {path.name}, found none that {MAPPING} names: correct the "
+            "file, or name its headers there."
+        )
+    chosen = {}
     for name, part in form.columns.items():
         match = next((plain[h.lower()] for h in part.headers if h.lower() in plain), None)
         if match is None:
@@ -334,26 +458,35 @@ def _headers(path: Path, form: Files, found: list[str]) -> list[str]:
                 f"Expected the column {' or '.join(part.headers)} in {path.name}, found "
                 f"{', '.join(found)}: correct the file, or name its header in {MAPPING} ({name})."
             )
-        chosen.append(match)
-    if extra := sorted(set(found) - set(chosen)):
-        log.info("%s has columns that nothing is read from: %s", path.name, ", ".join(extra))
+        chosen[name] = match
+    noticed.headers |= {header: types[written] for header, written in plain.items()}
     return chosen
 
 
-def _parquet(path: Path, form: Files) -> Iterator[tuple[list[str], Any]]:
+def _wanted(headers: dict[Name, str], names: list[Name]) -> list[str]:
+    """The headers of some columns, each once."""
+    return list(dict.fromkeys(headers[name] for name in names))
+
+
+def _parquet(
+    path: Path, form: Files, names: list[Name], noticed: Noticed
+) -> Iterator[tuple[dict[Name, str], Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
-            headers = _headers(path, form, file.schema_arrow.names)
-            for batch in file.iter_batches(BLOCK_ROWS, columns=sorted(set(headers))):
+            types = {column.name: str(column.type) for column in file.schema_arrow}
+            headers = _headers(path, form, types, noticed)
+            for batch in file.iter_batches(BLOCK_ROWS, columns=_wanted(headers, names)):
                 yield headers, batch
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from None
 
 
-def _csv(path: Path, form: Files) -> Iterator[tuple[list[str], Any]]:
+def _csv(
+    path: Path, form: Files, names: list[Name], noticed: Noticed
+) -> Iterator[tuple[dict[Name, str], Any]]:
     import pyarrow as pa
     from pyarrow import csv
 
@@ -363,11 +496,11 @@ def _csv(path: Path, form: Files) -> Iterator[tuple[list[str], Any]]:
     parsing = csv.ParseOptions(delimiter=form.separator, newlines_in_values=True)
     try:
         with csv.open_csv(path, reading, parsing) as file:
-            names = file.schema.names
-        headers = _headers(path, form, names)
+            found = file.schema.names
+        headers = _headers(path, form, dict.fromkeys(found, "text"), noticed)
         converting = csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
-            include_columns=list(dict.fromkeys(headers)),
+            column_types=dict.fromkeys(found, pa.string()),
+            include_columns=_wanted(headers, names),
             strings_can_be_null=False,
             check_utf8=True,
         )
@@ -404,7 +537,7 @@ def encoding_of(path: Path) -> str:
     return "utf-8"
 
 
-def _column(values: Any, part: FileColumn, timezone: str) -> Any:
+def _column(values: Any, part: FileColumn, timezone: str, noticed: Noticed) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -421,7 +554,8 @@ def _column(values: Any, part: FileColumn, timezone: str) -> Any:
         return pc.coalesce(*tried)
     text = values.cast(pa.string())
     # PostgreSQL holds no NUL in a text; nobody typed one.
-    if pc.any(pc.match_substring(text, "\x00")).as_py():
+    if nuls := pc.sum(pc.match_substring(text, "\x00")).as_py():
+        noticed.nuls += nuls
         text = pc.replace_substring(text, "\x00", "")
     return text
 

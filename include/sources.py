@@ -139,7 +139,7 @@ def opened() -> Iterator[Source]:
 
     shop = policy.load().shop
     if file_drop.is_one(shop.source):
-        files = file_drop.FileSource(shop.source, shop.timezone)
+        files = file_drop.FileSource(shop.source, shop.timezone, shop.opened_on)
         yield files
         files.close()
         return

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import tracemalloc
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,14 @@ def drop(warehouse, home, module_env, tmp_path) -> Path:
 
 
 query_connection, execute, rows_of = warehouse.connect, warehouse.execute, warehouse.rows
+
+
+def set_opening(day: dt.date) -> None:
+    """The shop's first day, in the policy."""
+    path = Path(os.environ["REGULARS_POLICY"])
+    rules = yaml.safe_load(path.read_text())
+    rules["shop"]["opened_on"] = rules["models"]["anchor_start"] = day
+    path.write_text(yaml.safe_dump(rules, sort_keys=False))
 
 
 def load_day(day: str = DAY, since: str | None = "2011-12-01") -> dict[str, int]:
@@ -188,10 +197,11 @@ def test_parquet_does_as_well(drop):
     ("text", "message"),
     [
         (HEADER.replace("Quantity", "Pieces") + "\n" + LIST[0], r"Quantity in list\.csv, found Inv"),
+        (LIST[0] + "\n" + LIST[2], r"line of headers first in list\.csv, found none"),
         (HEADER + "\n" + LIST[0] + "\n1,2,3\n", r"list\.csv, found: Row #3: Expected 8 columns, got 3"),
         ("", r"readable file list\.csv"),
     ],
-    ids=["missing column", "short line", "empty file"],
+    ids=["missing column", "no header", "short line", "empty file"],
 )  # fmt: skip
 def test_what_cannot_be_read_is_said_without_quoting_it(drop, text, message):
     deliver(drop, "list.csv", text)
@@ -267,10 +277,133 @@ def test_stamps_in_a_gap_or_an_overlap_of_the_clock_are_read(drop):
         LIST[0].replace("12/5/2011 8:26", "10/30/2011 1:30").replace("536365", "536366"),
     ]
     deliver(drop, "list.csv", "\n".join([HEADER, *rows]))
+    set_opening(dt.date(2011, 1, 1))
     load_day("2011-10-30", since="2011-01-01")
     assert found("SELECT business_day::text FROM core.orders ORDER BY 1") == [
         ("2011-03-27",), ("2011-10-30",)
     ]  # fmt: skip
+
+
+#: A year of two digits, a clock without a battery, the wrong year, and the end of nanoseconds.
+FAR = ["12/6/11 9:00", "1/1/1900 9:00", "12/6/2012 9:00", "4/11/2262 23:47"]
+
+
+@pytest.mark.parametrize(
+    ("stamp", "kind", "loads"),
+    [(stamp, "csv", [DAY]) for stamp in FAR]
+    + [("1900-01-01", "parquet", [DAY]), ("9999-12-31", "parquet", [DAY])]
+    + [(FAR[0], "csv", ["2011-12-05", "2011-12-06", DAY])],
+)
+def test_a_date_that_cannot_be_true_is_told_and_moves_nothing(drop, stamp, kind, loads, caplog):
+    # 12001 also ordered on 12/2, as SOUND says, and again.
+    line = f"539999,85123A,WHITE HANGING HEART,1,{stamp},2.55,12001,Norway"
+    sound = line.replace("539999", "539998").replace(stamp, "12/7/2011 9:00")
+    deliver(drop, "list.csv", "\n".join([HEADER, *SOUND, line, sound]))
+    if kind == "parquet":
+        lines = pd.read_csv(drop / "list.csv", dtype=str)
+        stamps = [
+            np.datetime64(pd.to_datetime(t) if "/" in t else t, "us") for t in lines["InvoiceDate"]
+        ]
+        pq.write_table(
+            pa.Table.from_pandas(lines.assign(InvoiceDate=stamps)), drop / "list.parquet"
+        )
+        (drop / "list.csv").unlink()
+    for day in loads:
+        load_day(day, since=None)
+    assert found("SELECT count(*) FROM core.orders") == [(41,)]
+    assert found("SELECT order_id FROM core.orders WHERE order_id LIKE '5399%'") == [("539998",)]
+    assert found("SELECT table_name, row_key FROM quarantine.rejected_rows ORDER BY 1, 2") == [
+        ("core.order_lines", "539999 / 1"), ("core.orders", "539999")
+    ]  # fmt: skip
+    assert found(
+        "SELECT reasons, business_day::text FROM quarantine.rejected_rows "
+        "WHERE table_name = 'core.orders'"
+    ) == [(["missing_ordered_at", "missing_known_at"], DAY)]
+    assert f"list.{kind}: 1 dates count as unreadable" in caplog.text
+    assert found(
+        "SELECT registered_at::date::text FROM core.customers JOIN core.identities USING (customer_id) "
+        "WHERE external_id = '12001'"
+    ) == [("2011-12-02",)]
+    with pytest.raises(ingest.BeyondSource, match="ends on 2011-12-07"):
+        ingest.plan({"as_of": "2011-12-08", "since": None, "run_id": "x"})
+    with pytest.raises(BadInput, match="from 2011-12-01 on"):
+        ingest.plan({"as_of": "2011-11-30", "since": None, "run_id": "x"})
+
+
+def test_a_day_beyond_the_newest_files_own_time_has_not_been(drop):
+    lines = [line.replace("12/7/2011", "12/9/2011") for line in SOUND]
+    deliver(drop, "list.csv", "\n".join([HEADER, *lines]))
+    noon = dt.datetime(2011, 12, 7, 12, tzinfo=dt.UTC).timestamp()
+    os.utime(drop / "list.csv", (noon, noon))
+    with pytest.raises(ingest.BeyondSource, match="ends on 2011-12-06"):
+        ingest.plan({"as_of": "2011-12-09", "since": None, "run_id": "x"})
+    # The day after is one that clocks and zones can make of it.
+    os.utime(drop / "list.csv", (noon + 86_400, noon + 86_400))
+    assert (
+        ingest.plan({"as_of": "2011-12-09", "since": None, "run_id": "x"})["as_of"] == "2011-12-09"
+    )
+
+
+def test_files_that_bear_a_time_before_all_they_tell_are_refused_in_one_sentence(drop):
+    deliver(drop, "list.csv", "\n".join([HEADER, *SOUND]))
+    os.utime(drop / "list.csv", (0, 0))
+    with pytest.raises(BadInput, match="found all 40 outside: .* the time that the newest file"):
+        load_day()
+
+
+def test_what_is_older_than_the_window_is_left_out_without_noise(drop, caplog):
+    deliver(drop, "list.csv", "\n".join([HEADER, *SOUND]))
+    load_day("2011-12-06")
+    load_day(DAY, since=DAY)
+    assert "unreadable" not in caplog.text
+    assert found("SELECT count(*) FROM quarantine.rejected_rows") == [(0,)]
+    assert found("SELECT count(*) FROM core.orders") == [(40,)]
+
+
+@pytest.mark.parametrize(
+    ("counts", "newest"),
+    [
+        ({0: 5, 1: 6, 2: 5}, 2),
+        ({0: 5, 1: 6, 33: 4}, 1),  # fewer than usual after a gap
+        ({0: 5, 1: 6, 32: 4}, 32),  # the gap is not so long
+        ({0: 5, 1: 6, 90: 5}, 90),  # the shop has opened again
+        ({0: 5, 1: 6, 40: 1, 400: 1}, 1),
+        ({0: 5, 1: 6, 40: 5, 400: 1}, 40),
+        ({0: 1, 400: 1}, 400),  # a shop of one line a day
+    ],
+)
+def test_how_far_files_reach(counts, newest):
+    first = dt.date(2011, 12, 1)
+    days = Counter({first + dt.timedelta(days=place): count for place, count in counts.items()})
+    assert file_drop.reached(days) == first + dt.timedelta(days=newest)
+
+
+def test_a_nul_is_left_out_and_told_without_the_value(drop, caplog):
+    lines = [*SOUND[1:], SOUND[0].replace("HANGING", "HANG\x00ING").replace("Norway", "Nor\x00way")]
+    deliver(drop, "list.csv", "\n".join([HEADER, *lines]))
+    load_day()
+    assert found("SELECT name FROM core.products") == [("WHITE HANGING HEART",)]
+    assert [r.getMessage() for r in caplog.records if "NUL" in r.getMessage()] == [
+        "list.csv: NUL characters were left out of 2 values."
+    ]
+
+
+def test_a_new_header_is_noted_and_told_once(drop, caplog):
+    deliver(drop, "a.csv", "\n".join([HEADER, *SOUND]))
+    load_day()
+    noted = "SELECT column_name, type FROM ops.source_columns WHERE is_new AND source = 'file_drop'"
+    assert found(noted) == []
+    more = [f"{HEADER},Gift", LIST[0] + ",yes"]
+    deliver(drop, "b.csv", "\n".join(more))
+    load_day()
+    assert "The shop has changed: invoices has a new column gift." in caplog.text
+    assert found(noted) == [("gift", "text")]
+    caplog.clear()
+    load_day()
+    assert "has changed" not in caplog.text
+    (drop / "b.csv").unlink()
+    load_day()
+    assert "invoices has lost its column gift" in caplog.text
 
 
 def a_years_list(path: Path, customers: int = 160, days: int = 420) -> str:
@@ -319,9 +452,9 @@ def test_the_whole_chain_runs_on_a_list_of_invoices_with_every_source_off_that_m
     day = a_years_list(drop / "list.csv")
     with query_connection() as conn:
         execute(conn, "TRUNCATE ops.publications")
+    set_opening(dt.date(2010, 12, 1))
     path = Path(os.environ["REGULARS_POLICY"])
     rules = yaml.safe_load(path.read_text())
-    rules["shop"]["opened_on"] = rules["models"]["anchor_start"] = dt.date(2010, 12, 1)
     rules["ingest"]["sources"] = {name: name in REQUIRED for name in rules["ingest"]["sources"]}
     path.write_text(yaml.safe_dump(rules, sort_keys=False))
     off = {name for name, on in rules["ingest"]["sources"].items() if not on}
