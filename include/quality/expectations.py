@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -83,6 +84,12 @@ def _expectation(contract: Contract, check: Check) -> Any:
         raise BadInput(f"{contract.path.name}: {check.expect}: {error}") from None
 
 
+def _kind_of(fault: str) -> str:
+    """What kind of error the library or the server tells of; the rest may quote a value of a row."""
+    kind = re.match(r"\((psycopg2\.[\w.]+)\) |(\w+(?:Error|Exception)): ", fault)
+    return (kind[1] or kind[2]) if kind else "an error of the library"
+
+
 def _result(contract: Contract, item: Any) -> Result:
     settings = item.expectation_config
     arguments = {
@@ -103,7 +110,7 @@ def _result(contract: Contract, item: Any) -> Result:
         nested = next(iter((item.exception_info or {}).values()), None)
         fault = nested.get("exception_message") if isinstance(nested, dict) else None
     if fault:
-        seen = f"the check could not run ({str(fault).splitlines()[0]:.200})"
+        seen = f"the check could not run ({_kind_of(str(fault))})"
     elif unexpected is not None:
         seen = f"{unexpected} of {found.get('element_count')} rows that break it"
     else:
