@@ -26,6 +26,7 @@ REFUSALS = (
     "out_of_stock",
     "frequency_cap",
     "too_soon",
+    "too_late",
     "already_in_period",
     "open_return",
     "recent_complaint",
@@ -78,6 +79,7 @@ def guard(candidates: pd.DataFrame, inputs: Inputs, policy: Policy, as_of: date)
     refuse("out_of_stock", _out_of_stock(found, inputs))
     refuse("frequency_cap", limited & _capped(customer, past, policy))
     refuse("too_soon", _too_soon(found, past, policy))
+    refuse("too_late", _over(found, as_of))
     refuse("already_in_period", _repeated(found, past))
     for reason, name, days in (
         ("open_return", "returned_on", complaints.return_days),
@@ -360,6 +362,12 @@ def _too_soon(found: pd.DataFrame, past: _Past, policy: Policy) -> _Flags:
     near = np.abs(past.days) < past.campaign.map(gaps).astype(float).fillna(0.0).to_numpy()
     standing, wanted = past.keys(found, with_period=False)
     return np.isin(wanted, standing[near])
+
+
+def _over(found: pd.DataFrame, as_of: date) -> _Flags:
+    """Whether the last day on which the message makes sense is over when messages begin to leave."""
+    sending = pd.Timestamp(as_of + timedelta(days=1))
+    return np.asarray(found["last_day"] < sending, dtype=bool)
 
 
 def _capped(customer: _Ints, past: _Past, policy: Policy) -> _Flags:

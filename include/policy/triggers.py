@@ -58,13 +58,16 @@ class OnBirthday(_On):
 
 
 class OnMemberEvent(_On):
-    """Customers of the region where an event starts in `at_least_days` to `lead_days` days."""
+    """Customers of the region where an event starts in `at_least_days` to `lead_days` days.
+
+    At least two: messages leave from the day after the business day, and none leaves later than on the eve.
+    """
 
     needs: ClassVar[tuple[str, ...]] = ("member_events",)
 
     when: Literal["member_event"]
     lead_days: Annotated[int, Field(ge=1, le=120)]
-    at_least_days: Annotated[int, Field(ge=1, le=60)]
+    at_least_days: Annotated[int, Field(ge=2, le=60)]
 
 
 class OnAbandoned(_On):

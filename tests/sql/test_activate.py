@@ -239,6 +239,39 @@ def test_control_wins_where_accounts_turn_out_to_be_one_person(conn):
     )
 
 
+def test_who_is_found_too_late_keeps_no_message_from_the_others(conn, monkeypatch):
+    """A trigger that finds people for an event of tomorrow, when the eve is over: a row, and no window."""
+    rules = policy.load()
+    campaigns = list(rules.campaigns)
+    place = [campaign.name for campaign in campaigns].index("member_event")
+    trigger = campaigns[place].trigger.model_copy(update={"at_least_days": 1})
+    campaigns[place] = campaigns[place].model_copy(update={"trigger": trigger})
+    sooner = rules.model_copy(update={"campaigns": campaigns})
+    monkeypatch.setattr(policy, "load", lambda *_: sooner)
+    planted.people(conn, range(1, 41))
+    had = {"as_of": "2017-06-01", "campaign": "vip_exclusive", "period": "2017-Q4"}
+    planted.fill(
+        conn,
+        "marketing.decisions",
+        [had | {"customer_id": person(n), "decision": "send"} for n in range(1, 21)],
+    )
+    event = {"event_id": "e1", "region": None, "starts_on": "2017-10-02", "ends_on": "2017-10-03"}
+    planted.fill(conn, "core.member_events", [event])
+    conn.commit()
+    planted.decide()
+    told = {(*row, n > 20) for n in range(1, 41) for row in reason(conn, n)}
+    assert {row for row in told if "suppress" in row} == {
+        ("suppress", "already_in_period", False),
+        ("suppress", "too_late", False),
+        ("suppress", "too_late", True),
+    }
+    assert ("send", "best_offer", True) in told
+    sent = warehouse.rows(
+        conn, "SELECT campaign, count(*) > 10 FROM marketing.messages GROUP BY campaign"
+    )
+    assert sent == [("vip_exclusive", True)]
+
+
 def test_an_old_day_is_written_as_history_and_nobody_is_messaged(conn):
     planted.people(conn, range(1, 6))
     planted.fill(

@@ -123,11 +123,19 @@ def test_members_are_invited_to_the_first_event_of_their_region() -> None:
 def test_an_event_ends_the_invitation() -> None:
     events = no_events()
     events.loc[0] = ["e", "Brunch", None, pd.Timestamp("2017-10-03"), pd.Timestamp("2017-10-03")]
-    trigger = RULES.campaign("member_event").trigger.model_copy(update={"at_least_days": 1})
+    trigger = RULES.campaign("member_event").trigger.model_copy(update={"at_least_days": 2})
     using = only("member_event", trigger=trigger)
     customers = people([{"customer_id": "c", "segment": "vip"}])
     outcome = decided(customers, using=using, events=events)
     assert list(outcome.messages["send_not_after"]) == ["2017-10-03T00:00:00+00:00"]  # 20:00 EDT
+    # The eve of an event tomorrow is over when the first message leaves, whatever a trigger finds.
+    sooner = trigger.model_copy(update={"at_least_days": 0})
+    for days in (0, 1):
+        events["starts_on"] = events["ends_on"] = pd.Timestamp(DAY) + pd.Timedelta(days=days)
+        outcome = decided(customers, using=only("member_event", trigger=sooner), events=events)
+        row = outcome.decisions.iloc[0]
+        assert (row["decision"], row["decision_reason"]) == ("suppress", "too_late")
+        assert outcome.messages.empty
 
 
 def test_what_was_left_behind_is_brought_to_mind_once_a_month() -> None:

@@ -66,6 +66,7 @@ def test_the_shipped_policy_is_valid_and_the_demos() -> None:
         ("when: registration", "when: registered", "'registration', 'first_order'", "registered"),
         ("after_days: 3", "after_days: 28", "more than after_days (28)", "28"),
         ("at_least_days: 3", "at_least_days: 30", "at least at_least_days (30)", "14"),
+        ("at_least_days: 3", "at_least_days: 1", "greater than or equal to 2", "found 1"),
         ("ratings: [4, 5]", "ratings: [5, 5]", "each rating once", "found 5"),
         ("ratings: [4, 5]", "ratings: [2, 5]", "above activation.complaints.rating", "found 2"),
         ("ratings: [4, 5]", "ratings: [6]", "less than or equal to 5", "found 6"),

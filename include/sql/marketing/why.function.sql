@@ -24,6 +24,7 @@ BEGIN
         ('budget_spent', 'the budget went to offers that were expected to gain more'),
         ('frequency_cap', 'the customer has had as many messages as the caps allow'),
         ('too_soon', 'the campaign reached the customer a short while ago'),
+        ('too_late', 'what it is about comes before a message could leave'),
         ('already_in_period', 'the campaign has reached the customer in this period'),
         ('no_consent', 'the customer has not agreed to messages by this channel'),
         ('no_contact_point', 'no address or number is known'),
