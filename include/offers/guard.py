@@ -59,7 +59,8 @@ def guard(candidates: pd.DataFrame, inputs: Inputs, policy: Policy, as_of: date)
     -------
     pd.DataFrame
         The candidates with `channel` (missing where none is open) and `refusal` (missing where allowed);
-        the message's cost is added to `cost_expected` and taken from `expected_incremental_value`.
+        the most that the message may cost is added to `cost_expected` and taken from
+        `expected_incremental_value`.
     """
     found = candidates.copy(deep=False)
     customer = found["customer"].to_numpy(dtype=np.int64)
@@ -94,8 +95,10 @@ def guard(candidates: pd.DataFrame, inputs: Inputs, policy: Policy, as_of: date)
     names = sorted(policy.budgets.message_cost.model_dump())
     found["channel"] = coded(channel, names)
     found["refusal"] = coded(refusal, REFUSALS)
-    costs = np.array([getattr(policy.budgets.message_cost, name) for name in names] + [0.0])
-    message = costs[channel]  # -1, no channel, is the last one: nothing
+    costs = [getattr(policy.budgets.message_cost, name) for name in names] + [0.0]
+    # The words are written after the choice: a budget must hold whatever parts they turn out to take.
+    costs[names.index("sms")] *= policy.caps.sms_parts
+    message = np.array(costs)[channel]  # -1, no channel, is the last one: nothing
     found["cost_expected"] = found["cost_expected"].to_numpy() + message
     found["expected_incremental_value"] = found["expected_incremental_value"].to_numpy() - message
     return found

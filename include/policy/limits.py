@@ -27,7 +27,7 @@ class Caps(Section):
 
 
 class MessageCost(Section):
-    """What one message costs."""
+    """What one message costs; by SMS, each part of it."""
 
     email: Money
     sms: Money

@@ -61,7 +61,10 @@ def decide(conn, numbers, decision="send", campaign="vip", day=DECIDED, **more):
     )
 
 
-def trigger(conn, numbers, campaign="vip", day=DECIDED, status="approved", sent_on=None):
+def trigger(
+    conn, numbers, campaign="vip", day=DECIDED, status="approved", sent_on=None, parts=None
+):
+    """Triggers and their messages: by text message in so many parts, else by e-mail."""
     stamp = f"{sent_on}T14:00Z" if sent_on else None
     rows = [
         {
@@ -70,7 +73,7 @@ def trigger(conn, numbers, campaign="vip", day=DECIDED, status="approved", sent_
             "campaign": campaign,
             "period": "2017",
             "as_of": day.isoformat(),
-            "channel": "email",
+            "channel": "sms" if parts else "email",
         }
         for n in numbers
     ]
@@ -79,7 +82,7 @@ def trigger(conn, numbers, campaign="vip", day=DECIDED, status="approved", sent_
         told = {"redeemed_on": (day + timedelta(days=9)).isoformat(), "discount_given": 4.5}
         codes = [code | told for code in codes]
     fill(conn, "marketing.coupon_triggers", [r | c for r, c in zip(rows, codes, strict=True)])
-    message = {"status": "sent" if sent_on else "pending", "sent_at": stamp}
+    message = {"status": "sent" if sent_on else "pending", "sent_at": stamp, "parts": parts}
     ids = [{"message_id": person(200_000 + n)} for n in numbers]
     fill(conn, "marketing.messages", [r | i | message for r, i in zip(rows, ids, strict=True)])
 
@@ -239,10 +242,10 @@ def test_the_cost_is_what_was_really_given(conn):
     decide(conn, range(1, 6), channel="sms")
     decide(conn, [6], "control", channel="sms")
     left = DECIDED + timedelta(days=1)
-    trigger(conn, [1], status="redeemed", sent_on=left)
-    trigger(conn, [2, 3], status="sent", sent_on=left)
-    trigger(conn, [4], status="sent", sent_on=left)
-    trigger(conn, [5], status="cancelled")
+    trigger(conn, [1], status="redeemed", sent_on=left, parts=2)
+    trigger(conn, [2, 3], status="sent", sent_on=left, parts=1)
+    trigger(conn, [4], status="sent", sent_on=left, parts=2)
+    trigger(conn, [5], status="cancelled", parts=2)
     for number, kind, share, most in ((2, "amount_off", 3, None), (3, "percent_off", 0.1, 4)):
         warehouse.execute(
             conn,
@@ -264,7 +267,7 @@ def test_the_cost_is_what_was_really_given(conn):
     run()
     sms = 0.03
     cost = [float(outcome(conn, n)["cost"]) for n in range(1, 7)]
-    assert cost == pytest.approx([4.5 + sms, 3 + sms, 3 + sms, sms, 0, 0])
+    assert cost == pytest.approx([4.5 + 2 * sms, 3 + sms, 3 + sms, 2 * sms, 0, 0])
     found = result(conn, "vip")
     assert float(found["cost"]) == pytest.approx(sum(cost))
     assert float(found["discounts_given"]) == 10.5
@@ -281,10 +284,10 @@ def test_a_budget_is_spent_by_what_was_really_given(conn):
     decide(conn, range(1, 7), channel="sms")
     decide(conn, [7], "control", channel="sms")
     left = DECIDED + timedelta(days=1)
-    trigger(conn, [1], status="redeemed", sent_on=left)
-    trigger(conn, [2, 3], status="sent", sent_on=left)
-    trigger(conn, [4], status="cancelled")
-    trigger(conn, [5, 6], status="approved")
+    trigger(conn, [1], status="redeemed", sent_on=left, parts=2)
+    trigger(conn, [2, 3], status="sent", sent_on=left, parts=1)
+    trigger(conn, [4], status="cancelled", parts=2)
+    trigger(conn, [5, 6], status="approved", parts=2)
     for number, until in ((2, DECIDED + timedelta(days=14)), (3, DECIDED + timedelta(days=40))):
         warehouse.execute(
             conn,
@@ -310,7 +313,7 @@ def test_a_budget_is_spent_by_what_was_really_given(conn):
     later = DECIDED + timedelta(days=20)
     assert spent(later, DECIDED, later) == [
         ("stopped", 0.0, 0.0),
-        ("vip", pytest.approx((4.5 + 0.03) + 0.03 + 3 * 1.5), pytest.approx(4.53 + 0.03 + 4.5)),
+        ("vip", pytest.approx((4.5 + 0.06) + 0.03 + 3 * 1.5), pytest.approx(4.56 + 0.03 + 4.5)),
     ]
     # Before the coupon came back and the other ran out, all of it was expected; outside the budget's days
     # nothing counts towards it.

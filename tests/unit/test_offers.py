@@ -373,6 +373,38 @@ def test_the_first_channel_that_is_open_is_taken() -> None:
     assert outcome.messages["subject"].isna().all()
 
 
+def test_a_text_message_is_expected_to_cost_every_part_that_it_may_take() -> None:
+    shop = RULES.shop.model_copy(update={"region_locales": {"south": "es_US"}})
+    campaigns = [
+        c.model_copy(update={"budget_per_day": 2 * (0.15 * 6 + 2 * 0.03)}) for c in RULES.campaigns
+    ]
+    using = rules(shop=shop, control=NO_CONTROL.control, campaigns=campaigns)
+    customers = people(
+        {
+            "customer_id": f"c{n}",
+            "segment": "vip",
+            "region": "south",
+            "predicted_value": 600,
+            "predicted_orders": 10,
+        }
+        for n in range(3)
+    )
+    permissions = allowed(customers["customer_id"])
+    permissions.loc[permissions["channel"] == "email", "granted"] = False
+    outcome = decided(customers, permissions=permissions, using=using)
+    assert list(outcome.messages["copy_source"]) == ["template/vip_exclusive/sms.es"] * 2
+    assert list(outcome.messages["parts"]) == [2, 2], "the day's budget pays for two messages"
+    rows = outcome.decisions
+    assert list(rows["cost_expected"]) == pytest.approx([0.15 * 6 + 2 * 0.03] * 3)
+    gain = 0.15 * (0.50 * 0.30 * 60 - 6.0) - 2 * 0.03
+    assert list(rows["expected_incremental_value"]) == pytest.approx([gain] * 3)
+    # A longer text is never written, so no message costs more than what was expected of it.
+    short = using.model_copy(update={"caps": RULES.caps.model_copy(update={"sms_parts": 1})})
+    refused = decided(customers, permissions=permissions, using=short)
+    assert set(refused.decisions["decision_reason"]) == {"copy_failed", "budget_spent"}
+    assert refused.messages.empty
+
+
 @pytest.mark.parametrize(
     ("born", "minor"),
     [

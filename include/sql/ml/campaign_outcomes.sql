@@ -3,7 +3,7 @@
 -- several accounts the first that was decided for counts, with the arm that it was drawn into.
 -- Parameters: as_of (date), "end" (timestamptz, first instant after as_of), timezone, window_days (outcome:
 -- the days after the decision), before_days (covariate: the days up to it), measured_days (how far back
--- decisions are measured), message_cost (of each channel, as JSON).
+-- decisions are measured), message_cost (of each channel, of a part where it sends in parts, as JSON).
 -- Every figure is of a window that ends at or before as_of, whichever day asks: runs may overtake each other.
 -- A day of a campaign that nobody was let through (rejected, or never approved) treated nobody and is left
 -- out.
@@ -86,10 +86,11 @@ spending AS (
 ),
 
 sent AS (
-    SELECT DISTINCT
+    SELECT
         c.customer_id,
         c.campaign,
-        c.period
+        c.period,
+        coalesce(max(m.parts), 1) AS parts
     FROM chosen AS c
     INNER JOIN marketing.messages AS m
         ON c.decided_for = m.customer_id AND c.campaign = m.campaign AND c.period = m.period
@@ -97,6 +98,7 @@ sent AS (
         c.is_treated
         AND m.status = 'sent'
         AND (m.sent_at AT TIME ZONE %(timezone)s)::date <= c.decided_on + %(window_days)s::integer
+    GROUP BY c.customer_id, c.campaign, c.period
 ),
 
 -- What came back of its message within the window.
@@ -153,7 +155,7 @@ SELECT
         coalesce(r.discount_given, 0)
         + CASE
             WHEN s.customer_id IS NULL THEN 0
-            ELSE coalesce((%(message_cost)s::jsonb ->> c.channel)::numeric, 0)
+            ELSE coalesce((%(message_cost)s::jsonb ->> c.channel)::numeric, 0) * s.parts
         END
     )::numeric(14, 4) AS cost,
     coalesce(h.is_bounced, FALSE) AS is_bounced,
