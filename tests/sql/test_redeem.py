@@ -153,6 +153,16 @@ def test_a_missing_figure_is_a_clear_sentence(till):
         redeem(till, basket=None)
 
 
+@pytest.mark.parametrize("basket", ["NaN", "Infinity", "-Infinity", "-0.01"])
+def test_a_basket_that_is_no_amount_is_a_clear_sentence_and_leaves_the_coupon(till, basket):
+    told = f"Expected a basket of 0 or more, found {basket}."
+    with pytest.raises(psycopg2.errors.InvalidParameterValue, match=told):
+        redeem(till, basket=basket)
+    assert redeem(till)[0], "it is still good"
+    with pytest.raises(psycopg2.errors.InvalidParameterValue, match=told):
+        redeem(till, basket=basket)
+
+
 def test_the_shop_may_redeem_and_see_nothing(till):
     with till() as shop:
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):

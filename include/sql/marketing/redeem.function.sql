@@ -23,6 +23,11 @@ BEGIN
         RAISE EXCEPTION 'Expected code, customer, order_number, basket, day and at; found one of them missing.'
             USING ERRCODE = 'null_value_not_allowed';
     END IF;
+    -- Not a number and infinity are greater than every minimum_spend.
+    IF redeem.basket < 0 OR redeem.basket >= 'infinity' THEN
+        RAISE EXCEPTION 'Expected a basket of 0 or more, found %.', redeem.basket
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     UPDATE marketing.coupon_triggers AS t
     SET
         status = 'redeemed',
