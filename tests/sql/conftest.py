@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from aiosmtpd.controller import Controller
 
-from include import policy
+from include import policy, warehouse
+from tests.sql.readers import POLLERS
 
 
 @pytest.fixture
@@ -139,3 +140,14 @@ def gateway(monkeypatch) -> Iterator[Gateway]:
     yield found
     found.server.shutdown()
     found.server.server_close()
+
+
+@pytest.fixture
+def many_connections(server) -> None:
+    """A server that lets so many in."""
+    from include.launcher import databases
+
+    with databases.admin(server.server.admin_url()) as conn:
+        allowed = int(warehouse.value(conn, "SHOW max_connections"))
+    if allowed < POLLERS + 20:
+        pytest.fail(f"expected room for {POLLERS} readers, found {allowed} connections")

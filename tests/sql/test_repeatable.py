@@ -1,7 +1,6 @@
 """However the days are run, raw and core end as one clean pass makes them; readers see whole days only."""
 
 import random
-import threading
 import time
 from datetime import date, timedelta
 from typing import Any
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from include import contracts, gates, policy, profiles, warehouse
 from include.quality import checks, expectations
 from include.steps import ingest
+from tests.sql.readers import watch
 from tests.sql.small_shop import (
     OFF,
     empty_warehouse,
@@ -264,19 +264,6 @@ def test_days_in_any_order_end_as_one_clean_pass(unaudited, order, seed):
 
 # --- readers ---
 
-POLLERS = 100
-
-
-@pytest.fixture
-def many_connections(server) -> None:
-    """A server that lets so many in."""
-    from include.launcher import databases
-
-    with databases.admin(server.server.admin_url()) as conn:
-        allowed = int(warehouse.value(conn, "SHOW max_connections"))
-    if allowed < POLLERS + 20:
-        pytest.fail(f"expected room for {POLLERS} readers, found {allowed} connections")
-
 
 def test_a_hundred_readers_see_whole_days_of_every_core_table(many_connections, monkeypatch):
     fill_shop()
@@ -289,34 +276,13 @@ def test_a_hundred_readers_see_whole_days_of_every_core_table(many_connections, 
     ]
     assert {"core.orders", "core.order_lines", "core.customers"} <= {t.name for t in tables}
     counts = {t.name: found(f"SELECT count(*) FROM {t.name}")[0][0] for t in tables}
-    stop = threading.Event()
-    faults: list[tuple[str, Any]] = []
-    seen: set[tuple[str, Any]] = set()
+    # Every version of the shop gives all of a table's rows one mark.
+    marks = {
+        "core.orders": ", count(DISTINCT store_id), min(store_id)",
+        "core.order_lines": ", count(DISTINCT sales), min(sales)::text",
+    }
 
-    def poll(number: int) -> None:
-        table = tables[number % len(tables)]
-        # Every version of the shop gives all of a table's rows one mark.
-        query = f"SELECT count(*) FROM {table.name}"
-        if table.name == "core.orders":
-            query = "SELECT count(*), count(DISTINCT store_id), min(store_id) FROM core.orders"
-        if table.name == "core.order_lines":
-            query = "SELECT count(*), count(DISTINCT sales), min(sales)::text FROM core.order_lines AS l"
-        try:
-            with warehouse.connect() as conn:
-                conn.autocommit = True
-                while not stop.is_set():
-                    row = warehouse.rows(conn, query)[0]
-                    if row[0] != counts[table.name] or row[1:2] not in ((), (1,)):
-                        faults.append((table.name, row))
-                    seen.add((table.name, row[2:]))
-                    time.sleep(0.05)
-        except Exception as error:  # a missing relation is one of them
-            faults.append((table.name, repr(error)))
-
-    readers = [threading.Thread(target=poll, args=(n,)) for n in range(POLLERS)]
-    for reader in readers:
-        reader.start()
-    try:
+    def publish() -> None:
         for version in ("s2", "s3"):
             owner(
                 f"UPDATE orders SET store_number = '{version}'",
@@ -326,9 +292,15 @@ def test_a_hundred_readers_see_whole_days_of_every_core_table(many_connections, 
             gates.gate(ingest.extract(plan), rebuild=ingest.extract)
             gates.gate(ingest.build_core(plan), rebuild=ingest.build_core)
             time.sleep(0.3)
-    finally:
-        stop.set()
-        for reader in readers:
-            reader.join()
+
+    seen = watch(
+        {t.name: f"SELECT count(*){marks.get(t.name, '')} FROM {t.name}" for t in tables}, publish
+    )
+    faults = [
+        (name, row)
+        for name, rows in seen.items()
+        for row in rows
+        if row[0] != counts[name] or row[1:2] not in ((), (1,))
+    ]
     assert faults == []
-    assert seen >= {("core.orders", ("s2",)), ("core.orders", ("s3",))}
+    assert {row[2] for row in seen["core.orders"]} >= {"s2", "s3"}
