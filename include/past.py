@@ -3,6 +3,11 @@
 A correction is a newer state of the same thing by the shop's own stamp (`known_at`). A state that changes
 without a newer stamp (a rule of ours was repaired, a batch was built again) is no correction: it holds for
 the past too, so nothing is kept of what it replaces.
+
+The shop puts no such stamp on what happens once (a review, a delivery, an event). There the reading counts: a
+row of an earlier day that the newest run finds changed, gone or added to a day that was published without it
+is known otherwise from that run's day on. The first reading of a day tells what was known on it, so a load of
+history gives past days what they would have known.
 """
 
 from collections.abc import Sequence
@@ -10,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from psycopg2 import sql as pgsql
 
-from include import contracts, warehouse
+from include import contracts, policy, warehouse
 from include.contracts import Contract
 from include.warehouse import Connection
 
@@ -26,7 +31,7 @@ def keep(conn: Connection, batch: "Batch", contract: Contract, window: pgsql.Com
     window
         A predicate on the staged rows: those that will be published.
     """
-    parts = {
+    parts: dict[str, pgsql.Composable] = {
         "target": warehouse.qualified(contract.name),
         "staged": warehouse.qualified(batch.table(contract)),
         "window": window,
@@ -39,10 +44,22 @@ def keep(conn: Connection, batch: "Batch", contract: Contract, window: pgsql.Com
         "key_of_staged": _key(contract, "s"),
         "differs": _differs(contract),
     }
-    named = {"table": contract.name, "run_columns": [c.name for c in contract.columns if c.run]}
-    for template in (_REPLACED, _ADDED):
+    if contract.partition:
+        parts["day"] = pgsql.Identifier(contract.partition)
+    named = batch.params | {
+        "table": contract.name,
+        "left_out": [c.name for c in contract.columns if c.run or c.pii],
+        "timezone": policy.load().shop.timezone,
+    }
+    stamped = "known_at" in contract.content
+    templates = [_REPLACED] if stamped else [_READ_LATER]
+    if stamped and contract.past != contract.keys:
+        templates.append(_ADDED)
+    for template in templates:
         with conn.cursor() as cursor:
             cursor.execute(pgsql.SQL(template).format(**parts), named)
+    if stamped:
+        _keep_superseded(conn, batch, contract)
 
 
 #: Standing rows that the newer state of their group changes or no longer has.
@@ -50,7 +67,7 @@ _REPLACED = """
 WITH staged AS MATERIALIZED (SELECT * FROM {staged} WHERE {window}),
 newest AS (SELECT {group}, max(known_at) AS known_at FROM staged GROUP BY {group})
 INSERT INTO core.past_states (table_name, row_key, superseded_at, known_at, state)
-SELECT %(table)s, {key_of_target}, g.known_at, t.known_at, to_jsonb(t) - %(run_columns)s::text[]
+SELECT %(table)s, {key_of_target}, g.known_at, t.known_at, to_jsonb(t) - %(left_out)s::text[]
 FROM newest AS g
 JOIN {target} AS t ON {same_group} AND t.known_at < g.known_at
 LEFT JOIN staged AS s ON {same_key}
@@ -69,8 +86,40 @@ WHERE {window}
 ON CONFLICT DO NOTHING
 """
 
+#: Rows without a stamp that an earlier run read otherwise, or not at all, on a day that was published.
+_READ_LATER = """
+WITH published AS MATERIALIZED (
+    SELECT partition, token FROM ops.publications WHERE table_name = %(table)s
+),
+newest AS (SELECT greatest(%(as_of)s::date, max(partition)) AS day FROM published),
+read_later AS (
+    SELECT {key_of_target} AS row_key, t.{day} AS day, to_jsonb(t) - %(left_out)s::text[] AS state
+    FROM {staged} AS s
+    JOIN {target} AS t ON {same_key}
+    WHERE s.{window} AND {differs} AND (
+        t.{window}
+        OR NOT EXISTS (SELECT 1 FROM published AS p WHERE p.partition = t.{day} AND p.token > %(token)s)
+    )
+    UNION ALL
+    SELECT {key_of_target}, t.{day}, to_jsonb(t) - %(left_out)s::text[]
+    FROM {target} AS t
+    WHERE t.{window} AND NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {same_key})
+    UNION ALL
+    SELECT {key_of_staged}, s.{day}, NULL
+    FROM {staged} AS s
+    JOIN published AS p ON p.partition = s.{day}
+    WHERE s.{window} AND NOT EXISTS (SELECT 1 FROM {target} AS t WHERE {same_key})
+)
+INSERT INTO core.past_states (table_name, row_key, superseded_at, state)
+SELECT %(table)s, l.row_key, n.day::timestamp AT TIME ZONE %(timezone)s, l.state
+FROM read_later AS l
+CROSS JOIN newest AS n
+WHERE l.day < n.day
+ON CONFLICT DO NOTHING
+"""
 
-def keep_superseded(conn: Connection, batch: "Batch", contract: Contract) -> None:
+
+def _keep_superseded(conn: Connection, batch: "Batch", contract: Contract) -> None:
     """Keep the older of several states that one batch brought: they stand in its quarantine."""
     quarantine = batch.table(contracts.load("quarantine", "rejected_rows"))
     if warehouse.value(conn, "SELECT to_regclass(%(table)s)", {"table": quarantine}) is None:
@@ -112,8 +161,20 @@ def keep_superseded(conn: Connection, batch: "Batch", contract: Contract) -> Non
 
 
 def _differs(contract: Contract) -> pgsql.Composed:
-    """Whether a staged row says something else than the standing one, its stamp apart."""
-    said = [name for name in contract.content if name not in (*contract.keys, "known_at")]
+    """Whether a staged row says something else than the standing one, its stamp apart.
+
+    Whom identity resolution gave a row to is no content of it where the shop's own mark stands beside.
+    """
+    resolved = {"account_id": {"customer_id"}, "author_id": {"account_id", "customer_id"}}
+    aside = {"known_at", *contract.keys}
+    for mark in resolved.keys() & set(contract.content):
+        aside |= resolved[mark]
+    said = [name for name in contract.content if name not in aside]
+    if not said:
+        # Of a row that is all key only the oldest stamp tells something: when it was first known.
+        return pgsql.SQL(
+            "NOT EXISTS (SELECT 1 FROM core.past_states AS p WHERE p.table_name = {} AND p.row_key = {})"
+        ).format(pgsql.Literal(contract.name), _key(contract, "t"))
     return pgsql.SQL("({}) IS DISTINCT FROM ({})").format(
         _pairs(said, "t.{0}", ", "), _pairs(said, "s.{0}", ", ")
     )

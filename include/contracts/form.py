@@ -85,7 +85,8 @@ class GivesWay(_Strict):
 class Contract(_Strict):
     """What a table promises.
 
-    `past` names the thing (an order) whose corrected states are kept in `core.past_states`.
+    `past` names the thing (an order) whose corrected states are kept in `core.past_states`: by the shop's
+    stamp (`known_at`) where the table has one, else by the runs that read its days.
     """
 
     schema_name: str
@@ -121,7 +122,7 @@ class Contract(_Strict):
         named = [*self.keys, *(self.history.key if self.history else ())]
         named += [name for group in (*self.indexes, *self.unique) for name in group]
         named += [self.partition] if self.partition else []
-        named += [*self.past, "known_at"] if self.past else []
+        named += self.past
         named += self.gives_way.match if self.gives_way else []
         named += [self.aged_by] if self.aged_by else []
         for name in named:
@@ -134,6 +135,8 @@ class Contract(_Strict):
         wrong = cleaning.refused(self.columns, self.source)
         if wrong:
             raise ValueError(wrong)
+        if self.past and not (self.keys and (self.partition or "known_at" in names)):
+            raise ValueError("expected keys, and known_at or a partition, in a table with past")
         if self.write != "replace" and not self.keys:
             raise ValueError(f"expected keys in a table that is written by {self.write}")
         return self

@@ -24,6 +24,8 @@ def write(conn: Connection, batch: Batch, contract: Contract) -> None:
                 pairs(contract.gives_way.match, "s.{0} = t.{0}", " AND "),
                 pgsql.SQL(contract.gives_way.when),
             )
+        if contract.past:
+            past.keep(conn, batch, contract, pgsql.SQL("true"))
         _upsert(conn, batch, contract, days=None)
         if contract.history:
             _close_versions(conn, batch, contract, contract.history.key)
@@ -37,7 +39,6 @@ def write(conn: Connection, batch: Batch, contract: Contract) -> None:
     window = pgsql.SQL("{} = ANY({}::date[])").format(partition, pgsql.Literal(days))
     if contract.past:
         past.keep(conn, batch, contract, window)
-        past.keep_superseded(conn, batch, contract)
     standing = pgsql.SQL("SELECT 1 FROM {} WHERE {} LIMIT 1").format(target, window)
     if not contract.keys:
         execute(conn, "DELETE FROM {} WHERE {}", target, window)

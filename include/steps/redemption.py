@@ -201,16 +201,19 @@ def propensities(conn: Connection, day: str) -> "tuple[str | None, pd.DataFrame]
 
 
 def _largest_campaign(conn: Connection, day: str) -> str | None:
+    _, end = as_of.window(day, day, policy.load().shop.timezone)
     found: str | None = warehouse.value(
         conn,
         """
         SELECT e.campaign_id
-        FROM core.exposures AS e
-        JOIN core.campaigns AS c USING (campaign_id)
+        FROM core.known_exposures AS e
+        JOIN core.known_campaigns AS c USING (campaign_id)
         WHERE e.business_day <= %(day)s
+            AND e.known_from < %(end)s AND e.known_until >= %(end)s
+            AND c.known_from < %(end)s AND c.known_until >= %(end)s
         GROUP BY e.campaign_id, c.starts_on
         ORDER BY count(*) DESC, c.starts_on DESC, e.campaign_id LIMIT 1
         """,
-        {"day": day},
+        {"day": day, "end": end},
     )
     return found

@@ -7,7 +7,15 @@ import pytest
 
 from include import pseudonym, warehouse
 from include.steps import features
-from tests.sql.small_shop import OFF, fill_shop, found, ingest_day, owner, policy_without
+from tests.sql.small_shop import (
+    OFF,
+    empty_warehouse,
+    fill_shop,
+    found,
+    ingest_day,
+    owner,
+    policy_without,
+)
 
 DAY = "2017-03-03"
 
@@ -19,8 +27,6 @@ def _settings(shop, warehouse, home, module_env):
 
 @pytest.fixture(autouse=True)
 def _fresh():
-    from tests.sql.small_shop import empty_warehouse
-
     fill_shop()
     empty_warehouse()
 
@@ -137,3 +143,157 @@ def test_a_newer_record_of_a_product_is_not_known_before_its_time():
     ingest_day(as_of="2017-03-05")
     assert known()[1].set_index("product_id").loc["p1", "department"] == "GROCERY"
     assert known("2017-03-05")[1].set_index("product_id").loc["p1", "department"] == "DELI"
+
+
+# --- what happens once has no stamp of the shop; campaigns are changed in place ---
+
+FACTS = (
+    "INSERT INTO accounts (account_number, system, customer_number, handle, email_verified, updated_at) "
+    "VALUES ('S3', 'social', 'c3', '@c3', false, '2017-03-01 07:00+00')",
+    "INSERT INTO campaigns VALUES ('1', 'Type A', '2017-03-02', '2017-04-01', '2017-03-01 06:00+00')",
+    "INSERT INTO coupons VALUES (1, 'u1', 'p1', '1', '2017-03-01 06:00+00')",
+    "INSERT INTO promotions VALUES ('p1', '2017-03-06', 'D', 0.5, '2017-03-01 06:00+00')",
+    "INSERT INTO exposures VALUES ('1', 'c3', '2017-03-02 14:00+00'), ('1', 'c4', '2017-03-02 14:00+00')",
+    "INSERT INTO redemptions VALUES (1, 'u1', '1', 'c3', '2017-03-02 17:00+00')",
+    "INSERT INTO reviews VALUES (1, 'c3', 'p1', 5, 'Great cake.', '2017-03-02 12:00+00'), "
+    "(2, 'c4', 'p1', 4, 'Good.', '2017-03-02 12:00+00')",
+    "INSERT INTO mentions VALUES (1, 'birdsong', '@c3', 'p1', 'Great!', '2017-03-02 12:00+00')",
+    "INSERT INTO deliveries VALUES ('D1', 'o2', 'c3', 'van', 'delivered', '2017-03-02 12:00+00', "
+    "'2017-03-02 15:00+00')",
+    "INSERT INTO returns VALUES ('R1', 'o2', 'p1', 'c3', 1, 1.50, 'damaged', '2017-03-02 12:00+00')",
+)
+
+#: A correction of the shop, and the feature of customer c3 that the later day tells by it, with its value.
+CORRECTED = {
+    "review": ("UPDATE reviews SET rating = 1 WHERE review_id = 1", "rating_mean", 1),
+    "mention": ("UPDATE mentions SET body = 'Awful.'", "mention_sentiment_mean_26w", -0.4588),
+    "delivery": (
+        "UPDATE deliveries SET promised_at = '2017-03-01 12:00+00'", "delivery_delay_hours_26w", 27,
+    ),
+    "return": ("UPDATE returns SET refund = 2.50", "return_share_26w", 2.5 / 15),
+    "event": (
+        "UPDATE events SET event_type = 'cart' WHERE event_id = 2", "carted_13w", 1,
+    ),
+    "exposure taken back": ("DELETE FROM exposures WHERE customer_number = 'c3'", "campaigns_total", 0),
+    "redemption of another": ("UPDATE redemptions SET customer_number = 'c4'", "redemptions_total", 0),
+    "review on another day": (
+        "UPDATE reviews SET written_at = '2017-03-05 12:00+00', rating = 2 WHERE review_id = 1",
+        "rating_mean", 2,
+    ),
+    "late review": (
+        "INSERT INTO reviews VALUES (3, 'c3', 'p2', 1, 'Bad.', '2017-03-03 12:00+00')", "reviews_total", 2,
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def facts(monkeypatch, home) -> None:
+    """The sources of the other facts are on, and hold something."""
+    off = ("contact_points", "consents", "stock_levels", "member_events")
+    monkeypatch.setenv("REGULARS_POLICY", str(policy_without(off, home / "facts.yml")))
+    owner(*FACTS)
+
+
+def of_c3(day: str) -> pd.Series:
+    customers = known(day)[0]
+    return customers[customers["customer_id"] == str(person("c3"))].iloc[0]
+
+
+def campaign_rows(day: str, reference: str | None = None) -> pd.DataFrame:
+    given = {"opened_on": "2017-01-01", "history_days": 0, "reference": reference}
+    with warehouse.connect() as conn:
+        return warehouse.frame(
+            conn, warehouse.sql("ml/campaign_exposures"), features.parameters(day) | given
+        )
+
+
+@pytest.mark.parametrize("name", CORRECTED)
+def test_what_happened_once_is_known_otherwise_from_the_day_of_the_run_that_read_it(facts, name):
+    correction, feature, value = CORRECTED[name]
+    ingest_day(as_of=DAY, since="2017-03-01", run_id="before")
+    before, sent = known(), campaign_rows(DAY)
+    assert len(sent) == 2
+    owner(correction)
+    ingest_day(as_of="2017-03-05", run_id="after")
+    assert_same((*before, sent), (*known(), campaign_rows(DAY)))
+    assert of_c3("2017-03-04")[feature] == of_c3(DAY)[feature]
+    assert of_c3("2017-03-05")[feature] == pytest.approx(value)
+
+
+def test_a_load_of_history_gives_past_days_what_they_would_have_known(facts):
+    ingest_day(as_of=DAY, since="2017-03-01")
+    lived = known()
+    empty_warehouse()
+    ingest_day(since="2017-03-01")
+    assert found("SELECT count(*) FROM core.past_states") == [(0,)]
+    assert_same(lived, known())
+
+
+def test_an_older_day_run_again_changes_nothing_that_the_days_since_knew(facts):
+    ingest_day(since="2017-03-01")
+    before = known("2017-03-04")
+    owner(CORRECTED["review"][0], CORRECTED["late review"][0])
+    ingest_day(as_of=DAY, run_id="again")
+    assert_same(before, known("2017-03-04"))
+    assert of_c3("2017-03-05")["reviews_total"] == 2
+    assert of_c3("2017-03-05")["rating_mean"] == 1
+
+
+def test_a_day_run_again_knows_what_it_read_then(facts):
+    ingest_day(as_of=DAY, since="2017-03-01")
+    owner(CORRECTED["review"][0], CORRECTED["late review"][0])
+    ingest_day(as_of=DAY, run_id="again")
+    assert of_c3(DAY)["reviews_total"] == 2
+    assert of_c3("2017-03-02")["rating_mean"] == 5
+
+
+def test_a_review_taken_back_and_sent_again_is_known_as_it_was_on_each_day(facts):
+    ingest_day(as_of=DAY, since="2017-03-01")
+    owner("DELETE FROM reviews WHERE review_id = 1")
+    ingest_day(as_of="2017-03-04")
+    owner("INSERT INTO reviews VALUES (1, 'c3', 'p1', 3, 'Hm.', '2017-03-02 12:00+00')")
+    ingest_day(as_of="2017-03-05")
+    ratings = [of_c3(f"2017-03-0{day}")["rating_mean"] for day in (2, 3, 4, 5)]
+    assert ratings == pytest.approx([5, 5, float("nan"), 3], nan_ok=True)
+    # What was written is nobody's business any more: a kept state holds no words.
+    assert found("SELECT count(*) FROM core.past_states WHERE state ? 'body'") == [(0,)]
+
+
+def test_a_campaign_its_coupons_and_a_mailer_changed_after_the_day_leave_it_as_it_was(facts):
+    ingest_day(as_of=DAY, since="2017-03-01")
+    given = {"weeks": 4}
+
+    def mailers(day: str) -> pd.DataFrame:
+        with warehouse.connect() as conn:
+            return warehouse.frame(
+                conn, warehouse.sql("ml/demand_mailers"), features.parameters(day) | given
+            )
+
+    before = (campaign_rows(DAY), campaign_rows(DAY, reference="1"), mailers(DAY))
+    assert before[0]["coupons"].tolist() == [1, 1]
+    owner(
+        "UPDATE campaigns SET ends_on = '2017-04-08', updated_at = '2017-03-05 06:00+00'",
+        "UPDATE coupons SET updated_at = '2017-03-05 06:00+00'",
+        "UPDATE promotions SET stores_in_mailer = 0.9, updated_at = '2017-03-05 06:00+00'",
+        # Bought that day: an amount that is corrected later.
+        "UPDATE orders SET updated_at = '2017-03-05 06:00+00' WHERE order_number = 'o2'",
+        "UPDATE order_lines SET sales_value = 50 WHERE order_number = 'o2'",
+    )
+    ingest_day(as_of="2017-03-05")
+    assert_same(before, (campaign_rows(DAY), campaign_rows(DAY, reference="1"), mailers(DAY)))
+    later = campaign_rows("2017-03-05")
+    assert {str(day)[:10] for day in later["ends_on"]} == {"2017-04-08"}
+    assert mailers("2017-03-05")["store_share"].tolist() == [0.9]
+    # Recorded again and again, a coupon is kept once: from when it was known.
+    owner("UPDATE coupons SET updated_at = '2017-03-05 09:00+00'")
+    ingest_day(as_of="2017-03-05", run_id="again")
+    assert found("SELECT count(*) FROM core.past_states WHERE table_name = 'core.coupons'") == [
+        (1,)
+    ]
+    assert campaign_rows(DAY)["coupons"].tolist() == [1, 1]
+
+
+def test_a_campaign_first_read_after_its_correction_is_known_to_whom_it_was_sent(facts):
+    owner("UPDATE campaigns SET updated_at = '2017-03-05 06:00+00'")
+    ingest_day(since="2017-03-01")
+    assert len(campaign_rows(DAY)) == 2

@@ -258,8 +258,11 @@ campaigns_met AS (
         e.customer_id,
         count(*) AS campaigns_total,
         count(*) FILTER (WHERE %(as_of)s::date - e.business_day < 91) AS campaigns_13w
-    FROM core.exposures AS e
-    WHERE e.business_day <= %(as_of)s::date AND e.exposed_at < %(end)s::timestamptz
+    FROM core.known_exposures AS e
+    WHERE
+        e.business_day <= %(as_of)s::date
+        AND e.known_from < %(end)s::timestamptz
+        AND e.known_until >= %(end)s::timestamptz
     GROUP BY e.customer_id
 ),
 
@@ -268,8 +271,11 @@ redeemed AS (
         r.customer_id,
         count(*) AS redemptions_total,
         count(*) FILTER (WHERE %(as_of)s::date - r.business_day < 91) AS redemptions_13w
-    FROM core.redemptions AS r
-    WHERE r.business_day <= %(as_of)s::date AND r.redeemed_at < %(end)s::timestamptz
+    FROM core.known_redemptions AS r
+    WHERE
+        r.business_day <= %(as_of)s::date
+        AND r.known_from < %(end)s::timestamptz
+        AND r.known_until >= %(end)s::timestamptz
     GROUP BY r.customer_id
 ),
 
@@ -282,10 +288,11 @@ behaviour AS (
         count(*) FILTER (WHERE e.event_type = 'cart') AS carted_13w,
         count(*) FILTER (WHERE e.event_type = 'follow') AS followed_13w,
         count(*) FILTER (WHERE e.event_type = 'wishlist') AS wished_13w
-    FROM core.events AS e
+    FROM core.known_events AS e
     WHERE
         e.business_day <= %(as_of)s::date
-        AND e.occurred_at < %(end)s::timestamptz
+        AND e.known_from < %(end)s::timestamptz
+        AND e.known_until >= %(end)s::timestamptz
         AND %(as_of)s::date - e.business_day < 91
     GROUP BY e.customer_id
 ),
@@ -299,11 +306,12 @@ browsed_products AS (
         SELECT DISTINCT
             e.customer_id,
             e.product_id
-        FROM core.events AS e
+        FROM core.known_events AS e
         WHERE
             e.event_type = 'browse'
             AND e.business_day <= %(as_of)s::date
-            AND e.occurred_at < %(end)s::timestamptz
+            AND e.known_from < %(end)s::timestamptz
+            AND e.known_until >= %(end)s::timestamptz
             AND %(as_of)s::date - e.business_day < 91
     ) AS v
     LEFT JOIN products_bought AS b
@@ -317,8 +325,11 @@ reviewed AS (
         count(*) AS reviews_total,
         avg(r.rating) AS rating_mean,
         avg(r.sentiment::numeric)::double precision AS sentiment_mean
-    FROM core.reviews AS r
-    WHERE r.business_day <= %(as_of)s::date AND r.written_at < %(end)s::timestamptz
+    FROM core.known_reviews AS r
+    WHERE
+        r.business_day <= %(as_of)s::date
+        AND r.known_from < %(end)s::timestamptz
+        AND r.known_until >= %(end)s::timestamptz
     GROUP BY r.customer_id
 ),
 
@@ -327,10 +338,11 @@ mentioned AS (
         n.customer_id,
         count(*) AS mentions_26w,
         avg(n.sentiment::numeric)::double precision AS sentiment_mean_26w
-    FROM core.mentions AS n
+    FROM core.known_mentions AS n
     WHERE
         n.business_day BETWEEN %(as_of)s::date - 181 AND %(as_of)s::date
-        AND n.posted_at < %(end)s::timestamptz
+        AND n.known_from < %(end)s::timestamptz
+        AND n.known_until >= %(end)s::timestamptz
         AND n.customer_id IS NOT NULL
     GROUP BY n.customer_id
 ),
@@ -339,10 +351,11 @@ returned AS (
     SELECT
         b.customer_id,
         sum((b.refund * 100)::bigint) AS refund_cents_26w
-    FROM core.returns AS b
+    FROM core.known_returns AS b
     WHERE
         b.business_day BETWEEN %(as_of)s::date - 181 AND %(as_of)s::date
-        AND b.returned_at < %(end)s::timestamptz
+        AND b.known_from < %(end)s::timestamptz
+        AND b.known_until >= %(end)s::timestamptz
     GROUP BY b.customer_id
 ),
 
@@ -352,10 +365,11 @@ delivered AS (
         count(*) AS deliveries_26w,
         avg(d.delay_hours::numeric)::double precision AS delay_hours_26w,
         avg((d.delay_hours > 0 OR d.status = 'failed')::integer) AS late_share_26w
-    FROM core.deliveries AS d
+    FROM core.known_deliveries AS d
     WHERE
         d.business_day BETWEEN %(as_of)s::date - 181 AND %(as_of)s::date
-        AND d.delivered_at < %(end)s::timestamptz
+        AND d.known_from < %(end)s::timestamptz
+        AND d.known_until >= %(end)s::timestamptz
     GROUP BY d.customer_id
 ),
 

@@ -74,10 +74,11 @@ behaviour AS (
         count(*) FILTER (WHERE e.event_type = 'browse') AS browsed_13w,
         count(*) FILTER (WHERE e.event_type = 'cart') AS carted_13w,
         count(*) FILTER (WHERE e.event_type IN ('follow', 'wishlist')) AS followed_13w
-    FROM core.events AS e
+    FROM core.known_events AS e
     WHERE
         e.business_day <= %(as_of)s::date
-        AND e.occurred_at < %(end)s::timestamptz
+        AND e.known_from < %(end)s::timestamptz
+        AND e.known_until >= %(end)s::timestamptz
         AND %(as_of)s::date - e.business_day < 91
     GROUP BY e.product_id
 ),
@@ -87,8 +88,11 @@ reviewed AS (
         r.product_id,
         count(*) AS reviews_total,
         avg(r.rating) AS rating_mean
-    FROM core.reviews AS r
-    WHERE r.business_day <= %(as_of)s::date AND r.written_at < %(end)s::timestamptz
+    FROM core.known_reviews AS r
+    WHERE
+        r.business_day <= %(as_of)s::date
+        AND r.known_from < %(end)s::timestamptz
+        AND r.known_until >= %(end)s::timestamptz
     GROUP BY r.product_id
 ),
 

@@ -1,23 +1,56 @@
 -- Grain: one row per campaign and customer it was sent to, with what was known before its first day.
+-- Reads of core only what was known before the end of as_of, whatever was corrected since.
 -- Parameters: as_of (date), "end" (timestamptz, first instant after as_of), opened_on (date, the shop's
 -- first day), history_days (campaigns that start earlier than that after opened_on are left out: nothing is
 -- known about anybody), reference (a campaign, or null).
 -- With a reference the rows are every customer, as if that campaign were sent to them on the day after as_of.
 -- Columns *_hl28 and *_hl91 are sums in which a day counts half after 28 or 91 days. Weights are whole
 -- millionths and money whole cents: exact sums do not depend on the order of rows.
-WITH sent AS MATERIALIZED (
+WITH campaigns AS MATERIALIZED (
+    SELECT
+        c.campaign_id,
+        c.campaign_type,
+        c.starts_on,
+        c.ends_on
+    FROM core.known_campaigns AS c
+    WHERE c.known_from < %(end)s::timestamptz AND c.known_until >= %(end)s::timestamptz
+),
+
+exposures AS MATERIALIZED (
+    SELECT
+        e.campaign_id,
+        e.customer_id
+    FROM core.known_exposures AS e
+    WHERE
+        e.business_day <= %(as_of)s::date
+        AND e.known_from < %(end)s::timestamptz
+        AND e.known_until >= %(end)s::timestamptz
+),
+
+redemptions AS MATERIALIZED (
+    SELECT
+        r.campaign_id,
+        r.customer_id,
+        r.coupon_upc,
+        r.business_day
+    FROM core.known_redemptions AS r
+    WHERE
+        r.business_day <= %(as_of)s::date
+        AND r.known_from < %(end)s::timestamptz
+        AND r.known_until >= %(end)s::timestamptz
+),
+
+sent AS MATERIALIZED (
     SELECT DISTINCT
         c.campaign_id,
         c.campaign_type,
         c.starts_on,
         c.ends_on,
         e.customer_id
-    FROM core.campaigns AS c
-    INNER JOIN core.exposures AS e ON c.campaign_id = e.campaign_id
+    FROM campaigns AS c
+    INNER JOIN exposures AS e ON c.campaign_id = e.campaign_id
     WHERE
         %(reference)s::text IS NULL
-        AND e.business_day <= %(as_of)s::date
-        AND c.known_at < %(end)s::timestamptz
         AND c.starts_on >= %(opened_on)s::date + %(history_days)s::integer
     UNION ALL
     SELECT
@@ -26,7 +59,7 @@ WITH sent AS MATERIALIZED (
         %(as_of)s::date + 1 AS starts_on,
         NULL AS ends_on,
         known.customer_id
-    FROM core.campaigns AS c
+    FROM campaigns AS c
     CROSS JOIN (
         SELECT DISTINCT h.customer_id
         FROM core.customers AS h
@@ -48,9 +81,9 @@ coupon_products AS MATERIALIZED (
         k.campaign_id,
         k.coupon_upc,
         k.product_id
-    FROM core.coupons AS k
+    FROM core.known_coupons AS k
     INNER JOIN wanted AS w ON k.campaign_id = w.campaign_id
-    WHERE k.known_at < %(end)s::timestamptz
+    WHERE k.known_from < %(end)s::timestamptz
 ),
 
 coupon_sizes AS (
@@ -107,8 +140,11 @@ bought AS MATERIALIZED (
         l.business_day,
         count(*) FILTER (WHERE l.coupon_discount > 0) AS coupon_lines,
         sum((l.sales * 100)::bigint)::bigint AS cents
-    FROM core.order_lines AS l
-    WHERE l.business_day <= %(as_of)s::date AND l.ordered_at < %(end)s::timestamptz
+    FROM core.known_order_lines AS l
+    WHERE
+        l.business_day <= %(as_of)s::date
+        AND l.known_from < %(end)s::timestamptz
+        AND l.known_until >= %(end)s::timestamptz
     GROUP BY l.customer_id, l.product_id, l.business_day
 ),
 
@@ -149,20 +185,29 @@ shopping AS (
     GROUP BY s.campaign_id, s.customer_id
 ),
 
--- How well each coupon of the campaign fits what the customer has bought.
+-- How well each coupon of the campaign fits what the customer has bought. OFFSET 0 here and below: the
+-- planner believes in a handful of fitting coupons and would pair each customer with all of them first.
 coupon_fit AS (
     SELECT
-        s.campaign_id,
-        s.customer_id,
+        b.campaign_id,
+        b.customer_id,
         f.coupon_upc,
         sum(w.w91) AS fit,
         sum(w.w91 * b.coupon_lines) AS coupon_lines
-    FROM bought AS b
-    INNER JOIN fitting AS f ON b.product_id = f.product_id
-    INNER JOIN sent AS s
-        ON b.customer_id = s.customer_id AND f.campaign_id = s.campaign_id AND b.business_day < s.starts_on
-    INNER JOIN weights AS w ON s.starts_on - b.business_day = w.days
-    GROUP BY s.campaign_id, s.customer_id, f.coupon_upc
+    FROM (
+        SELECT
+            s.campaign_id,
+            s.customer_id,
+            o.product_id,
+            o.coupon_lines,
+            s.starts_on - o.business_day AS days
+        FROM bought AS o
+        INNER JOIN sent AS s ON o.customer_id = s.customer_id AND o.business_day < s.starts_on
+        OFFSET 0  -- noqa: AM09
+    ) AS b
+    INNER JOIN fitting AS f ON b.campaign_id = f.campaign_id AND b.product_id = f.product_id
+    INNER JOIN weights AS w ON b.days = w.days
+    GROUP BY b.campaign_id, b.customer_id, f.coupon_upc
 ),
 
 campaign_fit AS (
@@ -196,15 +241,23 @@ bought_types AS MATERIALIZED (
 
 type_fit AS (
     SELECT
-        s.campaign_id,
-        s.customer_id,
+        b.campaign_id,
+        b.customer_id,
         sum(w.w91 * b.purchases) AS type_purchases_hl91
-    FROM bought_types AS b
-    INNER JOIN fitting_types AS f ON b.type = f.type
-    INNER JOIN sent AS s
-        ON b.customer_id = s.customer_id AND f.campaign_id = s.campaign_id AND b.business_day < s.starts_on
-    INNER JOIN weights AS w ON s.starts_on - b.business_day = w.days
-    GROUP BY s.campaign_id, s.customer_id
+    FROM (
+        SELECT
+            s.campaign_id,
+            s.customer_id,
+            o.type,
+            o.purchases,
+            s.starts_on - o.business_day AS days
+        FROM bought_types AS o
+        INNER JOIN sent AS s ON o.customer_id = s.customer_id AND o.business_day < s.starts_on
+        OFFSET 0  -- noqa: AM09
+    ) AS b
+    INNER JOIN fitting_types AS f ON b.campaign_id = f.campaign_id AND b.type = f.type
+    INNER JOIN weights AS w ON b.days = w.days
+    GROUP BY b.campaign_id, b.customer_id
 ),
 
 redeemed AS MATERIALIZED (
@@ -212,8 +265,7 @@ redeemed AS MATERIALIZED (
         r.campaign_id,
         r.customer_id,
         min(r.business_day) AS first_day
-    FROM core.redemptions AS r
-    WHERE r.business_day <= %(as_of)s::date
+    FROM redemptions AS r
     GROUP BY r.campaign_id, r.customer_id
 ),
 
@@ -228,10 +280,9 @@ earlier AS MATERIALIZED (
         least(1.0, (starts.starts_on - c.starts_on)::numeric / greatest(c.ends_on - c.starts_on + 1, 1))
             AS passed
     FROM (SELECT DISTINCT w.starts_on FROM wanted AS w) AS starts
-    INNER JOIN core.campaigns AS c ON starts.starts_on > c.starts_on
-    INNER JOIN core.exposures AS e ON c.campaign_id = e.campaign_id
+    INNER JOIN campaigns AS c ON starts.starts_on > c.starts_on
+    INNER JOIN exposures AS e ON c.campaign_id = e.campaign_id
     LEFT JOIN redeemed AS r ON e.campaign_id = r.campaign_id AND e.customer_id = r.customer_id
-    WHERE e.business_day <= %(as_of)s::date AND c.known_at < %(end)s::timestamptz
 ),
 
 overall_rates AS (
@@ -277,7 +328,7 @@ redeemed_before AS (
             )
         )::integer AS same_coupons_redeemed
     FROM sent AS s
-    INNER JOIN core.redemptions AS r ON s.customer_id = r.customer_id AND s.starts_on > r.business_day
+    INNER JOIN redemptions AS r ON s.customer_id = r.customer_id AND s.starts_on > r.business_day
     INNER JOIN weights AS w ON s.starts_on - r.business_day = w.days
     GROUP BY s.campaign_id, s.customer_id
 ),
@@ -292,7 +343,7 @@ redemption_days AS (
         SELECT DISTINCT
             r.customer_id,
             r.business_day
-        FROM core.redemptions AS r
+        FROM redemptions AS r
     ) AS d ON s.customer_id = d.customer_id AND s.starts_on > d.business_day
     INNER JOIN weights AS w ON s.starts_on - d.business_day = w.days
     GROUP BY s.campaign_id, s.customer_id

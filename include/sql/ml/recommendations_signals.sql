@@ -7,11 +7,12 @@ SELECT
     e.business_day,
     e.event_type AS kind,
     NULL::double precision AS rating
-FROM core.events AS e
+FROM core.known_events AS e
 WHERE
     e.business_day <= %(as_of)s::date
     AND e.business_day > %(as_of)s::date - %(days)s::integer
-    AND e.occurred_at < %(end)s::timestamptz
+    AND e.known_from < %(end)s::timestamptz
+    AND e.known_until >= %(end)s::timestamptz
 UNION ALL
 SELECT
     r.customer_id,
@@ -19,8 +20,11 @@ SELECT
     r.business_day,
     'review' AS kind,
     r.rating::double precision AS rating
-FROM core.reviews AS r
-WHERE r.business_day <= %(as_of)s::date AND r.written_at < %(end)s::timestamptz
+FROM core.known_reviews AS r
+WHERE
+    r.business_day <= %(as_of)s::date
+    AND r.known_from < %(end)s::timestamptz
+    AND r.known_until >= %(end)s::timestamptz
 UNION ALL
 SELECT
     b.customer_id,
@@ -28,9 +32,10 @@ SELECT
     b.business_day,
     'return' AS kind,
     NULL::double precision AS rating
-FROM core.returns AS b
+FROM core.known_returns AS b
 WHERE
     b.business_day <= %(as_of)s::date
     AND b.business_day > %(as_of)s::date - %(days)s::integer
-    AND b.returned_at < %(end)s::timestamptz
+    AND b.known_from < %(end)s::timestamptz
+    AND b.known_until >= %(end)s::timestamptz
 ORDER BY customer_id, product_id, business_day, kind, rating
