@@ -544,9 +544,7 @@ def _column(values: Any, part: FileColumn, timezone: str, noticed: Noticed) -> A
     kind = values.type
     if part.type == "stamp":
         if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-            if getattr(kind, "tz", None):
-                return pc.local_timestamp(values.cast(pa.timestamp("us", tz=timezone)))
-            return values.cast(pa.timestamp("us"))
+            return _local(values, timezone)
         text = pc.utf8_trim_whitespace(values.cast(pa.string()))
         tried = [
             pc.strptime(text, format=form, unit="us", error_is_null=True) for form in part.formats
@@ -558,6 +556,19 @@ def _column(values: Any, part: FileColumn, timezone: str, noticed: Noticed) -> A
         noticed.nuls += nuls
         text = pc.replace_substring(text, "\x00", "")
     return text
+
+
+def _local(values: Any, timezone: str) -> Any:
+    """Stamps of any unit in whole microseconds of the shop's time; empty outside the years 1 to 9999."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    zone = getattr(values.type, "tz", None) and timezone
+    if getattr(values.type, "unit", "s") in ("s", "ms"):
+        values = _inside(values, (date.min, date.max))
+    options = pc.CastOptions(target_type=pa.timestamp("us", tz=zone), allow_time_truncate=True)
+    stamps = pc.cast(values, options=options)
+    return pc.local_timestamp(stamps) if zone else stamps
 
 
 def _numbered(batches: Iterator[Any], file: int) -> Iterator[Any]:

@@ -406,6 +406,32 @@ def test_a_new_header_is_noted_and_told_once(drop, caplog):
     assert "invoices has lost its column gift" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("kind", "moment"),
+    [
+        (pa.timestamp("ns"), 1_323_162_000_123_456_789),
+        (pa.timestamp("ns", "UTC"), 1_323_162_000_123_456_789),
+        (pa.timestamp("us"), 1_323_162_000_123_456),
+        (pa.timestamp("ms"), 1_323_162_000_123),
+        (pa.date32(), 15_314),
+        (pa.date64(), 15_314 * 86_400_000),
+    ],
+    ids=str,
+)
+def test_a_stamp_of_parquet_is_read_in_any_unit(tmp_path, kind, moment):
+    """Far ones do not stop the file: they overflow microseconds, and are empty."""
+    far = [] if "ns" in str(kind) else [2**30 if kind == pa.date32() else 2**62]
+    columns = {name: ["1"] * (1 + len(far)) for name in HEADER.split(",")}
+    columns["InvoiceDate"] = pa.array([moment, *far], kind)
+    pq.write_table(pa.table(columns), tmp_path / "list.parquet")
+    form = file_drop.load("file_drop").files["invoices"]
+    span = (dt.date(2011, 12, 1), dt.date(2011, 12, 7))
+    (batch,) = file_drop.read(tmp_path / "list.parquet", form, "Europe/London", span)
+    stamp, *rest = batch["invoiced_at"].to_pylist()
+    assert stamp.date() == dt.date(2011, 12, 6)
+    assert rest == [None] * len(far)
+
+
 def a_years_list(path: Path, customers: int = 160, days: int = 420) -> str:
     """Invoices of customers who come at their own rate, with cancellations; the last day."""
     rng = np.random.default_rng(7)
