@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from include import erasure, moves, people, profiles, publication, quality, trends, warehouse
-from include.errors import BadInput, QualityStop, Superseded
+from include import erasure, moves, people, profiles, publication, quality, stale, trends, warehouse
+from include.errors import BadInput, QualityStop, RegularsError, Superseded
 from include.profiles import Profile
 from include.publication import Batch
 from include.warehouse import Connection
@@ -50,7 +50,10 @@ def gate(
         )
     staged = Batch.from_dict(batch)
     if not in_turn:
-        return _audit_and_publish(staged, rebuild)
+        counts = _audit_and_publish(staged, rebuild)
+        if staged.dataset == "core":
+            _build_stale_days(staged, rebuild)
+        return counts
     # No lock is held while a day is built and audited: an attempt that stalls there would stop every other.
     seen = batch.get("seen")
     for _ in range(MOST_TURNS):
@@ -72,6 +75,28 @@ MOST_TURNS = 20
 
 class _Outrun(Exception):
     """Another day was published since the batch looked."""
+
+
+def _build_stale_days(staged: Batch, rebuild: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Build the days again that say of some rows what holds no longer; see `include.stale`.
+
+    What was published stands in any case: days that cannot be built wait for the next publication.
+    """
+    built: set[tuple[str, str]] = set()
+    while True:
+        with warehouse.connect() as conn:
+            span = next((span for span in stale.spans(conn) if span not in built), None)
+        if span is None:
+            return
+        built.add(span)
+        first, last = span
+        log.info("Building %s to %s again: whose their rows are has changed.", first, last)
+        try:
+            again = rebuild({"since": first, "as_of": last, "run_id": staged.run_id})
+            _audit_and_publish(Batch.from_dict(again), rebuild)
+        except RegularsError as error:
+            log.warning("%s to %s wait for the next publication of core: %s", first, last, error)
+            return
 
 
 def _look(conn: Connection, staged: Batch, seen: Any) -> None:
@@ -117,7 +142,7 @@ def _audit_and_publish(
         moves.drop_left_behind(conn, redated)
         erasure.keep_forgotten(conn, staged, tables)
         if staged.dataset == "core":
-            people.settle(conn, staged.since, staged.as_of)
+            people.settle(conn, staged)
         if not stood:
             profiles.store(conn, staged, days)
     if stood:

@@ -217,10 +217,18 @@ class _People:
 
 
 def resolve(accounts: Iterable[Account], splits: Iterable[tuple[str, str]] = ()) -> list[Link]:
-    """The person of every account that belongs to a customer, by number.
+    """The person of every account that belongs to a customer, by number; see `decide`."""
+    return decide(accounts, splits)[0]
+
+
+def decide(
+    accounts: Iterable[Account], splits: Iterable[tuple[str, str]] = ()
+) -> tuple[list[Link], list[tuple[str, str]]]:
+    """The person of every account that belongs to a customer, and whom the others may belong to, by number.
 
     The outcome depends on the set of accounts and splits alone, not on their order. Accounts that lead to
-    no customer are left out.
+    no customer have no link. Of these the second list gives each person who shares a value with them and
+    whom nothing contradicts: (account, person).
 
     Parameters
     ----------
@@ -257,10 +265,39 @@ def resolve(accounts: Iterable[Account], splits: Iterable[tuple[str, str]] = ())
         for number, account in known.items()
         if number not in bound and account.is_customer
     ]
-    return sorted(links, key=lambda link: link.number)
+    return sorted(links, key=lambda link: link.number), _doubts(people, sharing, known)
 
 
 _Sharing = dict[str, list[list[str]]]
+
+
+def _doubts(people: _People, sharing: _Sharing, known: dict[str, Account]) -> list[tuple[str, str]]:
+    """(account, person) of whom the rules do not make one, and who may be one."""
+    persons = {
+        root: _person([known[number] for number in group.members])
+        for root, group in people.groups.items()
+    }
+    found = set()
+    for holders in sharing.values():
+        for numbers in holders:
+            roots = {people.root(number) for number in numbers}
+            for here in (root for root in roots if persons[root] is None):
+                for there in roots:
+                    one, other = people.groups[here], people.groups[there]
+                    if (
+                        persons[there] is not None
+                        and not one.other_birth(other)
+                        and names.compatible(one.names, other.names)
+                        and not people.split(here, there)
+                    ):
+                        found |= {(number, str(persons[there])) for number in one.members}
+    return sorted(found)
+
+
+def _person(members: list[Account]) -> str | None:
+    """The number that one set is called by: the best of its customers' numbers, if any."""
+    customers = [account for account in members if account.is_customer]
+    return min(customers, key=_precedence).number if customers else None
 
 
 def _join_certain(people: _People, sharing: _Sharing) -> bool:
@@ -332,10 +369,9 @@ def _card(text: str | None) -> str | None:
 
 def _links(people: _People, members: list[Account]) -> Iterator[Link]:
     """The person of one set: the best of its customer numbers, and how each account leads there."""
-    customers = [account for account in members if account.is_customer]
-    if not customers:
+    person = _person(members)
+    if person is None:
         return
-    person = min(customers, key=_precedence).number
     yield Link(person, person, None, None)
     seen, waiting = {person}, [person]
     while waiting:

@@ -2,60 +2,62 @@
 
 `include.identity` decides. Here its input is read from what `core` and the batch know, new accounts are given
 their person while a batch is built, and after each publication of `core`, in its transaction, the links are
-worked out from everything that stands and the rows of whoever was put together or taken apart follow. So the
-outcome depends on what `core` holds and not on the order in which it came.
+worked out from everything that stands and the rows of whoever was put together or taken apart follow. An
+account that leads to nobody any more has no link, its rows are under its own number, and their days are built
+again (`include.stale`). So the outcome depends on what `core` holds and not on the order in which it came.
+
+Contact points and answers about marketing of an account that leads to nobody stand in `core` under its own
+number: what is known of an account must not depend on where it led before, and no refusal may be lost.
 """
 
 import logging
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from psycopg2 import sql as pgsql
 
-from include import contracts, pseudonym, warehouse
+from include import contracts, pseudonym, stale, warehouse
 from include.contracts import Contract
 from include.errors import BadInput, RegularsError
-from include.identity import Account, Link, resolve
+from include.identity import Account, Link, decide, resolve
 from include.publication import Batch
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
 
-LINKS = "core.identity_links"
+LINKS, DOUBTS = "core.identity_links", "core.identity_doubts"
 
 
-def evidence(conn: Connection, schema: str | None = None) -> tuple[list[Account], dict[str, UUID]]:
+def evidence(conn: Connection, batch: Batch | None = None) -> tuple[list[Account], dict[str, UUID]]:
     """Every account with what is known of it, and the pseudonym of each number.
 
     Parameters
     ----------
-    schema
-        A batch's schema: its staged identities (which hold everybody known) and accounts come first.
+    batch
+        Its staged identities, accounts and contact points count as they will once they are published.
     """
-    identities = f"{schema}.identities" if schema else "core.identities"
     ids: dict[str, UUID] = {}
     found: dict[str, dict[str, Any]] = {}
     for number, account, first, last, born in warehouse.rows(
         conn,
-        f"SELECT external_id, customer_id, first_name, last_name, birth_date::text FROM {identities}",
+        "SELECT external_id, customer_id, first_name, last_name, birth_date::text "
+        f"FROM {_newest(conn, batch, 'identities')} AS i",
     ):
         ids[number] = account
         found[number] = {
             "system": "shop", "is_customer": True, "first_name": first, "last_name": last,
             "birth_date": born, "emails": set(), "phones": set(),
         }  # fmt: skip
-    names = ", ".join(contracts.load("core", "accounts").content)
-    staged = f"SELECT {names} FROM {schema}.accounts UNION ALL " if schema else ""
     for row in warehouse.rows(
         conn,
         f"""
-        SELECT DISTINCT ON (account_number) account_number, account_id, system, owner_number, first_name,
-            last_name, CASE WHEN email_verified THEN email END, phone, loyalty_number
-        FROM ({staged}SELECT {names} FROM core.accounts) AS a
-        ORDER BY account_number, known_at DESC
+        SELECT account_number, account_id, system, owner_number, first_name, last_name,
+            CASE WHEN email_verified THEN email END, phone, loyalty_number
+        FROM {_newest(conn, batch, "accounts")} AS a
         """,
     ):
         number, account, system, owner, first, last, email, phone, card = row
@@ -72,7 +74,7 @@ def evidence(conn: Connection, schema: str | None = None) -> tuple[list[Account]
     numbers = {account: number for number, account in ids.items()}
     for account, channel, address in warehouse.rows(
         conn,
-        "SELECT DISTINCT account_id, channel, address FROM core.contact_points "
+        f"SELECT DISTINCT account_id, channel, address FROM {_newest(conn, batch, 'contact_points')} AS c "
         "WHERE verified AND address IS NOT NULL",
     ):
         if account in numbers:
@@ -91,51 +93,98 @@ def evidence(conn: Connection, schema: str | None = None) -> tuple[list[Account]
     ], ids
 
 
+def _newest(conn: Connection, batch: Batch | None, table: str) -> str:
+    """A table of core as it will be once the batch is published: no older state replaces a newer one."""
+    contract = contracts.load("core", table)
+    staged = f"{batch.schema}.{table}" if batch else None
+    if not staged or not warehouse.value(conn, "SELECT to_regclass(%(t)s)", {"t": staged}):
+        return contract.name
+    names = ", ".join(contract.content)
+    same = " AND ".join(f"s.{name} = k.{name}" for name in contract.keys)
+    return (
+        f"(SELECT {names} FROM {staged} AS s WHERE NOT EXISTS "
+        f"(SELECT 1 FROM {contract.name} AS k WHERE {same} AND k.known_at > s.known_at) "
+        f"UNION ALL SELECT {names} FROM {contract.name} AS k WHERE NOT EXISTS "
+        f"(SELECT 1 FROM {staged} AS s WHERE {same} AND s.known_at >= k.known_at))"
+    )
+
+
+def stage_accounts(conn: Connection, batch: Batch) -> None:
+    """`numbers` for the contact points, by which persons are found: each account under its own number."""
+    warehouse.execute(
+        conn,
+        f"""
+        CREATE UNLOGGED TABLE {batch.schema}.numbers AS
+        SELECT DISTINCT n.number, n.account_id, n.account_id AS customer_id
+        FROM (
+            SELECT external_id AS number, customer_id AS account_id
+            FROM {_newest(conn, batch, "identities")} AS i
+            UNION ALL SELECT account_number, account_id FROM {_newest(conn, batch, "accounts")} AS a
+        ) AS n
+        WHERE n.number IN (
+            SELECT customer_number FROM raw.contact_points
+            WHERE _partition BETWEEN %(since)s AND %(as_of)s
+        )
+        """,
+        batch.params,
+    )
+
+
 def stage_numbers(conn: Connection, batch: Batch) -> None:
     """`numbers`: which account and person each number is, for the tables of a batch.
 
-    An account that was linked before keeps its link here; `settle` moves it with all its rows at once.
+    An account without a person is one that leads to nobody. One that was linked before keeps its link here;
+    `settle` moves it with all its rows at once.
     """
-    accounts, ids = evidence(conn, batch.schema)
+    accounts, ids = evidence(conn, batch)
     links = resolve(accounts, _splits(conn, ids))
     standing = dict(warehouse.rows(conn, f"SELECT account_id, customer_id FROM {LINKS}"))
-    persons = {link.number: ids[link.person] for link in links}
-    # An account that leads to nobody any more stays with the person it was last found to be.
-    persons |= {number: standing[a] for number, a in ids.items() if a in standing}
+    persons = {link.number: standing.get(ids[link.number], ids[link.person]) for link in links}
     table = f"{batch.schema}.numbers"
+    warehouse.execute(conn, f"DROP TABLE IF EXISTS {table}")
     warehouse.execute(
         conn, f"CREATE UNLOGGED TABLE {table} (number text, account_id uuid, customer_id uuid)"
     )
     warehouse.copy_rows(
         conn,
-        ((number, ids[number], person) for number, person in persons.items()),
+        ((number, account, persons.get(number)) for number, account in ids.items()),
         table,
         ["number", "account_id", "customer_id"],
     )
     warehouse.execute(conn, f"ANALYZE {table}")
+    warehouse.execute(
+        conn,
+        f"UPDATE {batch.schema}.contact_points AS c SET customer_id = n.customer_id "
+        f"FROM {batch.schema}.numbers AS n "
+        "WHERE c.account_id = n.account_id AND c.customer_id <> n.customer_id",
+    )
 
 
-def settle(conn: Connection, since: str | None = None, until: str | None = None) -> int:
+def settle(conn: Connection, batch: Batch | None = None) -> int:
     """Work out the links from what stands in core, and move rows to their persons; the accounts moved.
 
     The caller's transaction holds the lock of the publication of core.
 
     Parameters
     ----------
-    since, until
-        Days whose rows were just written, perhaps by a batch that knew older links.
+    batch
+        The one whose rows were just written, perhaps by older links.
     """
     accounts, ids = evidence(conn)
-    links = resolve(accounts, _splits(conn, ids))
-    moved = _store(conn, links, ids)
+    links, doubts = decide(accounts, _splits(conn, ids))
+    changes = _store(conn, links, doubts, ids)
+    moved = changes.moved
     affected = sorted({str(person) for pair in moved.values() for person in pair})
+    since, until = (batch.since, batch.as_of) if batch else (None, None)
     window = {"persons": affected, "since": since, "until": until}
     moving = [c for c in contracts.all_contracts() if c.schema_name == "core" and not c.view]
     # Lines follow their orders, so these come first.
     for contract in sorted(moving, key=lambda c: c.table == "order_lines"):
-        if contract.name != LINKS:
+        if contract.name not in (LINKS, DOUBTS):
             _move(conn, contract, window)
     _refusals(conn)
+    numbers = {account: number for number, account in ids.items()}
+    stale.note(conn, batch, numbers, changes.come, changes.gone)
     warehouse.execute(
         conn,
         f"""
@@ -163,10 +212,27 @@ def _splits(conn: Connection, ids: dict[str, UUID]) -> list[tuple[str, str]]:
     ]
 
 
+@dataclass(frozen=True)
+class _Changes:
+    """Accounts that moved, with the person before and now; those that lead somewhere, or are known, only now;
+    and those that lead to nobody any more.
+    """
+
+    moved: dict[UUID, tuple[UUID, UUID]]
+    come: list[UUID]
+    gone: list[UUID]
+
+
 def _store(
-    conn: Connection, links: Iterable[Link], ids: dict[str, UUID]
-) -> dict[UUID, tuple[UUID, UUID]]:
-    """Write the links that changed; account -> (person before, person now) of those that moved."""
+    conn: Connection,
+    links: Iterable[Link],
+    doubts: Iterable[tuple[str, str]],
+    ids: dict[str, UUID],
+) -> _Changes:
+    """Write the links and doubts that changed, and take away those that hold no longer.
+
+    Under its own number an account is nobody's, until it leads to a person.
+    """
     standing = {
         account: (person, rule, via)
         for account, person, rule, via in warehouse.rows(
@@ -185,7 +251,7 @@ def _store(
     warehouse.execute(
         conn,
         f"DELETE FROM {LINKS} WHERE account_id = ANY(%(accounts)s::uuid[])",
-        {"accounts": [str(account) for account in changed]},
+        {"accounts": [str(account) for account in {*changed, *(standing.keys() - wanted.keys())}]},
     )
     warehouse.copy_rows(
         conn,
@@ -193,12 +259,30 @@ def _store(
         LINKS,
         ["account_id", "customer_id", "rule", "linked_to"],
     )
+    nobodys = set(ids.values()) - wanted.keys()
+    before = set(warehouse.rows(conn, f"SELECT account_id, customer_id FROM {DOUBTS}"))
+    now = {(account, account) for account in nobodys}
+    now |= {(ids[number], ids[person]) for number, person in doubts}
+    over = sorted(before - now)
+    warehouse.execute(
+        conn,
+        f"DELETE FROM {DOUBTS} WHERE (account_id, customer_id) IN "
+        "(SELECT * FROM unnest(%(accounts)s::uuid[], %(persons)s::uuid[]))",
+        {"accounts": [str(one) for one, _ in over], "persons": [str(one) for _, one in over]},
+    )
+    warehouse.copy_rows(conn, sorted(now - before), DOUBTS, ["account_id", "customer_id"])
     moved = {}
-    for account, (person, _, _) in wanted.items():
-        before = standing.get(account, (account, None, None))[0]
-        if before != person:
-            moved[account] = (before, person)
-    return moved
+    for account in set(ids.values()):
+        was = standing.get(account, (account, None, None))[0]
+        person = wanted.get(account, (account, None, None))[0]
+        if was != person:
+            moved[account] = (was, person)
+    known = standing.keys() | {account for account, _ in before}
+    return _Changes(
+        moved=moved,
+        come=[*(wanted.keys() - standing.keys()), *(nobodys - known)],
+        gone=list(nobodys & standing.keys()),
+    )
 
 
 def _move(conn: Connection, contract: Contract, window: dict[str, Any]) -> None:
@@ -233,7 +317,7 @@ def _move(conn: Connection, contract: Contract, window: dict[str, Any]) -> None:
             conn,
             f"UPDATE {table} AS t SET state = jsonb_set(t.state, '{{customer_id}}', "
             "to_jsonb(l.customer_id)) "
-            f"FROM {LINKS} AS l WHERE t.state ->> 'customer_id' = ANY(%(persons)s) "
+            f"FROM {stale.WHOSE} AS l WHERE t.state ->> 'customer_id' = ANY(%(persons)s) "
             "AND l.account_id = (t.state ->> 'account_id')::uuid "
             "AND l.customer_id <> (t.state ->> 'customer_id')::uuid",
             window,
@@ -241,7 +325,7 @@ def _move(conn: Connection, contract: Contract, window: dict[str, Any]) -> None:
     elif {"account_id", "customer_id"} <= set(names):
         changed = warehouse.execute(
             conn,
-            f"UPDATE {table} AS t SET customer_id = l.customer_id FROM {LINKS} AS l "
+            f"UPDATE {table} AS t SET customer_id = l.customer_id FROM {stale.WHOSE} AS l "
             f"WHERE t.account_id = l.account_id AND t.customer_id <> l.customer_id AND ({reach})",
             window,
         )

@@ -28,14 +28,13 @@ from include.warehouse import Connection
 log = logging.getLogger(__name__)
 
 #: Who there is: built first, so that every other table knows whose its rows are.
-WHO = ("identities", "accounts")
+WHO = ("identities", "accounts", "contact_points")
 
 #: The other core tables in the order they are built: a table may join those before it as staged in its batch.
 CORE_ORDER = (
     "stores",
     "products",
     "customers",
-    "contact_points",
     "consents",
     "campaigns",
     "coupons",
@@ -267,6 +266,8 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
         )
         switched_off = []
         for name in (*WHO, *CORE_ORDER):
+            if name == "contact_points":
+                people.stage_accounts(conn, batch)
             if name == CORE_ORDER[0]:
                 people.stage_numbers(conn, batch)
             contract = contracts.load("core", name)

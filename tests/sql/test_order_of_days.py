@@ -10,6 +10,7 @@ from tests.sql.small_shop import (
     empty_warehouse,
     fill_shop,
     found,
+    hashes,
     ingest_day,
     owner,
     policy_without,
@@ -111,6 +112,29 @@ def test_a_region_is_that_of_the_day_whenever_the_store_was_read():
     empty_warehouse()  # the shop changed it in place: what it was before is nowhere
     ingest_day("2017-03-05", since="2017-03-01")
     assert region("2017-03-03") == {"south"}
+
+
+def test_recent_days_first_and_then_earlier_ones_end_as_one_clean_pass():
+    # c1 to c6 are known from the first day on, everybody else from the 4th.
+    owner(
+        "UPDATE customers SET registered_at = '2017-03-04 06:00+00', updated_at = '2017-03-04 06:00+00' "
+        "WHERE customer_number NOT IN ('c1', 'c2', 'c3', 'c4', 'c5', 'c6')",
+        "UPDATE products SET updated_at = '2017-03-04 06:00+00'",
+        "UPDATE stores SET updated_at = '2017-03-04 06:00+00'",
+    )
+    ingest_day("2017-03-05", since="2017-03-01")
+    clean = hashes()
+    empty_warehouse()
+    ingest_day("2017-03-05", since="2017-03-04")
+    orphans = "SELECT count(*) FROM quarantine.rejected_rows WHERE 'orphan_customer' = ANY(reasons)"
+    assert found(orphans) == [(8,)]
+    built = "SELECT max(token) FROM ops.publications WHERE table_name = 'core.orders' AND partition = %(day)s"
+    before = found(built, {"day": "2017-03-04"})
+    ingest_day("2017-03-03", since="2017-03-03")  # brings nobody that they wait for
+    assert found(built, {"day": "2017-03-04"}) == before
+    ingest_day("2017-03-02", since="2017-03-01")
+    assert hashes() == clean
+    assert found(orphans) == [(0,)]
 
 
 def test_days_that_hold_their_orders_are_built_alone():

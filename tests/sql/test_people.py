@@ -2,8 +2,10 @@
 
 import pytest
 
-from include import contracts, people, pseudonym, publication, warehouse
-from include.errors import BadInput
+from include import contracts, gates, people, pseudonym, publication, warehouse
+from include.errors import BadInput, QualityStop
+from include.quality import checks
+from include.steps import ingest
 from tests.sql.small_shop import (
     OFF,
     empty_warehouse,
@@ -12,6 +14,7 @@ from tests.sql.small_shop import (
     ingest_day,
     owner,
     policy_without,
+    to_raw,
 )
 
 ON = ("contact_points", "consents", "accounts", "mentions", "exposures", "campaigns")
@@ -58,6 +61,35 @@ INSERT INTO mentions VALUES
 INSERT INTO campaigns VALUES ('1', 'Type A', '2017-03-01', '2017-04-01', '2017-03-01 06:00+00');
 INSERT INTO exposures VALUES
     ('1', 'c1', '2017-03-02 14:00+00'), ('1', 'w1', '2017-03-02 14:00+00');
+"""
+
+
+#: W7 is c7's, by her address, until c90 is given it on the 4th; W8 is nobody's until c8 gives its address on
+#: the 4th; W10 answers before it is known, and is nobody's.
+RECYCLED = """
+UPDATE customers SET first_name = 'Mia', last_name = 'Lund' WHERE customer_number = 'c7';
+INSERT INTO customers (customer_number, first_name, last_name, home_store_id, registered_at, updated_at)
+VALUES ('c90', 'Ben', 'Park', 's1', '2017-03-04 06:00+00', '2017-03-04 06:00+00');
+INSERT INTO contact_points VALUES
+    (11, 'c7', 'email', 'm@example.com', true, '2017-03-01 06:00+00'),
+    (12, 'c90', 'email', 'm@example.com', true, '2017-03-04 06:00+00'),
+    (13, 'c8', 'email', 'w8@example.com', true, '2017-03-04 06:00+00'),
+    (14, 'W7', 'sms', '+12125550107', true, '2017-03-01 08:00+00');
+INSERT INTO accounts (account_number, system, email, email_verified, updated_at) VALUES
+    ('W7', 'web', 'm@example.com', true, '2017-03-01 07:00+00'),
+    ('W8', 'web', 'w8@example.com', true, '2017-03-01 07:00+00'),
+    ('W10', 'web', 'w10@example.com', true, '2017-03-04 07:00+00');
+INSERT INTO orders VALUES
+    ('b2', 'W7', 's1', 'web', 'USD', '2017-03-02 17:00+00', '2017-03-02 17:00+00'),
+    ('b5', 'W7', 's1', 'web', 'USD', '2017-03-05 17:00+00', '2017-03-05 17:00+00'),
+    ('b8', 'W8', 's1', 'web', 'USD', '2017-03-02 17:00+00', '2017-03-02 17:00+00');
+INSERT INTO order_lines SELECT o.order_number, 1, 'p1', 1, 2.50, 0, 0, 0, o.ordered_at
+FROM orders AS o WHERE o.order_number LIKE 'b%';
+INSERT INTO consents VALUES
+    (11, 'W7', 'email', 'marketing', false, '2017-03-02 07:00+00'),
+    (12, 'c7', 'email', 'marketing', true, '2017-03-01 07:00+00'),
+    (13, 'c90', 'email', 'marketing', true, '2017-03-04 07:00+00'),
+    (14, 'W10', 'email', 'marketing', false, '2017-03-02 07:00+00');
 """
 
 
@@ -183,6 +215,86 @@ def hashes() -> dict[str, str]:
     ]
     with warehouse.connect() as conn:
         return {contract.name: publication.content_hash(conn, contract) for contract in tables}
+
+
+def may_be_mailed(number: str, day: str) -> bool:
+    with warehouse.connect() as conn:
+        rows = warehouse.rows(
+            conn,
+            warehouse.sql("marketing/activate_permissions"),
+            {"end": f"{day} 23:59+00", "customers": [person(number)]},
+        )
+    ((granted, suppressed),) = [(row[2], row[5]) for row in rows if row[1] == "email"]
+    return bool(granted and not suppressed)
+
+
+def test_an_account_that_leads_to_nobody_any_more_leaves_its_person_however_the_days_are_run(
+    shop_of_people, monkeypatch
+):
+    monkeypatch.setattr(checks, "MOST_REJECTED", 1)  # where the 4th comes first, all its rows are
+    owner(RECYCLED)
+    ingest_day(since="2017-03-01")
+    whole = hashes()
+    assert found(
+        "SELECT row_key, reasons[1] FROM quarantine.rejected_rows "
+        "WHERE table_name = 'core.orders' AND row_key LIKE 'b%%' ORDER BY 1"
+    ) == [("b2", "orphan_customer"), ("b5", "orphan_customer")]
+    assert whose("b8") == person("c8")
+    ingest_day(since="2017-03-01", run_id="again")
+    assert hashes() == whole
+    empty_warehouse()
+    for day in range(1, 6):
+        ingest_day(f"2017-03-0{day}", since=f"2017-03-0{day}")
+        if day == 3:
+            assert whose("b2") == person("c7")
+    assert hashes() == whole
+    ingest_day(since="2017-03-01", run_id="again")
+    assert hashes() == whole
+    empty_warehouse()
+    for day in (4, 1, 5, 3, 2):
+        ingest_day(f"2017-03-0{day}", since=f"2017-03-0{day}")
+    assert hashes() == whole
+
+
+def test_a_day_that_raw_no_longer_holds_is_nobodys_then(shop_of_people):
+    owner(RECYCLED)
+    ingest_day("2017-03-03", since="2017-03-01")
+    assert whose("b2") == person("c7")
+    with warehouse.connect() as conn:
+        for contract in contracts.of_dataset("raw"):
+            warehouse.execute(conn, f"DELETE FROM {contract.name} WHERE _partition < '2017-03-04'")
+    ingest_day("2017-03-05", since="2017-03-04")
+    assert whose("b2") == person("W7")
+    assert found("SELECT count(*) FROM ops.stale_days") == [(0,)]
+
+
+def test_what_an_account_refused_counts_for_everybody_whose_it_may_be(shop_of_people):
+    owner(RECYCLED)
+    ingest_day("2017-03-03", since="2017-03-01")
+    assert not may_be_mailed("c7", "2017-03-03")
+    ingest_day("2017-03-05")
+    assert not may_be_mailed("c7", "2017-03-05")
+    assert not may_be_mailed("c90", "2017-03-05")
+    owner(
+        "INSERT INTO consents VALUES (19, 'W7', 'email', 'marketing', true, '2017-03-05 07:00+00')"
+    )
+    ingest_day("2017-03-05")
+    assert may_be_mailed("c7", "2017-03-05")
+    assert may_be_mailed("c90", "2017-03-05")
+
+
+def test_days_that_cannot_be_built_again_wait_for_the_next_publication(shop_of_people):
+    def refuse(run):
+        raise QualityStop("Expected 1, found 2.")
+
+    owner(RECYCLED)
+    ingest_day("2017-03-03", since="2017-03-01")
+    plan = to_raw("2017-03-05", since="2017-03-04")
+    gates.gate(ingest.build_core(plan), rebuild=refuse)
+    assert found("SELECT business_day::text FROM ops.stale_days") == [("2017-03-02",)]
+    ingest_day("2017-03-05", since="2017-03-05")
+    assert found("SELECT count(*) FROM ops.stale_days") == [(0,)]
+    assert found("SELECT count(*) FROM core.orders WHERE order_id = 'b2'") == [(0,)]
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import pytest
 
-from include import contracts, warehouse
+from include import contracts, gates, warehouse
 from include.contracts import Reject
 from include.errors import BadInput, QualityStop
 from include.launcher import cli, inside
@@ -17,6 +17,7 @@ from tests.sql.small_shop import (
     nothing_changes,
     owner,
     policy_without,
+    to_raw,
 )
 
 FAULTS = (
@@ -108,13 +109,25 @@ def test_an_orphan_leaves_when_its_customer_has_come():
         "INSERT INTO customers (customer_number, registered_at, updated_at) "
         "VALUES ('ghost', '2017-03-05 06:00+00', '2017-03-05 06:00+00')"
     )
-    plan = ingest.plan({"as_of": "2017-03-05", "since": "2017-03-05", "run_id": "next"})
-    from include import gates
 
-    gates.gate(ingest.extract(plan), rebuild=ingest.extract)
-    gates.gate(ingest.build_core(plan), rebuild=ingest.build_core)
+    def refuse(run):
+        raise QualityStop("Expected 1, found 2.")
+
+    plan = to_raw("2017-03-05", since="2017-03-05")
+    gates.gate(ingest.build_core(plan), rebuild=refuse)  # its day could not be built again
     assert "o900" in waiting()
     replay.replay()
+    assert "o900" not in waiting()
+    assert found("SELECT count(*) FROM core.orders WHERE order_id = 'o900'") == [(1,)]
+    assert found("SELECT count(*) FROM ops.stale_days") == [(0,)]
+
+
+def test_an_orphan_leaves_by_itself_with_the_run_that_brings_its_customer():
+    owner(
+        "INSERT INTO customers (customer_number, registered_at, updated_at) "
+        "VALUES ('ghost', '2017-03-05 06:00+00', '2017-03-05 06:00+00')"
+    )
+    ingest_day("2017-03-05", since="2017-03-05")
     assert "o900" not in waiting()
     assert found("SELECT count(*) FROM core.orders WHERE order_id = 'o900'") == [(1,)]
 

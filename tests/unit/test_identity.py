@@ -247,3 +247,15 @@ def test_telephones_in_one_form(text, expected):
 @pytest.mark.parametrize("text", ["a@b", "a b@c.de", "@c.de", "", None, "a@@b.de"])
 def test_what_is_no_address(text):
     assert normal_email(text) is None
+
+
+def test_whom_an_account_without_a_customer_may_belong_to():
+    web = account("w", "web", name="", is_customer=False, **MAIL)
+    ana, ben = account("1", **MAIL), account("2", name="Ben Park", **MAIL)
+    assert identity.decide([web, ana])[1] == []  # she is one
+    assert identity.decide([web, ana, ben])[1] == [("w", "1"), ("w", "2")]
+    # A name says whose it is not, and a split that it is not hers.
+    eva = account("w", "web", name="Eva Roth", is_customer=False, **MAIL)
+    assert identity.decide([eva, ana, ben])[1] == []
+    assert identity.decide([web, ana], [("w", "1")])[1] == []
+    assert identity.decide([web, ana, ben], [("w", "1"), ("w", "2")])[1] == []

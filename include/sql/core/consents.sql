@@ -1,6 +1,7 @@
 -- Grain: one row per answer a customer gave about a channel and purpose, for answers recorded in the window.
+-- An account that leads to nobody keeps its rows under its own number.
 SELECT
-    i.customer_id,
+    coalesce(i.customer_id, i.account_id) AS customer_id,
     i.account_id,
     lower(btrim(r.channel)) AS channel,
     lower(btrim(r.purpose)) AS purpose,

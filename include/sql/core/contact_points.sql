@@ -1,8 +1,9 @@
 -- Grain: one row per customer, channel and address, for addresses recorded in the window.
+-- An account that leads to nobody keeps its rows under its own number.
 -- E-mail addresses are trimmed and in small letters; telephone numbers keep + and digits alone; the tokens of
 -- devices keep their letters.
 SELECT
-    i.customer_id,
+    coalesce(i.customer_id, i.account_id) AS customer_id,
     i.account_id,
     lower(btrim(r.channel)) AS channel,
     nullif(

@@ -29,12 +29,41 @@ contacts AS (
         AND p.known_at < %(end)s
         AND (%(customers)s::uuid[] IS NULL OR p.customer_id = any(%(customers)s::uuid[]))
     ORDER BY p.customer_id ASC, p.channel ASC, p.valid_from DESC, p.known_at DESC
+),
+
+-- What an account that leads to nobody refused counts for everybody whose it may be.
+refusals AS (
+    SELECT
+        d.customer_id,
+        a.channel
+    FROM core.identity_doubts AS d
+    INNER JOIN (
+        SELECT DISTINCT ON (c.account_id, c.channel)
+            c.account_id,
+            c.channel,
+            coalesce(c.answer, c.granted) AS answer
+        FROM core.consents AS c
+        WHERE
+            c.purpose = 'marketing'
+            AND c.valid_from < %(end)s
+            AND c.known_at < %(end)s
+            AND c.account_id IN (SELECT account_id FROM core.identity_doubts)
+        ORDER BY c.account_id ASC, c.channel ASC, c.valid_from DESC, c.known_at DESC
+    ) AS a ON d.account_id = a.account_id
+    WHERE NOT a.answer
 )
 
 SELECT
     customer_id,
     channel,
-    coalesce(consents.granted, FALSE) AS granted,
+    coalesce(consents.granted, FALSE)
+    AND NOT EXISTS (
+        SELECT 1
+        FROM refusals AS r
+        WHERE
+            r.customer_id = coalesce(consents.customer_id, contacts.customer_id)
+            AND r.channel = coalesce(consents.channel, contacts.channel)
+    ) AS granted,
     coalesce(contacts.has_contact, FALSE) AS has_contact,
     coalesce(contacts.verified, FALSE) AS verified,
     exists(
