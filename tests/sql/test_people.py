@@ -218,11 +218,12 @@ def hashes() -> dict[str, str]:
 
 
 def may_be_mailed(number: str, day: str) -> bool:
+    end = f"{day} 23:59+00"
     with warehouse.connect() as conn:
         rows = warehouse.rows(
             conn,
             warehouse.sql("marketing/activate_permissions"),
-            {"end": f"{day} 23:59+00", "customers": [person(number)]},
+            {"end": end, "granted_by": end, "customers": [person(number)]},
         )
     ((granted, suppressed),) = [(row[2], row[5]) for row in rows if row[1] == "email"]
     return bool(granted and not suppressed)

@@ -47,10 +47,13 @@ refusals AS (
             c.purpose = 'marketing'
             AND c.valid_from < %(end)s
             AND c.known_at < %(end)s
+            AND (NOT coalesce(c.answer, c.granted) OR c.valid_from <= %(granted_by)s)
             AND c.account_id IN (SELECT account_id FROM core.identity_doubts)
         ORDER BY c.account_id ASC, c.channel ASC, c.valid_from DESC, c.known_at DESC
     ) AS a ON d.account_id = a.account_id
-    WHERE NOT a.answer
+    WHERE
+        NOT a.answer
+        AND (%(customers)s::uuid[] IS NULL OR d.customer_id = any(%(customers)s::uuid[]))
 )
 
 SELECT
