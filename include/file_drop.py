@@ -196,12 +196,16 @@ class FileSource:
                 )
             self._run("ANALYZE {}", name=name)
 
-    def copy(self, contract: Contract, start: datetime, end: datetime, table: str) -> int:
+    def copy(self, contract: Contract, start: datetime | None, end: datetime, table: str) -> int:
         names = pgsql.SQL(", ").join(map(pgsql.Identifier, contract.content))
         statement = pgsql.SQL(
             "INSERT INTO {} ({}) SELECT {} FROM ({}) AS mapped WHERE _stamp IS NULL OR _stamp >= {}"
         ).format(
-            warehouse.qualified(table), names, names, self._select(contract), pgsql.Literal(start)
+            warehouse.qualified(table),
+            names,
+            names,
+            self._select(contract),
+            pgsql.Literal(start or "-infinity"),
         )
         return self._answer(contract, statement)
 
@@ -209,7 +213,10 @@ class FileSource:
         return bool(self._answer(contract, self._select(contract) + pgsql.SQL(" LIMIT 1")))
 
     def late(self, start: datetime, end: datetime) -> list[tuple[str, int, date, date]]:
-        return []  # files do not say when a row was recorded; dates that cannot be true are unreadable
+        return []  # files do not say when a row was recorded
+
+    def outside(self, contract: Contract, start: datetime | None, end: datetime) -> None:
+        return None  # dates before the opening, or beyond what was delivered, are unreadable
 
     def close(self) -> None:
         """Drop what was read; the staged tables have it now."""

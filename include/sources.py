@@ -2,13 +2,14 @@
 
 `opened()` picks the class by what the source's folder under include/sql/extract holds: a `files.yml` is a
 folder of CSV or Parquet files (`include.file_drop`), anything else a PostgreSQL database with one SELECT a
-table. Another engine is one more class with these five methods.
+table. Another engine is one more class with the methods of `Source`.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 import psycopg2
 import psycopg2.errors
@@ -17,6 +18,13 @@ from include import drift, warehouse
 from include.contracts import Contract
 from include.errors import BadInput
 from include.warehouse import Connection
+
+#: A row dated so much later than the shop's newest day is a mistake. Closed for a week, a shop may go on
+#: being written to.
+FUTURE = timedelta(days=7)
+
+#: Rows, and their first and last day.
+Dated = tuple[int, date, date]
 
 
 class Source(Protocol):
@@ -36,14 +44,20 @@ class Source(Protocol):
             The end of the window: nothing stamped later is asked for.
         """
 
-    def copy(self, contract: Contract, start: datetime, end: datetime, table: str) -> int:
-        """Copy a source table's rows of the half-open window into a staged table; their number."""
+    def copy(self, contract: Contract, start: datetime | None, end: datetime, table: str) -> int:
+        """Copy a source table's rows of the half-open window into a staged table; their number.
+
+        Without a start the window has none: whatever is dated before its end.
+        """
 
     def holds(self, contract: Contract) -> bool:
         """Whether a source table has any row of any day."""
 
     def late(self, start: datetime, end: datetime) -> list[tuple[str, int, date, date]]:
         """What was recorded in the window but is dated outside it: table, rows, first and last day."""
+
+    def outside(self, contract: Contract, start: datetime | None, end: datetime) -> Dated | None:
+        """What of a source table is dated before a start, where one is given, or in the future."""
 
 
 class PostgresSource:
@@ -52,6 +66,7 @@ class PostgresSource:
     def __init__(self, shop: Connection, name: str, timezone: str) -> None:
         self._shop, self._name, self._timezone = shop, name, timezone
         self._target: Connection | None = None
+        self._newest: date | None = None
 
     def covered(self) -> tuple[date, date] | None:
         with self._answers("_covered_days"):
@@ -66,10 +81,10 @@ class PostgresSource:
         warehouse.value(self._shop, "SELECT 1")  # the first statement fixes the snapshot
         self._target = target
 
-    def copy(self, contract: Contract, start: datetime, end: datetime, table: str) -> int:
+    def copy(self, contract: Contract, start: datetime | None, end: datetime, table: str) -> int:
         if self._target is None:
             raise RuntimeError("a source copies after begin()")
-        select, window = self._select(contract.table), self._window(start, end)
+        select, window = self._select(contract.table), self._window(start or "-infinity", end)
         query = warehouse.literal_query(self._shop, select, window)
         with self._answers(contract.table):
             drift.check_types(self._shop, contract, query, self._path(contract.table))
@@ -93,6 +108,26 @@ class PostgresSource:
         with self._answers("_late"):
             found = warehouse.rows(self._shop, self._select("_late"), self._window(start, end))
         return [(table, count, first, last) for table, count, first, last in found if count]
+
+    def outside(self, contract: Contract, start: datetime | None, end: datetime) -> Dated | None:
+        if self._newest is None:
+            held = self.covered()
+            self._newest = min(held[1] if held else end.date(), date.max - 2 * FUTURE)
+        closed = datetime.combine(self._newest, time.max, ZoneInfo(self._timezone))
+        # Two windows of the same SELECT, so that each is found by the index the SELECT has.
+        windows = [self._window(max(end, closed) + FUTURE, "infinity")]
+        windows += [self._window("-infinity", start)] if start else []
+        dated = " UNION ALL ".join(
+            "SELECT greatest(least(_partition, '9999-12-31'), '0001-01-01') AS day FROM ("
+            f"{warehouse.literal_query(self._shop, self._select(contract.table), window)}\n"
+            ") AS q WHERE _partition IS NOT NULL"
+            for window in windows
+        )
+        with self._answers(contract.table):
+            count, first, last = warehouse.rows(
+                self._shop, f"SELECT count(*), min(day), max(day) FROM ({dated}) AS d"
+            )[0]
+        return (count, first, last) if count else None
 
     def _path(self, table: str) -> str:
         return f"include/sql/extract/{self._name}/{table}.sql"

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from datetime import date
 from typing import Any
 
 from include import (
@@ -21,7 +20,7 @@ from include import (
 from include.contracts import Contract
 from include.errors import BadInput
 from include.publication import Batch
-from include.sources import Source
+from include.sources import Dated, Source
 from include.steps import integrate
 from include.warehouse import Connection
 
@@ -189,7 +188,10 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
     """
     settings = policy.load()
     start, end = as_of.window(run["since"], run["as_of"], settings.shop.timezone)
+    # What the shop has been since before it opened (an article, a refusal) stands from the first day on.
+    from_opening = run["since"] <= settings.shop.opened_on.isoformat()
     counts: dict[str, int] = {}
+    outside: dict[str, Dated] = {}
     with warehouse.connect() as conn, sources.opened() as source:
         batch = publication.open_batch(conn, "raw", run["as_of"], run["since"], run["run_id"])
         # What is seen of the shop is fixed here; until the commit below nobody else takes a token, so
@@ -198,27 +200,56 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
         conn.commit()
         for contract in _sources():
             table = publication.stage(conn, batch, contract)
-            counts[contract.table] = source.copy(contract, start, end, table)
+            whole = from_opening and _is_state(contract)
+            counts[contract.table] = source.copy(contract, None if whole else start, end, table)
             undated.mark(conn, batch, table)
+            if whole:
+                _stand_on_first_day(conn, batch, table)
+            # A customer is found by either of two stamps, and by orders: not one that could be outside.
+            if contract.table != "customers":
+                early = start if from_opening and not whole else None
+                found = source.outside(contract, early, end)
+                outside |= {contract.table: found} if found else {}
             if not counts[contract.table] and not contract.may_be_empty:
                 _refuse_empty(source, contract)
             log.info("Extracted %s rows of %s", f"{counts[contract.table]:,}", contract.table)
-        quality.store(conn, batch, batch.token, _late_rows(source.late(start, end), batch))
+        late = source.late(start, end)
+        outside |= {table: (count, first, last) for table, count, first, last in late}
+        quality.store(conn, batch, batch.token, _outside_rows(outside, batch))
     if not counts.get("orders"):
         log.warning("The shop has no order from %s to %s.", run["since"], run["as_of"])
     return batch.as_dict() | {"rows": counts}
 
 
-def _late_rows(found: list[tuple[str, int, date, date]], batch: Batch) -> list[quality.Result]:
-    """A warning for each table of which rows came too late, or too early, for the window."""
+def _is_state(contract: Contract) -> bool:
+    """Whether a source table says what is, and not what happened: core keeps it by key, not by day."""
+    return any(
+        core.write == "upsert" and core.source == contract.name
+        for core in contracts.of_dataset("core")
+    )
+
+
+def _stand_on_first_day(conn: Connection, batch: Batch, table: str) -> None:
+    """Put the staged rows that are dated before the batch's first day on it."""
+    target = warehouse.qualified(table).as_string(conn)
+    warehouse.execute(
+        conn,
+        f"UPDATE {target} SET _partition = %(since)s WHERE _partition < %(since)s",
+        batch.params,
+    )
+
+
+def _outside_rows(found: Mapping[str, Dated], batch: Batch) -> list[quality.Result]:
+    """A warning for each table of which rows came too late, or are dated too early or too late."""
     return [
         quality.Result(
             f"raw.{table}", "recorded_in_time", "warning", False, str(count), count, None,
             f"Expected what the shop recorded from {batch.since} to {batch.as_of} to be dated then, found "
             f"{count} rows of {table} dated {first} to {last}: they are not in this window. Late ones "
-            f"come by a run with since={first}; one in the future is a mistake in the shop.",
+            f"come by a run with since={first}; one of another age or in the future is a mistake in the "
+            "shop.",
         )
-        for table, count, first, last in found
+        for table, (count, first, last) in sorted(found.items())
     ]  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 -- Names lose stray blanks, and names typed in capitals get ordinary letters. A birthday that cannot be
 -- read as YYYY-MM-DD, or that no living customer can have, is treated as unknown and flagged.
 -- Only that form is read: PostgreSQL would also read 'today', which means something else every day.
--- One possible stamp of the record's two is enough: without its identity a customer's orders are nobody's.
+-- One possible stamp of the record's two is enough, and of impossible ones the day on which the row stands:
+-- without an identity all of a customer's orders would be nobody's.
 WITH typed AS (
     SELECT
         r.customer_number,
@@ -16,7 +17,10 @@ WITH typed AS (
         CASE WHEN r.updated_at <@ tstzrange(%(earliest)s, %(beyond)s) THEN r.updated_at END AS updated_at,
         CASE
             WHEN r.registered_at <@ tstzrange(%(earliest)s, %(beyond)s) THEN r.registered_at
-        END AS registered_at
+        END AS registered_at,
+        CASE
+            WHEN r.updated_at IS NOT NULL THEN r._partition::timestamp AT TIME ZONE %(timezone)s
+        END AS stood_at
     FROM raw.customers AS r
     WHERE r._partition BETWEEN %(since)s AND %(until)s
 ),
@@ -24,9 +28,10 @@ WITH typed AS (
 judged AS (
     SELECT
         t.*,
-        coalesce(t.updated_at, t.registered_at) AS known_at,
-        t.birth_date BETWEEN '1900-01-01'
-        AND (coalesce(t.registered_at, t.updated_at) AT TIME ZONE %(timezone)s)::date AS is_plausible
+        coalesce(t.updated_at, t.registered_at, t.stood_at) AS known_at,
+        t.birth_date BETWEEN '1900-01-01' AND (
+            coalesce(t.registered_at, t.updated_at, t.stood_at) AT TIME ZONE %(timezone)s
+        )::date AS is_plausible
     FROM typed AS t
 )
 
