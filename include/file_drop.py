@@ -328,8 +328,12 @@ class FileSource:
             return pgsql.SQL("{} AS {}").format(text, column)
         if form.decimal_comma:
             text = pgsql.SQL("replace(replace({}, '.', ''), ',', '.')").format(text)
+        # A number so large that an expression over it would overflow is a mistake: one line must not stop a
+        # file. Infinity and NaN overflow nothing, and the contracts know them.
         return pgsql.SQL(
-            "CASE WHEN pg_input_is_valid({text}, 'numeric') THEN {text}::numeric END AS {column}"
+            "CASE WHEN pg_input_is_valid({text}, 'numeric') THEN "
+            "CASE WHEN abs({text}::numeric) >= 1e30 AND abs({text}::numeric) < 'Infinity' THEN NULL "
+            "ELSE {text}::numeric END END AS {column}"
         ).format(text=text, column=column)
 
     def _answer(self, contract: Contract, statement: pgsql.Composed) -> int:

@@ -407,6 +407,27 @@ def test_a_new_header_is_noted_and_told_once(drop, caplog):
 
 
 @pytest.mark.parametrize(
+    ("quantity", "price", "reason"),
+    [
+        ("1e131000", "1e131000", "missing_sales"),
+        ("-1e131000", "1e131000", "missing_sales"),
+        ("2", "1e29", "too_large_sales"),
+        ("NaN", "2.55", "not_a_number_sales"),
+        ("2", "Infinity", "too_large_sales"),
+    ],
+)
+def test_a_number_that_is_none_sets_its_line_aside_alone(drop, quantity, price, reason):
+    line = f"539999,85123A,WHITE HANGING HEART,{quantity},12/6/2011 9:00,{price},12001,Norway"
+    deliver(drop, "list.csv", "\n".join([HEADER, *SOUND, line]))
+    load_day()
+    assert found("SELECT count(*) FROM core.order_lines") == [(40,)]
+    ((reasons,),) = found(
+        "SELECT reasons FROM quarantine.rejected_rows WHERE table_name = 'core.order_lines'"
+    )
+    assert reason in reasons
+
+
+@pytest.mark.parametrize(
     ("kind", "moment"),
     [
         (pa.timestamp("ns"), 1_323_162_000_123_456_789),
