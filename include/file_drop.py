@@ -344,11 +344,11 @@ class FileSource:
                 cursor.execute(statement)
                 return cursor.rowcount
         except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
-            found = str(error).strip().splitlines()[0]
+            found = warehouse.without_values(error)
             raise BadInput(
                 f"{self.place}: tables.{contract.table}: expected expressions over the columns of "
                 f"'{self._mapping.tables[contract.table].files}', found: {found}."
-            ) from error
+            ) from None
 
     def _run(self, template: str, *parts: Any, name: str, **named: Any) -> None:
         if self._target is None:

@@ -228,7 +228,17 @@ def test_a_source_that_is_not_mapped_must_be_switched_off(drop):
         load_day("2011-12-06")
 
 
-def test_a_wrong_expression_names_its_table(drop, module_env, tmp_path):
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("store_number: country", "store_number: land", r"tables\.orders: .*\"land\""),
+        (
+            "store_number: country", "store_number: country::integer",
+            r"tables\.orders: .*found: invalid input syntax for type integer: \.\.\.",
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_expression_names_its_table_and_no_value(drop, tmp_path, right, wrong, message):
     root = tmp_path / "sql"
     root.mkdir()
     for folder in warehouse.SQL_ROOT.iterdir():
@@ -236,12 +246,15 @@ def test_a_wrong_expression_names_its_table(drop, module_env, tmp_path):
             (root / folder.name).symlink_to(folder)
     shutil.copytree(warehouse.SQL_ROOT / "extract", root / "extract")
     mapping = root / "extract" / "file_drop" / "files.yml"
-    mapping.write_text(mapping.read_text().replace("store_number: country", "store_number: land"))
+    orders, _, lines = mapping.read_text().partition("  order_lines:")
+    start, _, orders = orders.rpartition("  orders:")
+    mapping.write_text(f"{start}  orders:{orders.replace(right, wrong)}  order_lines:{lines}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(warehouse, "SQL_ROOT", root)
         deliver(drop, "list.csv", "\n".join([HEADER, *LIST[:3]]))
-        with pytest.raises(BadInput, match=r"files\.yml: tables\.orders: .*\"land\""):
+        with pytest.raises(BadInput, match=r"files\.yml: " + message) as caught:
             load_day("2011-12-06")
+    assert "United Kingdom" not in str(caught.value)
 
 
 def test_files_stream_in_constant_memory(tmp_path):
