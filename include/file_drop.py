@@ -25,7 +25,7 @@ import yaml
 from psycopg2 import sql as pgsql
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from include import drift, warehouse
+from include import contracts, drift, warehouse
 from include.contracts import Contract
 from include.errors import BadInput
 from include.warehouse import Connection
@@ -251,7 +251,7 @@ class FileSource:
         paths = self._paths(form)
         delivered = max(path.stat().st_mtime for path in paths)
         newest = datetime.fromtimestamp(delivered, ZoneInfo(self._timezone)).date()
-        span = self._opened_on, newest + timedelta(days=1)
+        span = self._first_day(form), newest + timedelta(days=1)
         days: Counter[date] = Counter()
         dated = 0
         for path in paths:
@@ -268,6 +268,16 @@ class FileSource:
                 "or the time that the newest file bears."
             )
         return (min(days), reached(days)) if days else None
+
+    def _first_day(self, form: Files) -> date:
+        """The shop's first day, unless files say only what is: a customer or an article may be older."""
+        tables = [
+            contract
+            for contract in contracts.of_dataset("raw")
+            if contract.table in self._mapping.tables
+            and self._mapping.files[self._mapping.tables[contract.table].files] is form
+        ]
+        return date.min if all(map(contracts.is_state, tables)) else self._opened_on
 
     def _select(self, contract: Contract) -> pgsql.Composed:
         """The rows of a source table up to the end of the window, with the stamp that dates each."""

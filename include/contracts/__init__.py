@@ -7,7 +7,7 @@ suite (`include.quality`), how a batch is published (`include.publication`) and 
 
 from include.contracts.currency import currency_rejects
 from include.contracts.dictionary import documentation
-from include.contracts.files import SCHEMAS, all_contracts, load, of_dataset
+from include.contracts.files import SCHEMAS, all_contracts, is_state, load, of_dataset
 from include.contracts.form import Check, Column, Contract, Reject
 from include.contracts.migration import CALLERS, READERS, column_list, migrate
 
@@ -23,6 +23,7 @@ __all__ = [
     "column_list",
     "currency_rejects",
     "documentation",
+    "is_state",
     "load",
     "migrate",
     "of_dataset",

@@ -53,3 +53,10 @@ def all_contracts() -> tuple[Contract, ...]:
 def of_dataset(dataset: str) -> tuple[Contract, ...]:
     """The contracts of the tables that one DAG publishes together."""
     return tuple(contract for contract in all_contracts() if contract.dataset == dataset)
+
+
+def is_state(contract: Contract) -> bool:
+    """Whether a source table says what is, and not what happened: core keeps it by key, not by day."""
+    return any(
+        core.write == "upsert" and core.source == contract.name for core in of_dataset("core")
+    )

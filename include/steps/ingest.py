@@ -200,7 +200,7 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
         conn.commit()
         for contract in _sources():
             table = publication.stage(conn, batch, contract)
-            whole = from_opening and _is_state(contract)
+            whole = from_opening and contracts.is_state(contract)
             counts[contract.table] = source.copy(contract, None if whole else start, end, table)
             undated.mark(conn, batch, table)
             if whole:
@@ -219,14 +219,6 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
     if not counts.get("orders"):
         log.warning("The shop has no order from %s to %s.", run["since"], run["as_of"])
     return batch.as_dict() | {"rows": counts}
-
-
-def _is_state(contract: Contract) -> bool:
-    """Whether a source table says what is, and not what happened: core keeps it by key, not by day."""
-    return any(
-        core.write == "upsert" and core.source == contract.name
-        for core in contracts.of_dataset("core")
-    )
 
 
 def _stand_on_first_day(conn: Connection, batch: Batch, table: str) -> None:
