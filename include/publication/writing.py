@@ -178,7 +178,7 @@ def _close_versions(conn: Connection, batch: Batch, contract: Contract, key: lis
         UPDATE {target} AS t SET valid_to = v.next_from
         FROM (
             SELECT {primary}, lead(valid_from) OVER (
-                PARTITION BY {key} ORDER BY valid_from, known_at
+                PARTITION BY {key} ORDER BY valid_from, known_at, {primary}
             ) AS next_from
             FROM {target} AS h
             WHERE EXISTS (SELECT 1 FROM {staged} AS s WHERE {same_key})

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from include import contracts, gates, policy, profiles, warehouse
+from include import contracts, gates, policy, profiles, publication, warehouse
 from include.quality import checks, expectations
 from include.steps import ingest
 from tests.sql.readers import watch
@@ -32,7 +32,8 @@ NEVER = "9999-12-31"
 
 @pytest.fixture(scope="module", autouse=True)
 def _settings(shop, warehouse, home, module_env):
-    module_env.setenv("REGULARS_POLICY", str(policy_without(OFF, home / "policy.yml")))
+    without = tuple(name for name in OFF if name not in ("accounts", "contact_points", "consents"))
+    module_env.setenv("REGULARS_POLICY", str(policy_without(without, home / "policy.yml")))
     assert policy.load().ingest.lookback_days == LATE
     # This shop keeps each record of a store, as a shop may.
     owner("ALTER TABLE stores DROP CONSTRAINT stores_pkey")
@@ -57,7 +58,8 @@ def fill_future(seed: int) -> None:
 
     Late orders, corrections in place (another store, another day, another amount, a line less), copies,
     orphans and refused lines, customers and products that come on the way, all within the look-back; orders
-    sent again under another day, some of them taken back; rows without a stamp; stores that change region.
+    sent again under another day, some of them taken back; rows without a stamp; stores that change region;
+    web accounts that lead to customers by addresses and telephones, some of them shared or handed on.
     """
     chance = random.Random(seed)
     fill_shop()
@@ -74,6 +76,8 @@ def fill_future(seed: int) -> None:
         for number in range(5):
             order = f"o{place}-{number}"
             customer = "ghost" if chance.random() < 0.03 else f"c{chance.randint(1, 70)}"
+            if chance.random() < 0.2:
+                customer = f"W{chance.randint(1, 20)}"
             arrives = place + chance.choice([0, 0, 0, 1, 2, LATE])
             at = f"{day(place)} {chance.randint(12, 23)}:{chance.randint(10, 59)}+00"
             corrected = place + chance.randint(1, LATE)
@@ -147,6 +151,60 @@ def fill_future(seed: int) -> None:
                 "VALUES (%(c)s, %(s)s, %(s)s)",
                 {"c": f"c{number}", "s": stamp},
             )
+        fill_accounts(conn, chance)
+
+
+def fill_accounts(conn: Any, chance: random.Random) -> None:
+    """Twenty web accounts, and the addresses and telephones of customers; each on its own day."""
+
+    def stamp() -> str:
+        return f"{day(chance.randint(0, DAYS - 1))} 06:{chance.randint(10, 59)}+00"
+
+    for number in range(1, 11):
+        warehouse.execute(
+            conn,
+            "UPDATE customers SET first_name = %(name)s, last_name = 'Park', birthday = NULL "
+            "WHERE customer_number = %(customer)s",
+            {"name": chance.choice(["Ana", "Ben", "Eva"]), "customer": f"c{number}"},
+        )
+    web = []
+    for number in range(1, 21):
+        name = chance.choice([None, None, "Ana", "Ben"])
+        web.append(
+            (f"W{number}", "web", name, name and "Park", f"e{chance.randint(1, 15)}@example.com",
+             f"+1212555010{chance.randint(0, 9)}" if chance.random() < 0.3 else None,
+             chance.random() < 0.9, stamp())
+        )  # fmt: skip
+    columns = "account_number system first_name last_name email phone email_verified updated_at"
+    warehouse.copy_rows(conn, web, "public.accounts", columns.split())
+    points = []
+    for number in range(1, 41):
+        # Of fifteen addresses some become a second customer's, or a third's; a few are an account's own.
+        whose = (
+            f"c{chance.randint(1, 12)}" if chance.random() < 0.9 else f"W{chance.randint(1, 20)}"
+        )
+        is_mail = chance.random() < 0.7
+        address = (
+            f"e{chance.randint(1, 15)}@example.com" if is_mail else f"+1212555010{number % 10}"
+        )
+        points.append((number, whose, "email" if is_mail else "sms", address, True, stamp()))
+    warehouse.copy_rows(
+        conn,
+        points,
+        "public.contact_points",
+        ["contact_id", "customer_number", "channel", "address", "verified", "updated_at"],
+    )
+    answers = [
+        (number, chance.choice([f"c{number % 12 + 1}", f"W{number % 20 + 1}"]), "email", "marketing",
+         chance.random() < 0.5, stamp())
+        for number in range(1, 41)
+    ]  # fmt: skip
+    warehouse.copy_rows(
+        conn,
+        answers,
+        "public.consents",
+        ["consent_id", "customer_number", "channel", "purpose", "granted", "recorded_at"],
+    )
 
 
 def set_clock(place: int) -> None:
@@ -180,15 +238,22 @@ def clean_pass() -> dict[str, str]:
 
 
 def standing() -> dict[str, str]:
-    """Hashes of raw and core."""
-    return {name: mark for name, mark in hashes().items() if not name.startswith("quarantine.")}
+    """Hashes of raw and core, and of whose each account is."""
+    with warehouse.connect() as conn:
+        whose = {
+            name: publication.content_hash(conn, contracts.load("core", name))
+            for name in ("identity_links", "identity_doubts")
+        }
+    found = {name: mark for name, mark in hashes().items() if not name.startswith("quarantine.")}
+    return found | whose
 
 
 def set_aside() -> list[tuple[Any, ...]]:
-    """What stands in quarantine, apart from what an order on two days puts there."""
+    """What stands in quarantine, apart from what an order on two days puts there, and from whose it is."""
     return found(
-        "SELECT table_name, business_day, row_key, payload, count(*) FROM quarantine.rejected_rows "
-        "WHERE NOT reasons && ARRAY['superseded', 'orphan_order'] GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+        "SELECT table_name, business_day, row_key, payload - 'customer_id', count(*) "
+        "FROM quarantine.rejected_rows WHERE NOT reasons && ARRAY['superseded', 'orphan_order'] "
+        "GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
     )
 
 
@@ -237,6 +302,8 @@ def test_a_schedule_with_late_rows_corrections_gaps_and_backfills_ends_as_one_cl
     lived, aside = standing(), set_aside()
     assert found("SELECT count(*) > 100 FROM core.orders") == [(True,)]
     assert found("SELECT count(*) > 5 FROM quarantine.rejected_rows") == [(True,)]
+    assert found("SELECT count(*) > 3 FROM core.identity_links WHERE rule IS NOT NULL") == [(True,)]
+    assert found("SELECT count(*) > 3 FROM core.identity_doubts") == [(True,)]
     assert lived == clean_pass()
     assert aside == set_aside()
 
