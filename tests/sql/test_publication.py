@@ -71,7 +71,7 @@ def toys(request, tmp_path, monkeypatch):
         (root / "core" / f"{name}.yml").write_text(text)
     monkeypatch.setattr(warehouse, "SQL_ROOT", root)
     # These tables hold no people to put together.
-    monkeypatch.setattr(people, "settle", lambda conn, since, until: 0)
+    monkeypatch.setattr(people, "settle", lambda conn, batch: 0)
     caches = (contracts.load, contracts.all_contracts)
     for cached in caches:
         cached.cache_clear()

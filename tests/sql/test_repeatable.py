@@ -334,6 +334,8 @@ def test_days_in_any_order_end_as_one_clean_pass(unaudited, order, seed):
 
 def test_a_hundred_readers_see_whole_days_of_every_core_table(many_connections, monkeypatch):
     fill_shop()
+    with warehouse.connect("shop_owner") as conn:
+        fill_accounts(conn, random.Random(1))
     empty_warehouse()
     ingest_day("2017-03-05", since="2017-03-01")
     tables = [
