@@ -170,10 +170,10 @@ class PostgresSource:
 @contextmanager
 def opened() -> Iterator[Source]:
     """The shop that the policy names."""
-    from include import file_drop, policy
+    from include import file_drop, file_mapping, policy
 
     shop = policy.load().shop
-    if file_drop.is_one(shop.source):
+    if file_mapping.is_one(shop.source):
         files = file_drop.FileSource(shop.source, shop.timezone, shop.opened_on)
         yield files
         files.close()

@@ -118,9 +118,9 @@ def test_page_lists_the_keys_of_the_shop_as_they_are() -> None:
 
 
 def test_the_page_shows_the_mapping_of_returns_and_its_sources_as_they_are() -> None:
-    from include import file_drop
+    from include import file_mapping
 
-    mapping = file_drop.load("file_drop")
+    mapping = file_mapping.load("file_drop")
     (shown,) = re.findall(r"```yaml\ntables:\n(.*?)```", PAGE, flags=re.DOTALL)
     returns = yaml.safe_load(shown)["returns"]
     real = mapping.tables["returns"].model_dump(by_alias=True, exclude_none=True)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from include import contracts, file_drop, gates, policy, warehouse
+from include import contracts, file_drop, file_mapping, file_reading, gates, policy, warehouse
 from include.errors import BadInput
 from include.steps import ingest
 from include.warehouse import ROOT
@@ -55,7 +55,7 @@ def deliver(folder: Path, name: str, text: str, encoding: str = "utf-8") -> None
 
 def needed() -> dict[str, bool]:
     """What docs/own-shop.md says is to be switched on for such a list."""
-    mapped = file_drop.load("file_drop").tables
+    mapped = file_mapping.load("file_drop").tables
     return {
         name: name in mapped
         for name in yaml.safe_load((ROOT / "config" / "policy.yml").read_text())["ingest"][
@@ -288,7 +288,7 @@ def test_a_wrong_expression_names_its_table_and_no_value(drop, tmp_path, right, 
 
 
 def test_files_stream_in_constant_memory(tmp_path):
-    form = file_drop.load("file_drop").files["invoices"]
+    form = file_mapping.load("file_drop").files["invoices"]
 
     def peak(rows: int) -> int:
         path = tmp_path / f"{rows}.csv"
@@ -300,7 +300,7 @@ def test_files_stream_in_constant_memory(tmp_path):
         pool = pa.default_memory_pool()
         before, highest, read = pool.bytes_allocated(), 0, 0
         tracemalloc.start()
-        for batch in file_drop.read(path, form, "Europe/London"):
+        for batch in file_reading.read(path, form, "Europe/London"):
             read += batch.num_rows
             highest = max(highest, pool.bytes_allocated() - before)
         traced = tracemalloc.get_traced_memory()[1]
@@ -488,9 +488,9 @@ def test_a_stamp_of_parquet_is_read_in_any_unit(tmp_path, kind, moment):
     columns = {name: ["1"] * (1 + len(far)) for name in HEADER.split(",")}
     columns["InvoiceDate"] = pa.array([moment, *far], kind)
     pq.write_table(pa.table(columns), tmp_path / "list.parquet")
-    form = file_drop.load("file_drop").files["invoices"]
+    form = file_mapping.load("file_drop").files["invoices"]
     span = (dt.date(2011, 12, 1), dt.date(2011, 12, 7))
-    (batch,) = file_drop.read(tmp_path / "list.parquet", form, "Europe/London", span)
+    (batch,) = file_reading.read(tmp_path / "list.parquet", form, "Europe/London", span)
     stamp, *rest = batch["invoiced_at"].to_pylist()
     assert stamp.date() == dt.date(2011, 12, 6)
     assert rest == [None] * len(far)
