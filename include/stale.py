@@ -3,7 +3,8 @@
 A row whose account leads to nobody is set aside, and its day is not looked at again by itself. So when the
 links change, by a customer who comes with a backfill or an address that goes to another, the days that hold
 rows of such accounts say what is no longer so. They are noted in the transaction that publishes the links,
-and built again right after it. Only days that `raw` still holds can be. See docs/decisions/0009.
+and built again right after it. So are days with lines of a product whose record comes only later. Only days
+that `raw` still holds can be. See docs/decisions/0009.
 """
 
 import logging
@@ -82,6 +83,8 @@ def note(
         for table, some in waiting.items():
             only = "_partition = ANY(%(days)s)"
             days |= _days(conn, found, only, {"days": some}, {table})
+    if batch is not None:
+        days |= _of_unknown_products(conn, batch)
     if not days:
         return
     # Batches that have looked already have lower tokens, and whoever looks next sees this.
@@ -95,6 +98,26 @@ def note(
         """,
         {"days": sorted(days)},
     )
+
+
+def _of_unknown_products(conn: Connection, batch: Batch) -> set[date]:
+    """Days outside the batch's window, and still in raw, with lines of products that came with it."""
+    staged = f"{batch.schema}.products"
+    if not warehouse.value(conn, "SELECT to_regclass(%(table)s)", {"table": staged}):
+        return set()
+    rows = warehouse.rows(
+        conn,
+        f"""
+        SELECT DISTINCT l.business_day FROM core.order_lines AS l
+        WHERE EXISTS (SELECT 1 FROM {staged})
+            AND l.business_day >= (SELECT min(_partition) FROM raw.order_lines)
+            AND l.business_day NOT BETWEEN %(since)s AND %(as_of)s
+            AND 'unknown_product' = ANY(l.flags)
+            AND l.product_id IN (SELECT product_id FROM {staged})
+        """,
+        batch.params,
+    )
+    return {day for (day,) in rows}
 
 
 def _days(

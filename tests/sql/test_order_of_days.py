@@ -137,6 +137,23 @@ def test_recent_days_first_and_then_earlier_ones_end_as_one_clean_pass():
     assert found(orphans) == [(0,)]
 
 
+def test_a_product_that_comes_with_an_earlier_day_is_known_to_later_ones():
+    owner(
+        "UPDATE customers SET registered_at = '2017-03-04 06:00+00', updated_at = '2017-03-04 06:00+00'",
+        "UPDATE products SET updated_at = '2017-03-04 06:00+00' WHERE product_number <> 'p1'",
+        "UPDATE stores SET updated_at = '2017-03-04 06:00+00'",
+    )
+    ingest_day("2017-03-05", since="2017-03-01")
+    clean = hashes()
+    empty_warehouse()
+    ingest_day("2017-03-05", since="2017-03-04")
+    unknown = "SELECT count(*) > 0 FROM core.order_lines WHERE 'unknown_product' = ANY(flags)"
+    assert found(unknown) == [(True,)]
+    ingest_day("2017-03-03", since="2017-03-01")
+    assert found(unknown) == [(False,)]
+    assert hashes() == clean
+
+
 def test_days_that_hold_their_orders_are_built_alone():
     ingest_day()
     assert moves.reach_back("2017-03-04", "2017-03-05") == "2017-03-04"
