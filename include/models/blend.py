@@ -6,9 +6,7 @@ be stretched and shifted, from predictions of customers left out in turn. Folds 
 since one customer stands in the training rows once for each cut-off day.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
@@ -18,15 +16,13 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize
 from sklearn.base import clone
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from include.models.abreast import abreast
 
 Array = npt.NDArray[np.float64]
 
 #: Probabilities are kept this far from 0 and 1 before a logit is taken.
 EDGE = 1e-4
-
-#: Members fitted side by side at most: each holds a copy of its rows.
-ABREAST = 4
 
 
 def folds(customers: "pd.Series[Any]", count: int) -> npt.NDArray[np.int64]:
@@ -134,23 +130,14 @@ def cross_fit(
     """
     fold = folds(customers, fold_count)
     unseen = {name: np.zeros(len(rows)) for name in members}
-    fitted: dict[str, Member] = {}
 
     def fill(name: str, out: npt.NDArray[np.bool_]) -> None:
         unseen[name][out] = members[name].fit(rows[~out], truth[~out]).predict(rows[out])
 
-    def fit(name: str) -> None:
-        fitted[name] = members[name].fit(rows, truth)
-
-    work: list[Callable[[], None]] = [partial(fit, name) for name in members] if refit else []
+    whole = list(members) if refit else []
+    work: list[Callable[[], Any]] = [partial(members[name].fit, rows, truth) for name in whole]
     work += [partial(fill, name, fold == part) for part in np.unique(fold) for name in members]
-    # Each fit in a thread of its own, and with one thread: no sum depends on how many cores there are.
-    with ThreadPoolExecutor(
-        min(ABREAST, os.cpu_count() or 1), initializer=threadpool_limits, initargs=(1,)
-    ) as threads:
-        for done in [threads.submit(task) for task in work]:
-            done.result()
-    return Fitted({name: fitted[name] for name in members if refit}, unseen)
+    return Fitted(dict(zip(whole, abreast(work), strict=False)), unseen)
 
 
 class ProbabilityBlend:

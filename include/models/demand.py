@@ -16,13 +16,13 @@ How a forecast comes about, all of it from weeks that had ended at the origin:
 """
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.models import smoothing
+from include.models.abreast import abreast
 from include.models.demand_features import features
 from include.models.demand_panel import (
     HORIZON,
@@ -178,11 +178,9 @@ def forecast(panel: Panel, due: Mapping[int, Floats], settings: Settings) -> For
             booster = Booster(replace(settings, seed=settings.seed + extra)).fit(panel, now)
             return booster.predict(panel, now, rows)
 
-        # Side by side, and each with one thread: no sum depends on how many cores there are.
-        with ThreadPoolExecutor(
-            settings.boosters, initializer=threadpool_limits, initargs=(1,)
-        ) as threads:
-            boosted = np.mean(list(threads.map(one, range(settings.boosters))), axis=0)
+        boosted = np.mean(
+            abreast(partial(one, extra) for extra in range(settings.boosters)), axis=0
+        )
         units, method, tested = _chosen(panel, due, settings, rows, boosted)
     rest = rest_of(panel, now, panel.kind, panel.n_kinds, settings)
     kinds = summed(units, panel.kind[rows], panel.n_kinds) + rest
