@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from include import cleaning, warehouse
+from include import warehouse
+from include.contracts import rules
 
 
 class _Strict(BaseModel):
@@ -18,7 +19,8 @@ class Column(_Strict):
     `run` columns say which run wrote a row and are no content of it; `keep` columns are never changed
     once a row stands. `fill`, SQL over the other columns, is what rows that stand get where the column is
     added later. `needs` names the source table without which the column is empty. `missing` and `outliers`
-    are rules of cleaning (`include.cleaning`). A `currency` column holds a code: only the shop's is taken.
+    are rules of cleaning (`include.contracts.rules`). A `currency` column holds a code: only the
+    shop's is taken.
     """
 
     name: str = Field(pattern=r"^[a-z_][a-z0-9_]*$")
@@ -35,8 +37,8 @@ class Column(_Strict):
     keep: bool = False
     fill: str | None = None
     needs: str | None = None
-    missing: cleaning.Missing | None = None
-    outliers: list[cleaning.Outlier] = []
+    missing: rules.Missing | None = None
+    outliers: list[rules.Outlier] = []
     currency: bool = False
 
 
@@ -132,7 +134,7 @@ class Contract(_Strict):
             raise ValueError("expected valid_from, valid_to and known_at in a table with history")
         if self.retention_days is not None and self.ages_by is None:
             raise ValueError("expected a partition or aged_by beside retention_days")
-        wrong = cleaning.refused(self.columns, self.source)
+        wrong = rules.refused(self.columns, self.source)
         if wrong:
             raise ValueError(wrong)
         if self.past and not (self.keys and (self.partition or "known_at" in names)):

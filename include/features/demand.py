@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from include.models.cadence import Purchases
-from include.models.demand_panel import HORIZON, Floats, Ints, Panel
+from include.models.demand_panel import HORIZON, Bought, Floats, Ints, Panel
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Known:
     day: date
     products: pd.DataFrame
     panel: Panel
-    bought: Purchases
+    bought: Bought
     region: Ints
     regions: list[str]
     sales: Floats
@@ -99,7 +98,7 @@ def assemble(
         planned=planned,
         holiday=_holidays(holidays, day, weeks),
     )
-    bought = Purchases(
+    bought = Bought(
         customer=customer,
         product=place,
         week=week,

@@ -131,7 +131,7 @@ def run_replay(options: argparse.Namespace, _: list[str]) -> int:
 
 def check_policy(_: argparse.Namespace, rest: list[str]) -> int:
     """Check the policy by itself, or preview it against the warehouse."""
-    from include import policy
+    from include.launcher import policy
 
     if rest[:1] != ["preview"]:
         return policy.main(rest)

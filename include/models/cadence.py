@@ -11,10 +11,8 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from include.models.demand_panel import Bought, Floats, Ints
 
 #: A state needs that many earlier weeks of history before anything is counted.
 FIRST_WEEK = 8
@@ -29,31 +27,6 @@ _SINCE_ONCE = (1, 2, 3, 5, 8, 13, 20, 30)
 _GAP = (1.3, 2, 3, 4.5, 7, 10)
 _HABIT = (0.15, 0.4, 0.65, 0.85)
 _STATES = (len(_TIMES) + 1) * (len(_RATIO) + 1) * (len(_GAP) + 1) * (len(_HABIT) + 1)
-
-
-@dataclass(frozen=True)
-class Purchases:
-    """Units by customer, product and week.
-
-    Attributes
-    ----------
-    customer, product
-        Codes from 0, (rows,).
-    week
-        0 is the oldest week, (rows,).
-    units
-        Pieces, (rows,).
-    n_customers, n_products, n_weeks
-        How many there are of each; every week counts, whether it has rows or not.
-    """
-
-    customer: Ints
-    product: Ints
-    week: Ints
-    units: Floats
-    n_customers: int
-    n_products: int
-    n_weeks: int
 
 
 @dataclass
@@ -82,7 +55,7 @@ class Cadence:
     def __init__(self, horizon: int) -> None:
         self.horizon = horizon
 
-    def fit(self, bought: Purchases, origins: list[int]) -> "Cadence":
+    def fit(self, bought: Bought, origins: list[int]) -> "Cadence":
         """Walk through the weeks once, and note what is expected at each of `origins`."""
         self._prepare(bought)
         counted = np.zeros((self.horizon, _STATES))
@@ -134,7 +107,7 @@ class Cadence:
         usual = self._units[self.last_.pairs] / np.maximum(self._times[self.last_.pairs], 1)
         return [chance[self.last_.state] * usual for chance in self.chance_]
 
-    def _prepare(self, bought: Purchases) -> None:
+    def _prepare(self, bought: Bought) -> None:
         order = np.argsort(bought.week, kind="stable")
         key = (bought.customer * bought.n_products + bought.product)[order]
         pairs, self._pair = np.unique(key, return_inverse=True)

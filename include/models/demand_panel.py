@@ -24,6 +24,31 @@ IN_MAILER = 0.3
 
 
 @dataclass(frozen=True)
+class Bought:
+    """Units by customer, product and week.
+
+    Attributes
+    ----------
+    customer, product
+        Codes from 0, (rows,).
+    week
+        0 is the oldest week, (rows,).
+    units
+        Pieces, (rows,).
+    n_customers, n_products, n_weeks
+        How many there are of each; every week counts, whether it has rows or not.
+    """
+
+    customer: Ints
+    product: Ints
+    week: Ints
+    units: Floats
+    n_customers: int
+    n_products: int
+    n_weeks: int
+
+
+@dataclass(frozen=True)
 class Settings:
     """How much is learnt from, and how. Chosen on weeks up to the 36th of the demo shop."""
 

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from include.models import select
-from include.models.als import PurchaseAls
+from include.models.als import PurchaseAls, confidence
 from include.models.pool import Pool
 from include.models.purchases import Catalogue, Floats, Ints, Purchases
 from include.models.ranked import Ranked, ranked
 from include.models.rankers import LinearRanker
-from include.models.signals import Signals, confidence
+from include.models.signals import Signals
 from include.models.snapshot import HORIZON_DAYS, Candidates, Settings, Snapshot
 
 __all__ = ["HORIZON_DAYS", "Ranked", "Recommender", "Settings", "Snapshot"]

@@ -1,9 +1,4 @@
-"""What customers did beside buying, and the confidence that it adds to a purchase model.
-
-A browsed, carted, followed or wished-for product and a good review are weaker evidence than a purchase.
-How much weaker is declared (`AlsSettings.browse` and its neighbours): a weight of 0.2 says that five such
-events of today count like one purchase of today.
-"""
+"""What customers did beside buying: browsed, carted, followed or wished for, reviewed, sent back."""
 
 from __future__ import annotations
 
@@ -12,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 
-from include.models.als import AlsSettings
 from include.models.purchases import Bools, Catalogue, Floats, Ints, Purchases, day_number
 
 #: Kinds of signal that speak for a product, in the order of their codes; each is a weight of `AlsSettings`.
@@ -103,38 +96,6 @@ class Signals:
             self.kind[rows],
             self.rating[rows],
         )
-
-
-def confidence(
-    purchases: Purchases, signals: Signals, cut: int, settings: AlsSettings
-) -> sparse.csr_matrix:
-    """Decayed weight of each pair as of `cut`, shape (n_customers, n_items).
-
-    Each purchase day counts ``1 + quantity * log2(pieces)``, each signal its declared weight times its
-    strength, both halved every `half_life_days`.
-    """
-
-    def decay(days: NDArray[np.int32]) -> Floats:
-        halved: Floats = (0.5 ** ((cut - days) / settings.half_life_days)).astype(np.float32)
-        return halved
-
-    bought = purchases.until(cut)
-    weight = decay(bought.day)
-    if settings.quantity:
-        weight = weight * (1 + settings.quantity * np.log2(np.maximum(bought.quantity, 1)))
-    declared = np.asarray([*(getattr(settings, kind) for kind in KINDS), 0.0])
-    seen = signals.until(cut)
-    seen = seen.where(declared[seen.kind] * seen.strength > 0)
-    beside = declared[seen.kind] * seen.strength * decay(seen.day)
-    matrix = sparse.csr_matrix(
-        (
-            np.concatenate([weight, beside]).astype(np.float32),
-            (np.r_[bought.customer, seen.customer], np.r_[bought.item, seen.item]),
-        ),
-        shape=(purchases.n_customers, purchases.n_items),
-    )
-    matrix.sum_duplicates()
-    return matrix
 
 
 def conversion(

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from include.models.als import AlsSettings, PurchaseAls
+from include.models.als import AlsSettings, PurchaseAls, confidence
 from include.models.purchases import Bools, Catalogue, Floats, Ints, Purchases, rhythm
 from include.models.ranked import best_per_group
-from include.models.signals import Signals, confidence
+from include.models.signals import Signals
 
 #: Half-lives of the decayed counts, in days: two weeks, a month, two months, four months.
 HALF_LIVES = (14, 28, 56, 112)

@@ -11,7 +11,6 @@ budget below a single offer, ...).
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -23,7 +22,6 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from include.errors import RegularsError
 from include.policy import campaigns, limits, reading
 from include.policy.base import (
     Days,
@@ -38,12 +36,11 @@ from include.policy.base import (
     twice,
 )
 from include.policy.campaigns import Campaign, Offer
-from include.policy.gaps import gaps
 from include.policy.limits import Activation, Budgets, Caps, Control
 from include.policy.recommendations import Recommendations
 from include.policy.stock import Stock
 
-__all__ = ["Policy", "PolicyError", "Recommendations", "load", "parse"]
+__all__ = ["Policy", "PolicyError", "Recommendations", "default_path", "load", "parse", "shown"]
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PATH = ROOT / "config" / "policy.yml"
@@ -290,12 +287,12 @@ def load(path: str | Path | None = None) -> Policy:
         raise PolicyError(
             [
                 (
-                    f"{_shown(file)}: expected a readable policy file, found: {reason}; "
+                    f"{shown(file)}: expected a readable policy file, found: {reason}; "
                     "set REGULARS_POLICY to one, or restore config/policy.yml."
                 )
             ]
         ) from error
-    policy = parse(text, _shown(file))
+    policy = parse(text, shown(file))
     _loaded[file] = (stamp, policy)
     return policy
 
@@ -305,7 +302,7 @@ def parse(text: str, name: str = "policy.yml") -> Policy:
     return reading.parse(text, name, Policy, _contradictions)
 
 
-def _shown(file: Path) -> str:
+def shown(file: Path) -> str:
     """The file as a person would name it: relative to the project where it lies within."""
     try:
         return str(file.resolve().relative_to(ROOT))
@@ -408,39 +405,3 @@ def _segment_contradictions(policy: Policy) -> Iterator[tuple[Place, str]]:
                 f"of) {pairs}; add one (value_tier: any covers both, no rfm every cell)."
             ),
         )
-
-
-# --- command ---------------------------------------------------------------------------------------
-
-USAGE = """usage: regulars policy check [FILE]      say whether the policy is valid
-       regulars policy preview [FILE]    say who would gain or lose what, against the decisions in force"""
-
-
-def main(argv: list[str]) -> int:
-    """`regulars policy check|preview`; the exit code is 0 when the policy is valid, 1 if not, 2 for usage."""
-    if not argv or argv[0] not in ("check", "preview") or len(argv) > 2:
-        sys.stderr.write(USAGE + "\n")
-        return 2
-    path = Path(argv[1]) if len(argv) > 1 else default_path()
-    try:
-        policy = load(path)
-    except PolicyError as error:
-        sys.stderr.write("\n".join(error.problems) + "\n")
-        return 1
-    if argv[0] == "check":
-        on = [campaign.name for campaign in policy.campaigns if campaign.enabled]
-        sys.stdout.write(
-            f"{_shown(path)}: valid. {len(policy.segments.named)} segments, {len(policy.offers)} offers, "
-            f"{len(on)} of {len(policy.campaigns)} campaigns on ({', '.join(on) or 'none'}). "
-            f"Hash {policy.hash}.\n"
-        )
-        sys.stdout.writelines(f"Warning: {sentence}\n" for sentence in gaps(policy))
-        return 0
-    from include.steps import activate
-
-    try:
-        sys.stdout.write(activate.preview(policy) + "\n")
-    except RegularsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0

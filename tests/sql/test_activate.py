@@ -8,6 +8,7 @@ import pytest
 
 from include import contracts, policy, publication, warehouse
 from include.errors import BadInput
+from include.launcher import policy as command
 from include.offers import control, coupons
 from include.steps import activate
 from tests.sql import planted
@@ -510,7 +511,7 @@ def test_preview_says_who_would_gain_and_lose(conn, tmp_path, capsys):
         ],
     )
     conn.commit()
-    assert policy.main(["preview"]) == 1
+    assert command.main(["preview"]) == 1
     assert "Expected decisions of some day" in capsys.readouterr().err
     planted.decide()
     before = hashes(conn)
@@ -518,7 +519,7 @@ def test_preview_says_who_would_gain_and_lose(conn, tmp_path, capsys):
     text = policy.DEFAULT_PATH.read_text()
     start = text.index("- name: win_back")
     off.write_text(text[:start] + text[start:].replace("enabled: true", "enabled: false", 1))
-    assert policy.main(["preview", str(off)]) == 0
+    assert command.main(["preview", str(off)]) == 0
     shown = capsys.readouterr().out
     told = {
         line.split()[0]: line.split()[1:]

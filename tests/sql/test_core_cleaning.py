@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from include import contracts, gates, publication, warehouse
-from include.cleaning import Missing
+from include.contracts.rules import Missing
 from include.contracts import Contract
 from include.errors import BadInput, QualityStop
 from include.steps import ingest

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from include.models import backtest, tuning
-from include.models.als import AlsSettings, PurchaseAls
+from include.models.als import AlsSettings, PurchaseAls, confidence
 from include.models.beyond import beyond, coverage, coverage_interval
 from include.models.content import Content
 from include.models.purchases import Catalogue, Purchases
 from include.models.ranked import Ranked
 from include.models.recommend import Recommender
-from include.models.signals import KINDS, Signals, confidence, conversion
+from include.models.signals import KINDS, Signals, conversion
 from include.models.together import bought_together
 from tests.unit.small_shop import DAY, SETTINGS, catalogue, purchases
 

@@ -9,9 +9,9 @@ import pytest
 
 from include.features.demand import assemble
 from include.models import demand
-from include.models.cadence import Cadence, Purchases
+from include.models.cadence import Cadence
 from include.models.demand_features import features
-from include.models.demand_panel import HORIZON, Panel, Settings, learnt_from
+from include.models.demand_panel import HORIZON, Bought, Panel, Settings, learnt_from
 from include.models.demand_split import shares
 
 WEEKS, PRODUCTS, KINDS = 36, 240, 12
@@ -134,7 +134,7 @@ def test_a_series_takes_the_method_that_served_it_where_the_difference_is_large(
 
 def bought(rows):
     customer, product, week, units = map(np.array, zip(*rows, strict=True))
-    return Purchases(customer, product, week, units.astype(float), 4, 3, 30)
+    return Bought(customer, product, week, units.astype(float), 4, 3, 30)
 
 
 def test_who_buys_every_other_week_is_due_every_other_week():

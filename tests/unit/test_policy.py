@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from include import policy
+from include.launcher import policy as command
 from include.policy import PolicyError
 
 TEXT = policy.DEFAULT_PATH.read_text(encoding="utf-8")
@@ -284,16 +285,16 @@ def test_the_environment_names_the_policy(tmp_path: Path, monkeypatch: pytest.Mo
 def test_check_says_what_is_valid_and_what_is_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert policy.main(["check"]) == 0
+    assert command.main(["check"]) == 0
     assert "config/policy.yml: valid. 10 segments, 7 offers, 13 of 13 campaigns on" in (
         capsys.readouterr().out
     )
     file = tmp_path / "policy.yml"
     file.write_text(TEXT.replace("messages: 2", "mesages: 2"))
-    assert policy.main(["check", str(file)]) == 1
+    assert command.main(["check", str(file)]) == 1
     assert "caps.marketing.mesages: expected one of the keys messages" in capsys.readouterr().err
-    assert policy.main([]) == 2
-    assert policy.main(["forget"]) == 2
+    assert command.main([]) == 2
+    assert command.main(["forget"]) == 2
 
 
 def test_offers_cost_what_they_say() -> None:
@@ -378,7 +379,7 @@ def test_check_warns_of_campaigns_whose_sources_are_off(
 ) -> None:
     path = tmp_path / "policy.yml"
     path.write_text(TEXT.replace(f"    {source}: true", f"    {source}: false", 1))
-    assert policy.main(["check", str(path)]) == 0
+    assert command.main(["check", str(path)]) == 0
     first, *warnings = capsys.readouterr().out.splitlines()
     assert ": valid. " in first
     assert len(warnings) == len(told)
@@ -391,5 +392,5 @@ def test_a_campaign_that_is_off_needs_no_source(capsys: pytest.CaptureFixture[st
     text = TEXT.replace("    stock_levels: true", "    stock_levels: false", 1)
     at = text.index("- name: overstock")
     path.write_text(text[:at] + text[at:].replace("enabled: true", "enabled: false", 1))
-    assert policy.main(["check", str(path)]) == 0
+    assert command.main(["check", str(path)]) == 0
     assert "Warning" not in capsys.readouterr().out
