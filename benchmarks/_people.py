@@ -14,7 +14,7 @@ import random
 from dataclasses import dataclass
 
 from include.demo_shop.households import FIRST_NAMES, LAST_NAMES
-from include.identity import Account
+from include.persons.identity import Account
 
 SYSTEMS = ("loyalty", "web", "till", "social")
 #: Share of people who have each kind of account.

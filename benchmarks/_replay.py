@@ -30,13 +30,25 @@ from numpy.typing import NDArray
 
 from benchmarks._lines import show
 from include import policy, warehouse
-from include.models.cadence import Cadence
-from include.models.demand import forecast, origins_needed
-from include.models.demand_panel import HORIZON, Floats, Ints, Settings
-from include.models.demand_split import shares
-from include.models.evaluate import top_share
-from include.models.stock import Costs, dispersion, keep, keep_best, reserve
-from include.steps import features, panels, stock
+from include.features.demand_panel import (
+    HORIZON,
+    Floats,
+    Ints,
+    Settings,
+)
+from include.features.panels import top_share
+from include.models.demand.cadence import Cadence
+from include.models.demand.forecast import forecast, origins_needed
+from include.models.demand.priorities import (
+    Costs,
+    dispersion,
+    keep,
+    keep_best,
+    reserve,
+)
+from include.models.demand.split import shares
+from include.steps import features, stock
+from include.steps.training import panels
 from include.warehouse import Connection
 
 ORIGIN = 45
@@ -74,7 +86,7 @@ def day_of(week: int) -> date:
 
 def called_high(conn: Connection, day: str, customers: pd.Series) -> Bools:
     """Who is of high value by the value model of the day: the fifth with the best chance."""
-    from include.models.value import ValueModel
+    from include.models.value.model import ValueModel
 
     settings = panels.settings()
     past = panels.Panels(conn, settings.horizon_days).matured(day)

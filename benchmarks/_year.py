@@ -11,10 +11,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from include import contracts, gates, warehouse
-from include.launcher import databases
-from include.launcher.server import Server
-from include.launcher.state import State
+from include import contracts, warehouse
+from include.launcher.servers import databases
+from include.launcher.servers.postgresql import Server
+from include.launcher.servers.state import State
+from include.steps import gate
 from include.warehouse import Connection
 
 DATABASE = "bench"
@@ -68,8 +69,8 @@ def _fill(admin_url: str, shop_url: str) -> None:
     with warehouse.connect() as conn:
         contracts.migrate(conn)
     run = ingest.plan({"as_of": LAST_DAY, "since": FIRST_DAY, "run_id": "bench"})
-    gates.gate(ingest.extract(run), rebuild=ingest.extract)
-    gates.gate(ingest.build_core(run), rebuild=ingest.build_core)
+    gate.gate(ingest.extract(run), rebuild=ingest.extract)
+    gate.gate(ingest.build_core(run), rebuild=ingest.build_core)
     with warehouse.connect() as conn:
         for table in ("orders", "order_lines", "products", "customers", "events"):
             warehouse.execute(conn, f"ANALYZE core.{table}")

@@ -29,12 +29,18 @@ from benchmarks._lines import show
 from benchmarks._year import whole_year
 from benchmarks.recommend import day_of, load, rounded, settings, shown_lists
 from include import policy, warehouse
-from include.models import backtest
-from include.models.purchases import Catalogue, Floats, Ints, Purchases, one_day
-from include.models.ranked import Ranked
-from include.models.recommend import Recommender
-from include.models.snapshot import HORIZON_DAYS, Snapshot
-from include.models.tuning import tune
+from include.features.purchases import (
+    Catalogue,
+    Floats,
+    Ints,
+    Purchases,
+    one_day,
+)
+from include.models.products import backtest
+from include.models.products.recommender import Recommender
+from include.models.products.snapshot import HORIZON_DAYS, Snapshot
+from include.models.products.toplists import Ranked
+from include.models.products.tuning import tune
 from include.policy.recommendations import Recommendations
 
 CUTS = (24, 28, 32)

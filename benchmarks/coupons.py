@@ -27,8 +27,13 @@ from benchmarks._lines import show
 from benchmarks._year import LAST_DAY, whole_year
 from include import as_of, warehouse
 from include.models import evaluate
-from include.models.coupons import METRICS, RedemptionModel, past_rate, smoothed_rate
-from include.steps import redemption
+from include.models.campaigns.redemption import (
+    METRICS,
+    RedemptionModel,
+    past_rate,
+    smoothed_rate,
+)
+from include.steps.training import redemption
 
 CUTS = ("2017-08-01", "2017-09-01", "2017-10-15")
 PEERS = ("past redemption rate", "smoothed past rate")

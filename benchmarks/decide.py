@@ -29,14 +29,19 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._lines import show
-from include import contracts, gates, policy, publication, warehouse
-from include.launcher import databases
-from include.launcher.server import Server
-from include.launcher.state import State
+from include import (
+    contracts,
+    policy,
+    publication,
+    warehouse,
+)
+from include.launcher.servers import databases
+from include.launcher.servers.postgresql import Server
+from include.launcher.servers.state import State
 from include.offers.inputs import Inputs
 from include.policy import Policy
 from include.policy.triggers import OnSegment
-from include.steps import activate
+from include.steps import activate, gate
 
 DATABASE = "bench_decide"
 DAY = date(2017, 10, 1)
@@ -176,7 +181,7 @@ def measure(customers: int) -> dict[str, float]:
             activate.stage_day(conn, batch, inputs, given, DAY)
         figures["stage"] = time.perf_counter() - start - figures["decide"]
         start = time.perf_counter()
-        counts = gates.gate(batch.as_dict(), rebuild=lambda _: batch.as_dict())
+        counts = gate.gate(batch.as_dict(), rebuild=lambda _: batch.as_dict())
         figures["publish"] = time.perf_counter() - start
         with warehouse.connect() as conn:
             gap = warehouse.value(conn, "SELECT max(gap) FROM marketing.budget_use")

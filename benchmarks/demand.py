@@ -34,16 +34,7 @@ from benchmarks._replay import replay
 from benchmarks._year import LAST_DAY, whole_year
 from include import warehouse
 from include.features.demand import Known
-from include.models import evaluate, smoothing
-from include.models.cadence import Cadence
-from include.models.demand import (
-    METHODS,
-    Forecast,
-    forecast,
-    origins_needed,
-    rest_of,
-)
-from include.models.demand_panel import (
+from include.features.demand_panel import (
     HORIZON,
     REGULAR_WEEKS,
     WINDOW,
@@ -52,6 +43,16 @@ from include.models.demand_panel import (
     Panel,
     Settings,
     summed,
+)
+from include.models import evaluate
+from include.models.demand import smoothing
+from include.models.demand.cadence import Cadence
+from include.models.demand.forecast import (
+    METHODS,
+    Forecast,
+    forecast,
+    origins_needed,
+    rest_of,
 )
 from include.steps import stock
 from include.warehouse import Connection

@@ -19,9 +19,15 @@ from collections.abc import Callable
 from statistics import median
 
 from benchmarks._lines import show
-from include import contracts, profiles, publication, quality, trends, warehouse
+from include import (
+    contracts,
+    publication,
+    quality,
+    warehouse,
+)
 from include.contracts import Check, Contract
 from include.publication import Batch
+from include.quality import profiles, trends
 from include.warehouse import Connection
 
 FIRST_DAY, LAST_DAY = "2017-01-01", "2017-12-31"

@@ -20,8 +20,8 @@ from itertools import combinations
 from benchmarks import _people
 from benchmarks._lines import show
 from benchmarks._people import Person, World
-from include.identity import RULES, Account, resolve
-from include.names import agree
+from include.persons.identity import RULES, Account, resolve
+from include.persons.names import agree
 
 PEER_NAME = "any shared card, address or telephone"
 

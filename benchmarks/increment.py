@@ -24,11 +24,11 @@ from statistics import median
 import yaml
 
 from benchmarks._lines import show
-from include import contracts, gates, warehouse
-from include.launcher import databases
-from include.launcher.server import Server
-from include.launcher.state import ROOT, State
-from include.steps import ingest
+from include import contracts, warehouse
+from include.launcher.servers import databases
+from include.launcher.servers.postgresql import Server
+from include.launcher.servers.state import ROOT, State
+from include.steps import gate, ingest
 
 FIRST_DAY, EVE, DAY = "2017-01-01", "2017-12-30", "2017-12-31"
 NAMES = {"warehouse": "bench_increment_warehouse", "shop": "bench_increment_shop"}
@@ -123,8 +123,8 @@ def run(day: str, since: str | None) -> float:
     """Seconds from the shop to published core."""
     started = time.perf_counter()
     plan = ingest.plan({"as_of": day, "since": since, "run_id": "bench"})
-    gates.gate(ingest.extract(plan), rebuild=ingest.extract)
-    gates.gate(ingest.build_core(plan), rebuild=ingest.build_core)
+    gate.gate(ingest.extract(plan), rebuild=ingest.extract)
+    gate.gate(ingest.build_core(plan), rebuild=ingest.build_core)
     return time.perf_counter() - started
 
 

@@ -36,8 +36,13 @@ from urllib.parse import unquote, urlsplit
 from psycopg2.extras import execute_values
 
 from benchmarks._lines import show
-from include import as_of, contracts, publication, undated, warehouse
-from include.publication import Batch
+from include import (
+    as_of,
+    contracts,
+    publication,
+    warehouse,
+)
+from include.publication import Batch, undated
 from include.warehouse import Connection
 
 WAYS = ("ours", "peer")
@@ -98,8 +103,8 @@ def window() -> dict[str, Any]:
 
 def _pipe(query: str, table: str) -> int:
     """COPY to COPY through a pipe, as one would do it by hand."""
-    from include.launcher.server import Server
-    from include.launcher.state import State
+    from include.launcher.servers.postgresql import Server
+    from include.launcher.servers.state import State
 
     psql = shutil.which("psql") or str(Server(State()).binary("psql"))
     out = subprocess.Popen(

@@ -3,9 +3,9 @@
 SIMULATION: no campaign of ours has run yet. People are real households drawn with replacement, with what they
 really spent in the 91 days up to a day and in the 28 days after it, zeros included; chance holds back 5% as
 control. In half of the runs the campaign adds a known amount: some of those who are sent it spend more, by
-amounts of a skewed distribution. `include.models.lift.summarise`, which `regulars_measure` calls, sees what
-it would see of a campaign, and its interval either holds the known average or not. In the other half nothing
-is added, and the campaign is called significant or not.
+amounts of a skewed distribution. `include.models.campaigns.lift.summarise`, which `regulars_measure` calls,
+sees what it would see of a campaign, and its interval either holds the known average or not. In the other
+half nothing is added, and the campaign is called significant or not.
 
 * coverage: share of the 95% intervals that hold the truth; peer: the usual interval on plain means with a
   variance for each arm (Welch), on the same runs,
@@ -29,7 +29,7 @@ from scipy import stats
 from benchmarks._lines import show
 from benchmarks._year import whole_year
 from include import as_of, warehouse
-from include.models import lift
+from include.models.campaigns import lift
 from include.steps import measure
 
 SEED = 20170101

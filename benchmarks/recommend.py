@@ -29,22 +29,35 @@ import numpy as np
 from benchmarks._lines import show
 from benchmarks._year import LAST_DAY, whole_year
 from include import policy, warehouse
-from include.models import backtest
-from include.models.als import AlsSettings
-from include.models.beyond import FIGURES, Beyond, beyond, coverage, coverage_interval
-from include.models.content import Content
-from include.models.eligibility import Shelf
-from include.models.lists import ListMaker
-from include.models.pool import People
-from include.models.purchases import Catalogue, Floats, Ints, Purchases, one_day
-from include.models.ranked import Ranked
-from include.models.recommend import Recommender
-from include.models.select import as_ranked
-from include.models.signals import KINDS
-from include.models.snapshot import HORIZON_DAYS, Settings, Snapshot
-from include.models.tuning import tune
+from include.features.purchases import (
+    Catalogue,
+    Floats,
+    Ints,
+    Purchases,
+    one_day,
+)
+from include.features.signals import KINDS
+from include.models.lists.build import ListMaker
+from include.models.lists.eligibility import Shelf
+from include.models.products import backtest
+from include.models.products.als import AlsSettings
+from include.models.products.beyond import (
+    FIGURES,
+    Beyond,
+    beyond,
+    coverage,
+    coverage_interval,
+)
+from include.models.products.content import Content
+from include.models.products.pool import People
+from include.models.products.recommender import Recommender
+from include.models.products.select import as_ranked
+from include.models.products.snapshot import HORIZON_DAYS, Settings, Snapshot
+from include.models.products.toplists import Ranked
+from include.models.products.tuning import tune
 from include.policy.recommendations import Recommendations
-from include.steps import recommend_inputs, recommender
+from include.steps import product_rows
+from include.steps.training import recommender
 
 CUTS = (41, 45, 49)
 LEVELS = ("product", "type")
@@ -95,10 +108,10 @@ def load(level: str) -> tuple[Purchases, Catalogue]:
     """Purchases of the whole year by product or type; what a cut may know is cut out later."""
     with warehouse.connect() as conn:
         products = warehouse.frame(
-            conn, warehouse.sql("ml/recommendations_catalogue"), recommend_inputs.until(LAST_DAY)
+            conn, warehouse.sql("queries/recommend/catalogue"), product_rows.until(LAST_DAY)
         )
-        bought = recommend_inputs.interactions(conn, LAST_DAY)
-    known = Catalogue.from_frame(recommend_inputs.items(products.assign(active=True), level))
+        bought = product_rows.interactions(conn, LAST_DAY)
+    known = Catalogue.from_frame(product_rows.items(products.assign(active=True), level))
     if level == "type":
         kind = products.set_index("product_id")["type"]
         bought = bought.assign(product_id=bought["product_id"].map(kind)).dropna()

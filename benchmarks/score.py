@@ -25,9 +25,9 @@ from benchmarks._lines import show
 from benchmarks._year import whole_year
 from include import warehouse
 from include.models import registry
-from include.models.value import ValueModel
+from include.models.value.model import ValueModel
 from include.steps import features, score
-from include.steps.panels import Panels, settings
+from include.steps.training.panels import Panels, settings
 
 DAY = "2017-10-01"
 SEED = 20170101

@@ -18,7 +18,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmarks._lines import show
-from include.models.als import AlsSettings, PurchaseAls
+from include.models.products.als import AlsSettings, PurchaseAls
 
 FACTORS, BOUGHT, TOP = 64, 40, 10
 

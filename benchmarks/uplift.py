@@ -26,7 +26,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks._lines import show
-from include.models.uplift import FEATURES, Settings, UpliftModel, matrix
+from include.models.campaigns.uplift import (
+    FEATURES,
+    Settings,
+    UpliftModel,
+    matrix,
+)
 
 Floats = npt.NDArray[np.float64]
 

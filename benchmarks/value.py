@@ -32,11 +32,13 @@ import pandas as pd
 from benchmarks._lines import show
 from benchmarks._year import whole_year
 from include import warehouse
-from include.models import contest, evaluate, search, value
+from include.features.panels import BASELINE, CHURN_DAYS, high_value
+from include.models import evaluate
 from include.models.evaluate import Array, Metric
-from include.models.panels import BASELINE, CHURN_DAYS, high_value
-from include.steps import panels as training
-from include.steps.panels import Panels
+from include.models.value import contest, search
+from include.models.value import model as value
+from include.steps.training import panels as training
+from include.steps.training.panels import Panels
 from include.warehouse import Connection
 
 CUTS = (36, 38, 40)

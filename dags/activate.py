@@ -17,9 +17,9 @@ from typing import Any
 from airflow.sdk import dag, task
 
 from include import wiring
-from include.approval import OfferApproval
 from include.policy import schedule
 from include.wiring import Audience, Tier
+from include.wiring.approval import OfferApproval
 
 
 @task
@@ -31,10 +31,9 @@ def decide_offers(**context: Any) -> dict[str, Any]:
 
 @task(outlets=[wiring.asset("decisions")])
 def gate_decisions(batch: dict[str, Any], **context: Any) -> dict[str, int]:
-    from include import gates
-    from include.steps import activate
+    from include.steps import activate, gate
 
-    counts = gates.gate(batch, rebuild=activate.build, in_turn=True)
+    counts = gate.gate(batch, rebuild=activate.build, in_turn=True)
     wiring.announce(context, "decisions", batch["as_of"])
     return counts
 

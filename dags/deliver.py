@@ -20,7 +20,7 @@ from include.wiring import Audience, Tier
 
 @task
 def send_messages() -> dict[str, Any]:
-    from include.steps import deliver
+    from include.steps.delivery import deliver
 
     return deliver.send()
 

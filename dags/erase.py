@@ -19,7 +19,7 @@ from include.wiring import Audience, Tier
 
 @task
 def erase_customer(**context: Any) -> dict[str, Any]:
-    from include import erasure_requests
+    from include.persons import erasure_requests
 
     run = context["dag_run"]
     return erasure_requests.fulfil(context["params"]["request"], run.run_id, run.run_after)
@@ -27,7 +27,7 @@ def erase_customer(**context: Any) -> dict[str, Any]:
 
 @task
 def check_customer(erased: dict[str, Any], **context: Any) -> None:
-    from include import erasure_requests
+    from include.persons import erasure_requests
 
     run = context["dag_run"]
     erasure_requests.confirm(erased["requests"], run.run_id, run.run_after)

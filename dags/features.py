@@ -24,10 +24,9 @@ def build_features(**context: Any) -> dict[str, Any]:
 
 @task(outlets=[wiring.asset("features")])
 def gate_features(batch: dict[str, Any], **context: Any) -> dict[str, int]:
-    from include import gates
-    from include.steps import features
+    from include.steps import features, gate
 
-    counts = gates.gate(batch, rebuild=features.build)
+    counts = gate.gate(batch, rebuild=features.build)
     wiring.announce(context, "features", batch["as_of"])
     return counts
 

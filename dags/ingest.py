@@ -46,10 +46,9 @@ def extract_raw(run: dict[str, Any]) -> dict[str, Any]:
 
 @task
 def gate_raw(batch: dict[str, Any]) -> dict[str, int]:
-    from include import gates
-    from include.steps import ingest
+    from include.steps import gate, ingest
 
-    return gates.gate(batch, rebuild=ingest.extract)
+    return gate.gate(batch, rebuild=ingest.extract)
 
 
 # Runs after a replay has skipped the extraction, and not where plan_day found no data.
@@ -62,10 +61,9 @@ def build_core(run: dict[str, Any]) -> dict[str, Any]:
 
 @task(outlets=[wiring.asset("core")])
 def gate_core(batch: dict[str, Any], **context: Any) -> dict[str, int]:
-    from include import gates
-    from include.steps import ingest
+    from include.steps import gate, ingest
 
-    counts = gates.gate(batch, rebuild=ingest.build_core)
+    counts = gate.gate(batch, rebuild=ingest.build_core)
     wiring.announce(context, "core", batch["as_of"])
     return counts
 

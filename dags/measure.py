@@ -25,10 +25,9 @@ def build_campaign_results(**context: Any) -> dict[str, Any]:
 
 @task(outlets=[wiring.asset("campaign_results")])
 def gate_campaign_results(batch: dict[str, Any], **context: Any) -> dict[str, int]:
-    from include import gates
-    from include.steps import measure
+    from include.steps import gate, measure
 
-    counts = gates.gate(batch, rebuild=measure.build)
+    counts = gate.gate(batch, rebuild=measure.build)
     wiring.announce(context, "campaign_results", batch["as_of"])
     return counts
 

@@ -18,21 +18,21 @@ from include.wiring import Audience, Tier
 
 @task
 def open_training(**context: Any) -> dict[str, Any]:
-    from include.steps import models
+    from include.steps.training import tasks
 
-    return models.plan(wiring.run_of(context, needs="core"))
+    return tasks.plan(wiring.run_of(context, needs="core"))
 
 
 @task
 def train_value(batch: dict[str, Any]) -> dict[str, Any]:
-    from include.steps import models
+    from include.steps.training import tasks
 
-    return models.train_value(batch)
+    return tasks.train_value(batch)
 
 
 @task
 def train_recommender(batch: dict[str, Any]) -> dict[str, Any]:
-    from include.steps import recommender
+    from include.steps.training import recommender
 
     return recommender.train(batch)
 
@@ -40,16 +40,16 @@ def train_recommender(batch: dict[str, Any]) -> dict[str, Any]:
 @task
 def train_offers(batch: dict[str, Any]) -> dict[str, Any]:
     """Who redeems coupons, and what campaigns add: each waits for a history of its own to learn from."""
-    from include.steps import redemption, uplift
+    from include.steps.training import redemption, uplift
 
     return {"redemption": redemption.train(batch), "uplift": uplift.train(batch)}
 
 
 @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[wiring.asset("champions")])
 def gate_champions(batch: dict[str, Any], **context: Any) -> dict[str, Any]:
-    from include.steps import models
+    from include.steps.training import tasks
 
-    published = models.gate(batch)
+    published = tasks.gate(batch)
     wiring.announce(context, "champions", batch["as_of"])
     return published
 

@@ -25,17 +25,16 @@ def score_customers(**context: Any) -> dict[str, Any]:
 
 @task
 def recommend_products(batch: dict[str, Any]) -> dict[str, Any]:
-    from include.steps import recommend
+    from include.steps import lists
 
-    return recommend.recommend(batch)
+    return lists.recommend(batch)
 
 
 @task(outlets=[wiring.asset("scores")])
 def gate_scores(batch: dict[str, Any], **context: Any) -> dict[str, int]:
-    from include import gates
-    from include.steps import score
+    from include.steps import gate, score
 
-    counts = gates.gate(batch, rebuild=score.build)
+    counts = gate.gate(batch, rebuild=score.build)
     wiring.announce(context, "scores", batch["as_of"])
     return counts
 

@@ -27,10 +27,9 @@ def build_stock_priorities(**context: Any) -> dict[str, Any]:
 
 @task(outlets=[wiring.asset("stock_priorities")])
 def gate_stock_priorities(batch: dict[str, Any], **context: Any) -> dict[str, int]:
-    from include import gates
-    from include.steps import stock
+    from include.steps import gate, stock
 
-    counts = gates.gate(batch, rebuild=stock.build)
+    counts = gate.gate(batch, rebuild=stock.build)
     wiring.announce(context, "stock_priorities", batch["as_of"])
     return counts
 

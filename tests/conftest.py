@@ -17,9 +17,9 @@ import psycopg2
 import pytest
 
 from include import contracts, warehouse
-from include.launcher import databases
-from include.launcher.server import Server
-from include.launcher.state import State
+from include.launcher.servers import databases
+from include.launcher.servers.postgresql import Server
+from include.launcher.servers.state import State
 
 # Airflow writes its configuration where it is imported first: never into somebody's home.
 _OWN_AIRFLOW = "AIRFLOW_HOME" not in os.environ or "PYTEST_XDIST_WORKER" in os.environ

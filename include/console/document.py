@@ -1,7 +1,7 @@
 """A page as one HTML file that can be mailed and opened without a network.
 
-It holds its style, its script and its figures. `include.report`, `include.weekly` and
-`include.quality_report` say what stands in it.
+It holds its style, its script and its figures. `include.reports.daily`, `include.reports.weekly` and
+`include.reports.quality` say what stands in it.
 """
 
 from collections.abc import Callable

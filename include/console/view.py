@@ -1,6 +1,6 @@
 """From what was read to what is shown: templates, their filters, the sentences on top.
 
-Shared by the console's pages and by the report (`include.report`).
+Shared by the console's pages and by the report (`include.reports.daily`).
 """
 
 import hashlib

@@ -1,1 +1,6 @@
-"""Numbers about customers and products that SQL should not work out."""
+"""Numbers about customers, products and demand, from rows.
+
+- `customers`: features of customers by theme, with unit and label. `panels`: training rows and their labels.
+- `purchases`, `signals`: what was bought, and what was done beside buying, as arrays.
+- `demand`, `demand_panel`: weekly units of products. `sentiment`: of a text.
+"""

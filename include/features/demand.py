@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from include.models.demand_panel import HORIZON, Bought, Floats, Ints, Panel
+from include.features.demand_panel import (
+    HORIZON,
+    Bought,
+    Floats,
+    Ints,
+    Panel,
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ def assemble(
     n_customers: int,
     holidays: Iterable[date] = (),
 ) -> Known:
-    """Put the rows of `ml/demand_sales.sql`, `demand_products.sql` and `demand_mailers.sql` in place.
+    """Put the rows of `queries/demand/{sales,products,mailers}.sql` in place.
 
     Rows come in any order: they are sorted first, since sums of money differ in their last digit with the
     order they are added in, and the same day again shall give the same forecast to the digit.

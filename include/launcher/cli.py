@@ -14,9 +14,9 @@ from pathlib import Path
 from psycopg2 import errors
 
 from include.errors import RegularsError
-from include.launcher import inside, up
 from include.launcher.arguments import Parser
-from include.launcher.state import ROOT
+from include.launcher.commands import inside, up
+from include.launcher.servers.state import ROOT
 
 Command = Callable[[argparse.Namespace, list[str]], int]
 
@@ -205,21 +205,21 @@ def parser() -> argparse.ArgumentParser:
 
 def run_demo(options: argparse.Namespace, _: list[str]) -> int:
     """Run the demo."""
-    from include.launcher import demo
+    from include.launcher.commands import demo
 
     return demo.run(leave=options.exit, again=options.again)
 
 
 def run_backfill(options: argparse.Namespace, _: list[str]) -> int:
     """Start the chain for past days."""
-    from include.launcher import backfill
+    from include.launcher.commands import backfill
 
     return backfill.run(options.first, options.last, options.since)
 
 
 def run_clock(options: argparse.Namespace, _: list[str]) -> int:
     """Show or move the shop's clock."""
-    from include.launcher import clock
+    from include.launcher.commands import clock
 
     with inside.warehouse_at_hand():
         return clock.run(options.moment)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from include import contracts, warehouse
 from include.errors import BadInput, RegularsError
-from include.launcher import databases
+from include.launcher.servers import databases
 
 #: Role -> the variable that holds its password.
 PASSWORDS = {

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 #: Case -> module whose `run_case(path, out)` reads the file and writes the predictions.
-CASES = {"value": "include.models.worked_value", "ratings": "include.models.neighbours"}
+CASES = {"value": "include.models.value.worked", "ratings": "include.models.neighbours"}
 
 
 def main(arguments: Sequence[str]) -> int:

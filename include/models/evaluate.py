@@ -19,19 +19,6 @@ Metric = Callable[[Array, Array], float]
 CALIBRATION_BINS = 10
 
 
-def top_share(amounts: Array, share: float) -> npt.NDArray[np.int64]:
-    """1 for the top `share` of customers by amount, 0 for the others.
-
-    Customers level with the last one that fits are in as well, so equal customers are never split;
-    a customer without any spend is never in.
-    """
-    wanted = round(share * len(amounts))
-    if wanted < 1:
-        return np.zeros(len(amounts), dtype=np.int64)
-    line = np.sort(amounts)[::-1][wanted - 1]
-    return ((amounts >= line) & (amounts > 0)).astype(np.int64)
-
-
 def roc_auc(truth: Array, score: Array) -> float:
     """Chance that a positive scores above a negative, ties counting half (Mann and Whitney 1947).
 

@@ -8,7 +8,7 @@ import pandas as pd
 from include.offers import triggers
 from include.offers.inputs import Inputs, coded
 from include.offers.triggers import Found
-from include.offers.value import valued
+from include.offers.worth import valued
 from include.policy import Policy
 from include.policy.campaigns import Campaign
 from include.policy.triggers import OnBirthday, OnMemberEvent

@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from include.offers import arbitrate, control, coupons
+from include.offers import arbitrate, codes, control
 from include.offers.candidates import candidates
 from include.offers.guard import guard
 from include.offers.inputs import Inputs
@@ -75,7 +75,7 @@ class Day:
         inputs: Inputs,
         policy: Policy,
         as_of: date,
-        new_code: Callable[[], str] = coupons.new_code,
+        new_code: Callable[[], str] = codes.new_code,
     ) -> None:
         self.policy, self.as_of, self.new_code = policy, as_of, new_code
         # In the order of customers, so that nothing depends on that of the rows.
@@ -184,7 +184,7 @@ def decide(
     inputs: Inputs,
     policy: Policy,
     as_of: date,
-    new_code: Callable[[], str] = coupons.new_code,
+    new_code: Callable[[], str] = codes.new_code,
 ) -> Outcome:
     """Decide a day at once, for days that fit into memory as texts."""
     day = Day(inputs, policy, as_of, new_code)

@@ -9,7 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from include.offers import copy, coupons, windows, words
+from include.offers import (
+    codes,
+    copy,
+    windows,
+    words,
+)
 from include.offers.inputs import Inputs
 from include.policy import Policy
 
@@ -156,10 +161,10 @@ class Writer:
             campaign.template, channel, self.policy.shop.locale_of(region), self.policy.shop.locale
         )
         not_before, not_after = self._window(time_zone, last_day)
-        message_id = coupons.message_id(person["customer_id"], channel, name, period)
+        message_id = codes.message_id(person["customer_id"], channel, name, period)
         valid_until = self.as_of + timedelta(days=offer.valid_days)
         shared = {
-            "trigger_id": coupons.trigger_id(person["customer_id"], name, period),
+            "trigger_id": codes.trigger_id(person["customer_id"], name, period),
             "customer_id": person["customer_id"],
             "external_id": person["external_id"],
             "as_of": self.as_of.isoformat(),

@@ -5,9 +5,10 @@ from typing import Any
 
 from psycopg2 import sql as pgsql
 
-from include import undated, warehouse
+from include import warehouse
 from include.contracts import Contract
 from include.errors import BadInput, Superseded
+from include.publication import undated
 from include.publication.batches import Batch, staged_contracts
 from include.publication.statements import execute, names_of
 from include.publication.writing import staged_table, write

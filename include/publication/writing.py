@@ -5,8 +5,9 @@ from datetime import date
 
 from psycopg2 import sql as pgsql
 
-from include import newest, past, warehouse
+from include import warehouse
 from include.contracts import Contract
+from include.publication import newest, past
 from include.publication.batches import Batch
 from include.publication.statements import execute, names_of, pairs
 from include.warehouse import Connection

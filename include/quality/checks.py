@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from psycopg2 import sql as pgsql
 
-from include import absent, cleaning, warehouse
+from include import warehouse
 from include.contracts import Contract
 from include.publication import Batch
-from include.quality import expectations
+from include.quality import cleaning, expectations, switched_off
 from include.quality.results import Result
 from include.warehouse import Connection
 
@@ -26,7 +26,7 @@ def audit(conn: Connection, batch: Batch, tables: Sequence[Contract]) -> list[Re
     Great Expectations is asked beside our own checks, on a connection of its own: its time is mostly its own,
     ours the server's.
     """
-    asked = [contract for contract in map(absent.without, tables) if contract.checks]
+    asked = [contract for contract in map(switched_off.without, tables) if contract.checks]
     address = warehouse.url("warehouse")  # asked for here: Airflow answers its task's own thread
     with ThreadPoolExecutor(max_workers=1) as beside:
         answers = beside.submit(expectations.check, batch, asked, address) if asked else None

@@ -10,9 +10,9 @@ from decimal import Decimal
 
 from psycopg2 import sql as pgsql
 
-from include import contracts, newest, policy, warehouse
+from include import contracts, policy, warehouse
 from include.contracts import Contract
-from include.publication import Batch
+from include.publication import Batch, newest
 from include.warehouse import Connection
 
 #: PostgreSQL indexes up to 2,704 bytes a row; no key is longer than this in any column.

@@ -114,7 +114,7 @@ def _stage_members(
     """Who came into a control group since the days before, and who left one."""
     _, end = as_of.window(day.isoformat(), day.isoformat(), rules.shop.timezone)
     standing = warehouse.frame(
-        conn, warehouse.sql("marketing/activate_members"), {"end": end, "as_of": day}
+        conn, warehouse.sql("queries/activate/members"), {"end": end, "as_of": day}
     )
     found = members.merge(
         standing, on=["customer_id", "scope"], how="outer", suffixes=("", "_before")
@@ -159,7 +159,7 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
         When the day has no segments.
     """
     from include.offers.inputs import Inputs, Past
-    from include.steps import redemption, uplift
+    from include.steps.training import redemption, uplift
 
     _, end = as_of.window(day.isoformat(), day.isoformat(), rules.shop.timezone)
     complaints, total = rules.activation.complaints, rules.budgets.total
@@ -178,7 +178,7 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
         "ends_on": total.ends_on if total else None,
         "message_cost": rules.budgets.message_cost.model_dump_json(),
     }
-    customers = warehouse.frame(conn, warehouse.sql("marketing/activate_customers"), params)
+    customers = warehouse.frame(conn, warehouse.sql("queries/activate/customers"), params)
     if customers.empty:
         raise BadInput(
             f"Expected segments for {day} in marketing.customer_segments, found none: run "
@@ -187,28 +187,30 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
     newest = warehouse.value(
         conn, "SELECT max(partition) FROM ops.publications WHERE dataset = 'core'"
     )
-    past = warehouse.rows(conn, warehouse.sql("marketing/activate_past"), params)
-    spent = warehouse.rows(conn, warehouse.sql("marketing/activate_spent"), params)
+    past = warehouse.rows(conn, warehouse.sql("queries/activate/past"), params)
+    spent = warehouse.rows(conn, warehouse.sql("queries/activate/spent"), params)
     version, chances = redemption.propensities(conn, day.isoformat())
     uplift_version, gains = uplift.gains(conn, day.isoformat())
     return Inputs(
         customers=customers,
-        permissions=_read(conn, "activate_permissions", params),
-        history=_read(conn, "activate_history", params),
-        products=_read(conn, "activate_products", params),
+        permissions=warehouse.frame(conn, warehouse.sql("queries/activate/permissions"), params),
+        history=warehouse.frame(conn, warehouse.sql("queries/activate/history"), params),
+        products=warehouse.frame(conn, warehouse.sql("queries/activate/products"), params),
         newest_day=max(newest or day, day),
-        signals=_read(conn, "activate_signals", params | _reach(rules) | _sensitive(rules)),
-        events=_read(conn, "activate_events", params),
-        accounts=_read(conn, "activate_accounts", params),
+        signals=warehouse.frame(
+            conn,
+            warehouse.sql("queries/activate/signals"),
+            params | _reach(rules) | _sensitive(rules),
+        ),
+        events=warehouse.frame(conn, warehouse.sql("queries/activate/events"), params),
+        accounts=warehouse.frame(conn, warehouse.sql("queries/activate/accounts"), params),
         chances=chances,
         redemption_version=version,
         uplift=gains,
         uplift_version=uplift_version,
         released=frozenset(
             name
-            for (name,) in warehouse.rows(
-                conn, warehouse.sql("marketing/activate_released"), params
-            )
+            for (name,) in warehouse.rows(conn, warehouse.sql("queries/activate/released"), params)
         ),
         past={name: Past(sent, redeemed) for name, sent, redeemed in past},
         spent={name: cost for name, cost, _ in spent} | {None: sum(row[2] for row in spent)},
@@ -244,10 +246,6 @@ def _sensitive(rules: Policy) -> dict[str, str]:
         if isinstance(rule, Sensitive)
     ]
     return {"sensitive": json.dumps(found)}
-
-
-def _read(conn: Connection, name: str, params: Mapping[str, Any]) -> "pd.DataFrame":
-    return warehouse.frame(conn, warehouse.sql(f"marketing/{name}"), params)
 
 
 def preview(rules: Policy) -> str:

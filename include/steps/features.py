@@ -4,8 +4,15 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from include import absent, as_of, contracts, policy, publication, warehouse
+from include import (
+    as_of,
+    contracts,
+    policy,
+    publication,
+    warehouse,
+)
 from include.contracts import Contract
+from include.quality import switched_off
 from include.warehouse import Connection
 
 if TYPE_CHECKING:
@@ -30,7 +37,7 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
                 f"FROM ({_select(contract)}) AS built",
                 parameters(day),
             )
-            if empty := absent.columns(contract):
+            if empty := switched_off.columns(contract):
                 log.info(
                     "Left empty in %s, as their sources are off in the policy: %s",
                     contract.name,
@@ -42,7 +49,7 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def _columns(contract: Contract) -> str:
     """The columns to select: empty, and not 0, where nothing is known of them."""
-    empty = absent.columns(contract)
+    empty = switched_off.columns(contract)
     return ", ".join(
         f"NULL::{contract.column(name).type} AS {name}" if name in empty else name
         for name in contract.content
@@ -84,13 +91,13 @@ def generated(table: str = "customer_features") -> tuple[str, ...]:
 
 
 def outcomes(conn: Connection, cut: str, horizon_days: int) -> "pd.DataFrame":
-    """What each customer did in the days after a cut: `ml/customer_outcomes.sql`.
+    """What each customer did in the days after a cut: `queries/training/customer_outcomes.sql`.
 
     The caller sees to it that the days have passed: `cut` + `horizon_days` <= the run's as_of.
     """
     return warehouse.frame(
         conn,
-        warehouse.sql("ml/customer_outcomes"),
+        warehouse.sql("queries/training/customer_outcomes"),
         parameters(cut) | {"horizon_days": horizon_days},
     )
 

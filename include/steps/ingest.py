@@ -6,21 +6,19 @@ from typing import Any
 
 from include import (
     as_of,
-    cleaning,
     contracts,
-    moves,
-    people,
     policy,
     publication,
     quality,
-    sources,
-    undated,
     warehouse,
 )
 from include.contracts import Contract
 from include.errors import BadInput
-from include.publication import Batch
-from include.sources import Dated, Source
+from include.persons import links
+from include.publication import Batch, moves, undated
+from include.quality import cleaning
+from include.sources import shop
+from include.sources.shop import Dated, Source
 from include.steps import integrate
 from include.warehouse import Connection
 
@@ -168,7 +166,7 @@ def _usual_since(day: str) -> str:
 
 def _covered() -> tuple[str, str]:
     """The first and the newest business day with an order."""
-    with sources.opened() as source:
+    with shop.opened() as source:
         found = source.covered()
     if found is None:
         raise BadInput(
@@ -192,7 +190,7 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
     from_opening = run["since"] <= settings.shop.opened_on.isoformat()
     counts: dict[str, int] = {}
     outside: dict[str, Dated] = {}
-    with warehouse.connect() as conn, sources.opened() as source:
+    with warehouse.connect() as conn, shop.opened() as source:
         batch = publication.open_batch(conn, "raw", run["as_of"], run["since"], run["run_id"])
         # What is seen of the shop is fixed here; until the commit below nobody else takes a token, so
         # that tokens and snapshots rise together.
@@ -290,9 +288,9 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
         switched_off = []
         for name in (*WHO, *CORE_ORDER):
             if name == "contact_points":
-                people.stage_accounts(conn, batch)
+                links.stage_accounts(conn, batch)
             if name == CORE_ORDER[0]:
-                people.stage_numbers(conn, batch)
+                links.stage_numbers(conn, batch)
             contract = contracts.load("core", name)
             if not settings.ingest.is_on(_table_of(contract)):
                 # Tables that join it find it empty; it is not published.

@@ -2,8 +2,9 @@
 
 import logging
 
-from include import pseudonym, warehouse
+from include import warehouse
 from include.features import sentiment
+from include.persons import pseudonym
 from include.publication import Batch
 from include.warehouse import Connection
 

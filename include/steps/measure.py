@@ -77,7 +77,7 @@ def outcomes(conn: Connection, day: str) -> "pd.DataFrame":
 
 def results(found: "pd.DataFrame", day: str) -> "pd.DataFrame":
     """Outcomes as rows of `marketing.campaign_results`."""
-    from include.models import lift
+    from include.models.campaigns import lift
 
     currency = policy.load().shop.currency
     return lift.summarise(found, currency).assign(

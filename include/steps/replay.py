@@ -8,9 +8,9 @@ shop itself is mended there, and its day run again.
 from collections import Counter
 from datetime import UTC, datetime
 
-from include import gates, warehouse
+from include import warehouse
 from include.errors import BadInput
-from include.steps import ingest
+from include.steps import gate, ingest
 
 
 def replay(as_of: str | None = None, since: str | None = None) -> tuple[Counter[str], Counter[str]]:
@@ -39,7 +39,7 @@ def replay(as_of: str | None = None, since: str | None = None) -> tuple[Counter[
     run_id = f"replay {datetime.now(UTC):%Y-%m-%dT%H:%M:%S}"
     plan = ingest.plan_replay({"as_of": as_of or newest, "since": since, "run_id": run_id})
     before = _counts(plan["since"], plan["as_of"])
-    gates.gate(ingest.build_core(plan), rebuild=ingest.build_core)
+    gate.gate(ingest.build_core(plan), rebuild=ingest.build_core)
     return before, _counts(plan["since"], plan["as_of"])
 
 

@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from include import as_of, contracts, policy, publication, warehouse
-from include.steps import features, value_model
+from include.steps import features
+from include.steps.training import value_model
 from include.warehouse import Connection
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from include.models.value import ValueModel
+    from include.models.value.model import ValueModel
 
 log = logging.getLogger(__name__)
 
@@ -80,9 +81,9 @@ def scores(model: "ValueModel", known: "pd.DataFrame") -> "pd.DataFrame":
 
 def build(batch: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that the gate publishes, for a gate whose staged batch is gone."""
-    from include.steps import recommend
+    from include.steps import lists
 
-    return recommend.recommend(score(batch))
+    return lists.recommend(score(batch))
 
 
 def _tables(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from include.features.demand import Known
-    from include.models.demand import Forecast
+    from include.models.demand.forecast import Forecast
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +74,10 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def tables(conn: Connection, day: str) -> "dict[str, pd.DataFrame]":
     """The rows of `ml.demand_forecasts` and `marketing.stock_priorities` of a day."""
-    from include.models.cadence import Cadence
-    from include.models.demand import forecast, origins_needed
-    from include.models.demand_panel import HORIZON, Settings
-    from include.models.demand_split import shares
+    from include.features.demand_panel import HORIZON, Settings
+    from include.models.demand.cadence import Cadence
+    from include.models.demand.forecast import forecast, origins_needed
+    from include.models.demand.split import shares
 
     found, customers = known(conn, day)
     if customers["is_high"].isna().all():
@@ -121,8 +121,13 @@ def known(conn: Connection, day: str) -> "tuple[Known, pd.DataFrame]":
     weeks = min(HISTORY_WEEKS, _weeks(day))
     asked = _asked(day) | {"weeks": weeks}
     frames = {
-        name: warehouse.frame(conn, warehouse.sql(f"ml/demand_{name}"), asked)
-        for name in ("sales", "products", "mailers", "customers")
+        name: warehouse.frame(conn, statement, asked)
+        for name, statement in (
+            ("sales", warehouse.sql("queries/demand/sales")),
+            ("products", warehouse.sql("queries/demand/products")),
+            ("mailers", warehouse.sql("queries/demand/mailers")),
+            ("customers", warehouse.sql("queries/demand/customers")),
+        )
     }
     customers = frames.pop("customers")
     found = assemble(
@@ -155,14 +160,14 @@ def _weeks(day: str) -> int:
 def _counts(conn: Connection, day: str) -> "pd.DataFrame":
     """The newest counts of the shelves: region, product_id, on_hand, on_order, counted_on."""
     asked = _asked(day) | {"max_age_days": policy.load().stock.count_max_age_days}
-    return warehouse.frame(conn, warehouse.sql("ml/demand_counts"), asked)
+    return warehouse.frame(conn, warehouse.sql("queries/demand/counts"), asked)
 
 
 def cover_weights() -> "NDArray[np.float64]":
     """How much of each week ahead falls within the days that stock must last."""
     import numpy as np
 
-    from include.models.demand_panel import HORIZON
+    from include.features.demand_panel import HORIZON
 
     rules = policy.load().stock
     weeks = (rules.lead_days + rules.review_days) / 7
@@ -176,8 +181,8 @@ def spread(found: "Known", expected: "Forecast", is_high: "NDArray[np.bool_]") -
     """
     import numpy as np
 
-    from include.models.demand_split import shares, sold
-    from include.models.stock import dispersion
+    from include.models.demand.priorities import dispersion
+    from include.models.demand.split import shares, sold
 
     if not expected.tested:
         return USUAL_SPREAD
@@ -194,8 +199,8 @@ def forecasts(found: "Known", expected: "Forecast", counts: "pd.DataFrame") -> "
     import numpy as np
     import pandas as pd
 
-    from include.models.demand import METHODS
-    from include.models.demand_panel import summed
+    from include.features.demand_panel import summed
+    from include.models.demand.forecast import METHODS
 
     panel, rows = found.panel, expected.rows
     number = found.products["product_id"].to_numpy(dtype=object)[rows]
@@ -252,7 +257,7 @@ def priorities(
     import numpy as np
     import pandas as pd
 
-    from include.models.stock import Rules, prioritise
+    from include.models.demand.priorities import Rules, prioritise
 
     rules = policy.load().stock
     days = rules.lead_days + rules.review_days
@@ -307,12 +312,21 @@ def _version(day: str, found: "Known", settings: Any) -> str:
     from dataclasses import asdict
 
     from include.features import demand as rows
-    from include.models import cadence, demand, demand_features, demand_panel, registry, smoothing
+    from include.features import demand_panel
+    from include.models import registry
+    from include.models.demand import (
+        cadence,
+        regressors,
+        smoothing,
+    )
+    from include.models.demand import (
+        forecast as demand,
+    )
 
     data = hashlib.sha256()
     for part in (found.panel.units, found.panel.sales, found.panel.mailer, found.bought.customer):
         data.update(part.tobytes())
-    modules = (cadence, demand, demand_features, demand_panel, rows, smoothing)
+    modules = (cadence, demand, regressors, demand_panel, rows, smoothing)
     return registry.version(
         "demand",
         day,

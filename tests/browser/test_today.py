@@ -15,8 +15,8 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Frame, Page, expect, sync_playwright
 
-from include.launcher.airflow import USER, Airflow
-from include.launcher.state import State
+from include.launcher.servers.airflow import USER, Airflow
+from include.launcher.servers.state import State
 from tests.conftest import TestServer
 from tests.console import sample
 

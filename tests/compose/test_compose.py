@@ -10,9 +10,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from include.launcher import databases, health, preflight, provision
-from include.launcher.airflow import Airflow
-from include.launcher.state import State
+from include.launcher import health, preflight, provision
+from include.launcher.servers import databases
+from include.launcher.servers.airflow import Airflow
+from include.launcher.servers.state import State
 from tests.compose.composefile import (
     ROOT,
     compose,

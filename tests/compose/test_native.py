@@ -22,8 +22,8 @@ from urllib.request import Request, urlopen
 import psycopg2
 import pytest
 
-from include.launcher.server import Server
-from include.launcher.state import State, free_port
+from include.launcher.servers.postgresql import Server
+from include.launcher.servers.state import State, free_port
 from tests.compose.composefile import ROOT, compose, fresh_env, image_environment, interpolate
 from tests.conftest import CARELESS
 

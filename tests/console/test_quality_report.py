@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from include import quality_report, warehouse
+from include import warehouse
 from include.errors import BadInput
+from include.reports import quality
 
 RESULTS = """
 INSERT INTO ops.quality_results (token, table_name, check_name, dataset, as_of, run_id, severity, passed,
@@ -44,12 +45,12 @@ def history(request):
 def test_without_a_check_it_says_what_to_do(request, tmp_path):
     request.getfixturevalue("warehouse")
     with pytest.raises(BadInput, match="Expected checks"):
-        quality_report.write(tmp_path / "quality.html")
+        quality.write(tmp_path / "quality.html")
 
 
 def test_sixty_days_are_plotted_and_failures_listed(history, tmp_path):
     path = tmp_path / "quality.html"
-    quality_report.write(path)
+    quality.write(path)
     text = path.read_text()
     figures = [
         json.loads(one) for one in re.findall(r"application/json\">(.*?)</script>", text, re.S)
@@ -60,7 +61,7 @@ def test_sixty_days_are_plotted_and_failures_listed(history, tmp_path):
     assert spans == {("2017-08-02T12:00", "2017-10-01T12:00")}
     checks = figures[0]["data"]
     assert [trace["name"] for trace in checks] == ["passed", "warned", "stopped"]
-    assert len(checks[0]["x"]) == quality_report.DAYS
+    assert len(checks[0]["x"]) == quality.DAYS
     # A strip for each table, on an axis of its own: a small table is seen beside a large one.
     rows = next(f for f in figures if "yaxis2" in f["layout"])
     assert [(t["name"], t["yaxis"]) for t in rows["data"]] == [
@@ -76,7 +77,7 @@ def test_sixty_days_are_plotted_and_failures_listed(history, tmp_path):
 
 def test_a_single_day_is_bars_with_their_figures_and_no_days(history):
     with warehouse.connect("warehouse_console") as conn:
-        found = quality_report.read(conn)
+        found = quality.read(conn)
     day = date(2017, 9, 28)  # one on which a check warned
 
     def then(found: dict[str, dict[date, Any]]) -> dict[str, dict[date, Any]]:
@@ -91,7 +92,7 @@ def test_a_single_day_is_bars_with_their_figures_and_no_days(history):
         indices=then(found.indices),
         rejected=then(found.rejected),
     )
-    text = quality_report.render(alone)
+    text = quality.render(alone)
     figures = [
         json.loads(one) for one in re.findall(r"application/json\">(.*?)</script>", text, re.S)
     ]
@@ -105,7 +106,7 @@ def test_a_single_day_is_bars_with_their_figures_and_no_days(history):
 
 def test_of_a_day_checked_twice_the_newest_counts(history):
     with warehouse.connect("warehouse_console") as conn:
-        found = quality_report.read(conn)
+        found = quality.read(conn)
     by_day = {day.isoformat(): counts for day, counts in found.checks.items()}
     assert by_day["2017-09-28"] == (1, 1, 0)  # the critical one held when it was run again
     assert by_day["2017-09-21"] == (0, 1, 1)

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from include import afterwards, contracts, report, samples, warehouse
+from include import contracts, warehouse
 from include.errors import BadInput, RegularsError
+from include.reports import came_true, daily, samples
 from tests.conftest import TestServer
 from tests.console import sample
 
@@ -113,7 +114,7 @@ def written(
         add_models(conn)
         add_stock(conn)
     path = tmp_path_factory.mktemp("report") / "day.html"
-    report.write(path)
+    daily.write(path)
     return path
 
 
@@ -193,7 +194,7 @@ def test_empty_warehouse_is_one_sentence(
         for name, url in urls.items():
             monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", url)
         with pytest.raises(BadInput, match="Expected a published day"):
-            report.write(tmp_path / "x.html")
+            daily.write(tmp_path / "x.html")
     finally:
         server.drop("report_empty")
     assert list(tmp_path.iterdir()) == []
@@ -204,7 +205,7 @@ def test_unreachable_warehouse_is_one_sentence(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE_CONSOLE", "postgresql://a:b@127.0.0.1:9/x")
     with pytest.raises(RegularsError, match="Expected to reach the connection"):
-        report.write(tmp_path / "x.html")
+        daily.write(tmp_path / "x.html")
 
 
 @pytest.fixture
@@ -223,7 +224,7 @@ def perfect() -> pd.DataFrame:
 
 
 def test_truth_of_a_perfect_foresight(perfect: pd.DataFrame) -> None:
-    truth = afterwards._truth(perfect, date(2017, 12, 31), 0.2, [])
+    truth = came_true._truth(perfect, date(2017, 12, 31), 0.2, [])
     assert truth.calibration[0] == (1.0, 1.0, 10)
     assert truth.calibration[-1] == (0.0, 0.0, 10)
     by_share = {round(at, 2): (ours, theirs) for at, ours, theirs in truth.gains}

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from include import weekly
 from include.console import outreach_charts
 from include.errors import BadInput
 from include.launcher import cli
+from include.reports import weekly
 from tests.conftest import TestServer
 from tests.console import sample
 

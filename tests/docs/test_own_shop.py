@@ -7,9 +7,9 @@ import psycopg2
 import pytest
 import yaml
 
-from include import contracts, gates, policy, warehouse
+from include import contracts, policy, warehouse
 from include.errors import BadInput
-from include.steps import ingest
+from include.steps import gate, ingest
 from include.warehouse import ROOT
 
 PAGE = (ROOT / "docs" / "own-shop.md").read_text()
@@ -118,7 +118,7 @@ def test_page_lists_the_keys_of_the_shop_as_they_are() -> None:
 
 
 def test_the_page_shows_the_mapping_of_returns_and_its_sources_as_they_are() -> None:
-    from include import file_mapping
+    from include.sources import file_mapping
 
     mapping = file_mapping.load("file_drop")
     (shown,) = re.findall(r"```yaml\ntables:\n(.*?)```", PAGE, flags=re.DOTALL)
@@ -142,9 +142,9 @@ def test_own_shop_reaches_core_by_sql_alone(own_shop: Path) -> None:
     run = {"as_of": "2021-03-08", "since": "2021-03-01", "run_id": "own"}
     planned = ingest.plan(run)
     raw = ingest.extract(planned)
-    gates.gate(raw, rebuild=ingest.extract)
+    gate.gate(raw, rebuild=ingest.extract)
     core = ingest.build_core(planned)
-    counts = gates.gate(core, rebuild=ingest.build_core)
+    counts = gate.gate(core, rebuild=ingest.build_core)
     assert counts["core.customers"] == 50
     with warehouse.connect() as conn:
         found = dict(

@@ -18,10 +18,10 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MessageHandler
 
 from include import warehouse
-from include.launcher.api import ENDED, Api, Run
-from include.launcher.platform import Platform, platform
-from include.launcher.server import Server
-from include.launcher.state import State, free_port
+from include.launcher.servers.api import ENDED, Api, Run
+from include.launcher.servers.platform import Platform, platform
+from include.launcher.servers.postgresql import Server
+from include.launcher.servers.state import State, free_port
 from include.warehouse import ROOT
 
 CHAIN = (

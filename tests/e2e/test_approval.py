@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from include import contracts, policy, warehouse
-from include.launcher.api import Api, Run, Task
-from include.steps import deliver
+from include.launcher.servers.api import Api, Run, Task
+from include.steps.delivery import deliver
 from tests.sql import planted
 
 from .conftest import clean_environment, platform_in, wait
@@ -84,7 +84,7 @@ def await_success(api: Api, run: Run) -> None:
         return api.run(run.dag, run.id).state == "success"
 
     try:
-        # An answer just after the question lets Airflow try the task again first (`include.approval`).
+        # An answer just after the question lets Airflow try the task again first (`include.wiring.approval`).
         wait(ended, 240, "the run's end")
     except AssertionError as error:
         raise AssertionError(f"{error}; its tasks: {states(api, run)}") from None

@@ -11,9 +11,10 @@ from typing import Any
 import psycopg2
 import pytest
 
-from include import contracts, erasure_requests, pseudonym, warehouse
+from include import contracts, warehouse
 from include.demo_shop import load
-from include.launcher.api import Api, Run
+from include.launcher.servers.api import Api, Run
+from include.persons import erasure_requests, pseudonym
 from tests.sql.small_shop import OFF, fill_shop, found, owner, policy_without
 
 from .conftest import clean_environment, platform_in, wait

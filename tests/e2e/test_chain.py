@@ -9,9 +9,9 @@ import psycopg2
 import pytest
 
 from include import contracts, publication, warehouse
-from include.launcher import truth
-from include.launcher.api import ENDED
-from include.launcher.state import State
+from include.launcher.servers.api import ENDED
+from include.launcher.servers.state import State
+from include.reports import truth
 
 from .conftest import CHAIN, DAY, Demo, wait
 

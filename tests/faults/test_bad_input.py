@@ -10,12 +10,18 @@ from datetime import date
 import psycopg2
 import pytest
 
-from include import as_of, contracts, policy, sources, warehouse
+from include import (
+    as_of,
+    contracts,
+    policy,
+    warehouse,
+)
 from include.demo_shop.load import create_schema
 from include.errors import BadInput, Unreachable
-from include.launcher import databases
-from include.launcher.server import own_user
-from include.sources import PostgresSource
+from include.launcher.servers import databases
+from include.launcher.servers.postgresql import own_user
+from include.sources import shop as sources
+from include.sources.shop import PostgresSource
 from include.steps import features, ingest
 from tests.faults.proxy import cutting
 from tests.sql.small_shop import (
@@ -271,7 +277,9 @@ def read_by_later_days() -> None:
     with warehouse.connect() as conn:
         features.customers(conn, "2017-03-05")
         features.products(conn, "2017-03-05")
-        warehouse.frame(conn, warehouse.sql("ml/campaign_exposures"), parameters | of_campaigns)
+        warehouse.frame(
+            conn, warehouse.sql("queries/training/campaign_exposures"), parameters | of_campaigns
+        )
 
 
 @pytest.fixture
@@ -622,7 +630,7 @@ def test_every_select_gives_the_columns_of_its_contract_in_their_order():
                 query = warehouse.literal_query(
                     conn, source_._select(contract.table), source_._window("-infinity", "infinity")
                 )
-                from include import drift
+                from include.sources import schema_drift
 
-                drift.check_types(conn, contract, query, contract.table)
-                assert drift.note_columns(conn, target, query, "x") == []
+                schema_drift.check_types(conn, contract, query, contract.table)
+                assert schema_drift.note_columns(conn, target, query, "x") == []

@@ -145,7 +145,7 @@ def gateway(monkeypatch) -> Iterator[Gateway]:
 @pytest.fixture
 def many_connections(server) -> None:
     """A server that lets so many in."""
-    from include.launcher import databases
+    from include.launcher.servers import databases
 
     with databases.admin(server.server.admin_url()) as conn:
         allowed = int(warehouse.value(conn, "SHOW max_connections"))

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from include import contracts, gates, warehouse
-from include.steps import activate
+from include import contracts, warehouse
+from include.steps import activate, gate
 
 DAY = "2017-10-01"
 
@@ -170,7 +170,7 @@ def consent(conn: Any, numbers: Iterable[int], channel: str, *, granted: bool, a
 def decide(day: str = DAY, run_id: str = "run-1") -> dict[str, int]:
     """A day through the build and the gate, as the DAG does it."""
     batch = activate.build({"as_of": day, "since": None, "run_id": run_id})
-    return gates.gate(batch, rebuild=activate.build, in_turn=True)
+    return gate.gate(batch, rebuild=activate.build, in_turn=True)
 
 
 def plant(conn: Any, count: int, **message: Any) -> None:

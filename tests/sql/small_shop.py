@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from include import contracts, gates, publication, warehouse
-from include.steps import ingest
+from include import contracts, publication, warehouse
+from include.steps import gate, ingest
 
 FIRST, LAST = "2017-03-01", "2017-03-05"
 
@@ -65,7 +65,7 @@ def policy_without(sources: tuple[str, ...], path: Any) -> Any:
     """A policy file with some sources switched off; its path."""
     import yaml
 
-    from include.launcher.state import ROOT
+    from include.launcher.servers.state import ROOT
 
     settings = yaml.safe_load((ROOT / "config" / "policy.yml").read_text())
     settings["ingest"]["sources"] |= dict.fromkeys(sources, False)
@@ -76,14 +76,14 @@ def policy_without(sources: tuple[str, ...], path: Any) -> Any:
 def to_raw(as_of: str = LAST, since: str | None = None, run_id: str = "run") -> dict[str, Any]:
     """The day's plan, extracted and published as raw."""
     plan = ingest.plan({"as_of": as_of, "since": since, "run_id": run_id})
-    gates.gate(ingest.extract(plan), rebuild=ingest.extract)
+    gate.gate(ingest.extract(plan), rebuild=ingest.extract)
     return plan
 
 
 def ingest_day(as_of: str = LAST, since: str | None = None, run_id: str = "run") -> dict[str, int]:
     """The chain from the shop to core, as its DAG runs it; the published rows."""
     plan = to_raw(as_of, since, run_id)
-    return gates.gate(ingest.build_core(plan), rebuild=ingest.build_core)
+    return gate.gate(ingest.build_core(plan), rebuild=ingest.build_core)
 
 
 def hashes() -> dict[str, str]:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from include import contracts, gates, policy, warehouse
-from include.steps import features
+from include import contracts, policy, warehouse
+from include.steps import features, gate
 from tests.sql.small_shop import OFF, empty_warehouse, fill_shop, found, ingest_day, owner
 from tests.sql.small_shop import policy_without as without
 
@@ -39,7 +39,7 @@ def published(shop, warehouse, home, module_env) -> None:
 
 def build() -> None:
     batch = features.build({"as_of": DAY, "run_id": "run"})
-    gates.gate(batch, rebuild=features.build)
+    gate.gate(batch, rebuild=features.build)
 
 
 def of_customer(columns: list[str]) -> tuple[Any, ...]:

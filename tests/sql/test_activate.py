@@ -8,8 +8,9 @@ import pytest
 
 from include import contracts, policy, publication, warehouse
 from include.errors import BadInput
-from include.launcher import policy as command
-from include.offers import control, coupons
+from include.launcher.commands import policy as command
+from include.offers import codes as coupons
+from include.offers import control
 from include.steps import activate
 from tests.sql import planted
 from tests.sql.planted import DAY, person

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from include import gates, policy, warehouse
+from include import policy, warehouse
 from include.errors import Superseded
-from include.steps import activate
+from include.steps import activate, gate
 from tests.sql import planted
 from tests.sql.planted import wait_for_the_server_to_notice
 
@@ -170,7 +170,7 @@ def test_a_build_cleared_while_its_gate_runs_is_published_once(conn):
                 into.append("fenced")
 
         def gate_first(first: dict[str, Any] = batch) -> Any:
-            return gates.gate(first, rebuild=activate.build, in_turn=True)
+            return gate.gate(first, rebuild=activate.build, in_turn=True)
 
         def cleared(name: str = f"second-{number}") -> Any:
             return planted.decide(run_id=name)

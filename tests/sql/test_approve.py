@@ -7,7 +7,8 @@ import pytest
 
 from include import policy, warehouse
 from include.errors import BadInput
-from include.steps import approve, deliver
+from include.steps import approve
+from include.steps.delivery import deliver
 from tests.sql import planted
 from tests.sql.planted import DAY
 
@@ -255,8 +256,7 @@ def test_a_policy_text_cannot_break_the_summary():
 
 def test_a_day_that_overtakes_another_is_decided_again_and_keeps_the_caps(conn, use):
     """Two days of one quarter, both built before either is published: one VIP message each all the same."""
-    from include import gates
-    from include.steps import activate
+    from include.steps import activate, gate
 
     use(first_run="false")
     days = ("2017-10-02", DAY)
@@ -268,7 +268,7 @@ def test_a_day_that_overtakes_another_is_decided_again_and_keeps_the_caps(conn, 
 
     def publish(batch):
         try:
-            gates.gate(batch, rebuild=activate.build, in_turn=True)
+            gate.gate(batch, rebuild=activate.build, in_turn=True)
         except Exception as error:
             failures.append(error)
 

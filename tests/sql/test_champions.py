@@ -8,8 +8,8 @@ import pytest
 
 from include import warehouse
 from include.errors import BadInput
-from include.launcher import models as command
-from include.steps import champions
+from include.launcher.commands import models as command
+from include.steps.training import champions
 from include.warehouse import Connection
 
 pytestmark = pytest.mark.usefixtures("warehouse")

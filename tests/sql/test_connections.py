@@ -7,7 +7,7 @@ import pytest
 
 from include import warehouse
 from include.errors import BadInput, Unreachable
-from include.launcher.state import free_port
+from include.launcher.servers.state import free_port
 
 
 def answer(name: str = "shop") -> str:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from include import contracts, gates, publication, warehouse
-from include.contracts.rules import Missing
+from include import contracts, publication, warehouse
 from include.contracts import Contract
+from include.contracts.rules import Missing
 from include.errors import BadInput, QualityStop
-from include.steps import ingest
+from include.steps import gate, ingest
 
 FIRST, LAST = "2017-03-01", "2017-03-02"
 
@@ -217,8 +217,8 @@ def planted(fault: str, cure: str) -> Iterator[None]:
 def run(attempt: str) -> dict[str, int]:
     """The chain from the shop to core, as its DAG runs it; the published rows."""
     plan = ingest.plan({"as_of": LAST, "since": FIRST, "run_id": attempt})
-    gates.gate(ingest.extract(plan), rebuild=ingest.extract)
-    return gates.gate(ingest.build_core(plan), rebuild=ingest.build_core)
+    gate.gate(ingest.extract(plan), rebuild=ingest.extract)
+    return gate.gate(ingest.build_core(plan), rebuild=ingest.build_core)
 
 
 def hashes() -> dict[str, str]:

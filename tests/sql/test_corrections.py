@@ -5,7 +5,8 @@ import uuid
 import pandas as pd
 import pytest
 
-from include import pseudonym, warehouse
+from include import warehouse
+from include.persons import pseudonym
 from include.steps import features
 from tests.sql.small_shop import (
     OFF,
@@ -40,7 +41,9 @@ def known(day: str = DAY) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         return (
             features.customers(conn, day),
             features.products(conn, day),
-            warehouse.frame(conn, warehouse.sql("features/interactions"), features.parameters(day)),
+            warehouse.frame(
+                conn, warehouse.sql("queries/recommend/interactions"), features.parameters(day)
+            ),
         )
 
 
@@ -129,7 +132,7 @@ def test_a_product_recorded_later_is_described_by_its_oldest_record():
     assert customers["departments_13w"].max() == 1
     with warehouse.connect() as conn:
         catalogue = warehouse.rows(
-            conn, warehouse.sql("ml/recommendations_catalogue"), features.parameters(DAY)
+            conn, warehouse.sql("queries/recommend/catalogue"), features.parameters(DAY)
         )
     assert {row[0] for row in catalogue} == {"p1", "p2", "p3", "p60"}
 
@@ -203,7 +206,9 @@ def campaign_rows(day: str, reference: str | None = None) -> pd.DataFrame:
     given = {"opened_on": "2017-01-01", "history_days": 0, "reference": reference}
     with warehouse.connect() as conn:
         return warehouse.frame(
-            conn, warehouse.sql("ml/campaign_exposures"), features.parameters(day) | given
+            conn,
+            warehouse.sql("queries/training/campaign_exposures"),
+            features.parameters(day) | given,
         )
 
 
@@ -266,7 +271,7 @@ def test_a_campaign_its_coupons_and_a_mailer_changed_after_the_day_leave_it_as_i
     def mailers(day: str) -> pd.DataFrame:
         with warehouse.connect() as conn:
             return warehouse.frame(
-                conn, warehouse.sql("ml/demand_mailers"), features.parameters(day) | given
+                conn, warehouse.sql("queries/demand/mailers"), features.parameters(day) | given
             )
 
     before = (campaign_rows(DAY), campaign_rows(DAY, reference="1"), mailers(DAY))

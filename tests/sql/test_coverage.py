@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from include import coverage, warehouse, wiring
+from include import warehouse
 from include.errors import BadInput
+from include.wiring import coverage, dag
 
 DAY = "2017-03-02"
 
@@ -33,13 +34,13 @@ def published(request):
 
 
 def test_a_day_that_is_held_goes_on(published):
-    assert wiring.run_of(context(DAY), needs="core")["as_of"] == DAY
+    assert dag.run_of(context(DAY), needs="core")["as_of"] == DAY
 
 
 @pytest.mark.parametrize("day", ["2017-02-28", "2017-03-03", "2019-01-01"])
 def test_a_day_outside_is_refused_with_the_days_there_are(published, day):
     with pytest.raises(BadInput) as refused:
-        wiring.run_of(context(day), needs="core")
+        dag.run_of(context(day), needs="core")
     assert str(refused.value) == (
         f"Expected core to hold the business day {day}, found days from 2017-03-01 to 2017-03-02, "
         "without it: run regulars_ingest for that day first, or give another as_of."
@@ -52,4 +53,4 @@ def test_an_empty_warehouse_says_so(published):
 
 
 def test_without_a_need_nothing_is_asked():
-    assert wiring.run_of(context("2019-01-01"))["as_of"] == "2019-01-01"
+    assert dag.run_of(context("2019-01-01"))["as_of"] == "2019-01-01"

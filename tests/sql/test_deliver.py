@@ -19,7 +19,7 @@ import pytest
 from include import policy, warehouse
 from include.offers import control
 from include.policy import PolicyError
-from include.steps import deliver
+from include.steps.delivery import deliver
 from tests.sql import planted
 from tests.sql.planted import DAY, errors, person, plant, states, wait_for_the_server_to_notice
 
@@ -158,9 +158,7 @@ def test_what_never_left_uses_up_nobodys_period(conn):
     assert chosen(conn, "2017-10-02") == dict.fromkeys(
         [withdrew, ran_out], "send/best_offer"
     ) | dict.fromkeys([tried, *others], "suppress/already_in_period")
-    past = warehouse.rows(
-        conn, warehouse.sql("marketing/activate_history"), {"as_of": "2017-10-09"}
-    )
+    past = warehouse.rows(conn, warehouse.sql("queries/activate/history"), {"as_of": "2017-10-09"})
     assert {str(day) for who, day, *_ in past if str(who) == person(ran_out)} == {"2017-10-02"}, (
         "caps and gaps count the one that stands"
     )
@@ -211,7 +209,7 @@ def spent(conn):
     """What another day would hold to be spent on the VIP offer."""
     found = warehouse.rows(
         conn,
-        warehouse.sql("marketing/activate_spent"),
+        warehouse.sql("queries/activate/spent"),
         {"as_of": "2017-10-09", "starts_on": None, "ends_on": None, "message_cost": "{}"},
     )
     return {name: cost for name, cost, _ in found}["vip_exclusive"]

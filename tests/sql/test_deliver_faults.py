@@ -14,7 +14,7 @@ import pytest
 
 from include import policy, warehouse
 from include.channels import mail, webhook
-from include.steps import deliver
+from include.steps.delivery import deliver
 from tests.sql import planted
 from tests.sql.planted import errors, person, plant, states, wait_for_the_server_to_notice
 

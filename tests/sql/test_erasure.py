@@ -5,8 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from include import erasure, erasure_requests, people, pseudonym, warehouse
+from include import warehouse
 from include.errors import BadInput, QualityStop
+from include.persons import (
+    erasure,
+    erasure_requests,
+    links,
+    pseudonym,
+)
 from include.steps import ingest
 from tests.sql import planted
 from tests.sql.small_shop import (
@@ -141,11 +147,11 @@ def test_a_request_waits_while_a_row_is_left(published):
 
 @pytest.mark.slow
 def test_a_batch_built_before_does_not_bring_anybody_back(published):
-    from include import gates
+    from include.steps import gate
 
     plan = ingest.plan({"as_of": "2017-03-05", "since": "2017-03-01", "run_id": "slow"})
     raw = ingest.extract(plan)
-    gates.gate(raw, rebuild=ingest.extract)
+    gate.gate(raw, rebuild=ingest.extract)
     core = ingest.build_core(plan)
     with warehouse_connection() as conn:  # as if the batch had been hidden from the erasure
         warehouse.execute(
@@ -153,7 +159,7 @@ def test_a_batch_built_before_does_not_bring_anybody_back(published):
             "INSERT INTO ops.erasures VALUES (%(who)s, 'account', now(), 'x')",
             {"who": person("c3")},
         )
-    gates.gate(core, rebuild=ingest.build_core)
+    gate.gate(core, rebuild=ingest.build_core)
     assert found("SELECT 1 FROM core.identities WHERE external_id = 'c3'") == []
     assert found("SELECT 1 FROM core.orders WHERE customer_id = %(w)s", {"w": person("c3")}) == []
 
@@ -163,7 +169,7 @@ def test_who_was_put_together_is_erased_together(published):
     erasure.forget("c1", "erase", AT)
     assert traces(("w1", "c1", person("w1"), person("c1"))) == {"ops.erasures", "ops.suppressions"}
     with warehouse_connection() as conn, pytest.raises(BadInput):
-        people.explain(conn, "w1")
+        links.explain(conn, "w1")
 
 
 def test_somebody_unknown_is_recorded_and_nothing_else_happens(published):

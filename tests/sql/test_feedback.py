@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 
 from include import policy, warehouse
-from include.steps import deliver, feedback
+from include.steps.delivery import deliver, feedback
 from tests.sql import planted
 from tests.sql.planted import errors, person, plant
 

@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from include import contracts, file_drop, file_mapping, file_reading, gates, policy, warehouse
+from include import contracts, policy, warehouse
 from include.errors import BadInput
-from include.steps import ingest
+from include.sources import file_drop, file_mapping, file_reading
+from include.steps import gate, ingest
 from include.warehouse import ROOT
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
@@ -106,8 +107,8 @@ def set_opening(day: dt.date) -> None:
 
 def load_day(day: str = DAY, since: str | None = "2011-12-01") -> dict[str, int]:
     run = ingest.plan({"as_of": day, "since": since, "run_id": "files"})
-    gates.gate(ingest.extract(run), rebuild=ingest.extract)
-    return gates.gate(ingest.build_core(run), rebuild=ingest.build_core)
+    gate.gate(ingest.extract(run), rebuild=ingest.extract)
+    return gate.gate(ingest.build_core(run), rebuild=ingest.build_core)
 
 
 def found(statement: str) -> list[tuple[object, ...]]:
@@ -528,15 +529,14 @@ REQUIRED = {"customers", "stores", "products", "orders", "order_lines"}
 def test_the_whole_chain_runs_on_a_list_of_invoices_with_every_source_off_that_may_be(drop, caplog):
     from include.steps import (
         activate,
-        deliver,
         features,
+        lists,
         measure,
-        models,
-        recommend,
-        recommender,
         score,
         stock,
     )
+    from include.steps.delivery import deliver
+    from include.steps.training import recommender, tasks
 
     caplog.set_level("INFO")
     day = a_years_list(drop / "list.csv")
@@ -550,17 +550,17 @@ def test_the_whole_chain_runs_on_a_list_of_invoices_with_every_source_off_that_m
     off = {name for name, on in rules["ingest"]["sources"].items() if not on}
     counts = load_day(day, since=None)
     run = {"as_of": day, "since": None, "run_id": "files"}
-    gates.gate(features.build(run), rebuild=features.build)
-    batch = models.plan(run)
-    models.train_value(batch)
+    gate.gate(features.build(run), rebuild=features.build)
+    batch = tasks.plan(run)
+    tasks.train_value(batch)
     recommender.train(batch)
-    models.gate(batch)
+    tasks.gate(batch)
     batch = score.score(run)
-    recommend.recommend(batch)
-    published = gates.gate(batch, rebuild=score.build)
-    published |= gates.gate(stock.build(run), rebuild=stock.build)
-    published |= gates.gate(activate.build(run), rebuild=activate.build, in_turn=True)
-    published |= gates.gate(measure.build(run), rebuild=measure.build)
+    lists.recommend(batch)
+    published = gate.gate(batch, rebuild=score.build)
+    published |= gate.gate(stock.build(run), rebuild=stock.build)
+    published |= gate.gate(activate.build(run), rebuild=activate.build, in_turn=True)
+    published |= gate.gate(measure.build(run), rebuild=measure.build)
     sent = deliver.send(dt.datetime.fromisoformat(f"{day}T18:00:00+00:00"))
     assert set(counts) == {
         "quarantine.rejected_rows", "core.customers", "core.identities", "core.order_lines", "core.orders",

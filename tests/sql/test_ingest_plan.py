@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from include import gates, policy, warehouse
+from include import policy, warehouse
 from include.errors import BadInput, QualityStop
-from include.launcher.state import ROOT
-from include.steps import ingest
+from include.launcher.servers.state import ROOT
+from include.steps import gate, ingest
 
 DAY = "2017-03-02"
 
@@ -58,8 +58,8 @@ def owner(*statements: str) -> None:
 
 def run(**more) -> dict[str, int]:
     plan = ingest.plan({"as_of": DAY, "since": None, "run_id": "run"} | more)
-    gates.gate(ingest.extract(plan), rebuild=ingest.extract)
-    return gates.gate(ingest.build_core(plan), rebuild=ingest.build_core)
+    gate.gate(ingest.extract(plan), rebuild=ingest.extract)
+    return gate.gate(ingest.build_core(plan), rebuild=ingest.build_core)
 
 
 def test_the_first_run_loads_the_history_and_later_ones_look_back(small):

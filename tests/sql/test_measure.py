@@ -4,9 +4,14 @@ from datetime import date, timedelta
 
 import pytest
 
-from include import contracts, gates, policy, publication, warehouse
-from include.models.lift import OVERALL
-from include.steps import measure
+from include import (
+    contracts,
+    policy,
+    publication,
+    warehouse,
+)
+from include.models.campaigns.lift import OVERALL
+from include.steps import gate, measure
 from tests.sql.planted import fill, person
 
 pytestmark = pytest.mark.usefixtures("warehouse")
@@ -110,7 +115,7 @@ def buy(conn, number, days_after, sales, product="p1"):
 
 def run(day=MATURED, run_id="run-1"):
     batch = measure.build({"as_of": day, "since": None, "run_id": run_id})
-    return gates.gate(batch, rebuild=measure.build)
+    return gate.gate(batch, rebuild=measure.build)
 
 
 def outcome(conn, number, campaign="vip"):
@@ -301,7 +306,7 @@ def test_a_budget_is_spent_by_what_was_really_given(conn):
     def spent(day, starts_on, ends_on):
         return warehouse.rows(
             conn,
-            warehouse.sql("marketing/activate_spent"),
+            warehouse.sql("queries/activate/spent"),
             {
                 "as_of": day,
                 "starts_on": starts_on,

@@ -9,8 +9,14 @@ import pytest
 
 from include import contracts, warehouse
 from include.errors import BadInput
-from include.models.contest import Verdict
-from include.steps import champions, drift, models, panels, value_model
+from include.models.value.contest import Verdict
+from include.steps.training import (
+    champions,
+    panels,
+    population_drift,
+    tasks,
+    value_model,
+)
 from include.warehouse import Connection, connect
 
 
@@ -39,14 +45,14 @@ def stored(conn: Connection, anchor: str) -> str:
 
 
 def train(day: str) -> dict[str, Any]:
-    return models.train_value(models.plan({"as_of": day, "since": None, "run_id": "test"}))
+    return tasks.train_value(tasks.plan({"as_of": day, "since": None, "run_id": "test"}))
 
 
 def test_a_history_shorter_than_two_horizons_is_refused_and_the_champion_stays(
     conn: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = stored(conn, "2017-02-26")
-    monkeypatch.setattr(drift, "measure", lambda *_: _rows())
+    monkeypatch.setattr(population_drift, "measure", lambda *_: _rows())
     with pytest.raises(BadInput, match="days of history by 2017-03-05.*champion stays"):
         train("2017-03-05")
     serving = value_model.champion(conn, "2017-03-05")
@@ -79,8 +85,8 @@ def test_between_anchor_days_only_drift_trains_and_for_the_day_itself(
             empty["models"], empty["backtests"], empty["judged_scores"], "v", lost, {}
         )
 
-    monkeypatch.setattr(drift, "measure", lambda *_: _rows())
-    monkeypatch.setattr(drift, "alarm", lambda _: reason)
+    monkeypatch.setattr(population_drift, "measure", lambda *_: _rows())
+    monkeypatch.setattr(population_drift, "alarm", lambda _: reason)
     monkeypatch.setattr(value_model, "fit", fit)
     monkeypatch.setattr(champions, "stage", lambda *_: None)
     found = train("2017-10-04")

@@ -2,8 +2,9 @@
 
 import pytest
 
-from include import moves, warehouse
+from include import warehouse
 from include.errors import BadInput
+from include.publication import moves
 from include.steps import features
 from tests.sql.small_shop import (
     OFF,

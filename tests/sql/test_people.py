@@ -2,10 +2,11 @@
 
 import pytest
 
-from include import contracts, gates, people, pseudonym, publication, warehouse
+from include import contracts, publication, warehouse
 from include.errors import BadInput, QualityStop
+from include.persons import links, pseudonym
 from include.quality import checks
-from include.steps import ingest
+from include.steps import gate, ingest
 from tests.sql.small_shop import (
     OFF,
     empty_warehouse,
@@ -152,13 +153,13 @@ def test_everything_moves_to_the_person(shop_of_people):
 def test_a_shared_telephone_is_no_person_and_a_merge_is_explained(shop_of_people):
     ingest_day()
     with warehouse.connect() as conn:
-        assert people.explain(conn, "c4") == [("c4", "the person's own number", "")]
-        assert people.explain(conn, "w1") == [
+        assert links.explain(conn, "c4") == [("c4", "the person's own number", "")]
+        assert links.explain(conn, "w1") == [
             ("c1", "the person's own number", ""),
             ("w1", "verified_email", "c1"),
         ]
         with pytest.raises(BadInput, match="'zz'"):
-            people.explain(conn, "zz")
+            links.explain(conn, "zz")
     assert found(
         "SELECT rule, linked_to::text FROM core.identity_links WHERE account_id = %(who)s",
         {"who": person("T6")},
@@ -178,20 +179,20 @@ def test_a_refusal_by_any_account_wins_until_it_is_taken_back(shop_of_people):
 
 def test_a_merge_is_undone_and_stays_undone(shop_of_people):
     ingest_day()
-    assert people.split("w1", "c1", "two sisters of one name") == 1
+    assert links.split("w1", "c1", "two sisters of one name") == 1
     for _ in range(2):
         assert whose("a1") == person("w1")
         assert allows("c1")
         assert not allows("w1")
         ingest_day(since="2017-03-01")
     # an account without a customer record becomes a customer of its own
-    people.split("W2", "c2", "another household")
+    links.split("W2", "c2", "another household")
     assert whose("a2") == person("W2")
     assert found(
         "SELECT external_id FROM core.identities WHERE customer_id = %(who)s", {"who": person("W2")}
     ) == [("W2",)]
     with pytest.raises(BadInput):
-        people.split("c1", "c1", "nothing")
+        links.split("c1", "c1", "nothing")
 
 
 def test_a_suppression_follows_its_person(shop_of_people):
@@ -222,7 +223,7 @@ def may_be_mailed(number: str, day: str) -> bool:
     with warehouse.connect() as conn:
         rows = warehouse.rows(
             conn,
-            warehouse.sql("marketing/activate_permissions"),
+            warehouse.sql("queries/activate/permissions"),
             {"end": end, "granted_by": end, "customers": [person(number)]},
         )
     ((granted, suppressed),) = [(row[2], row[5]) for row in rows if row[1] == "email"]
@@ -291,7 +292,7 @@ def test_days_that_cannot_be_built_again_wait_for_the_next_publication(shop_of_p
     owner(RECYCLED)
     ingest_day("2017-03-03", since="2017-03-01")
     plan = to_raw("2017-03-05", since="2017-03-04")
-    gates.gate(ingest.build_core(plan), rebuild=refuse)
+    gate.gate(ingest.build_core(plan), rebuild=refuse)
     assert found("SELECT business_day::text FROM ops.stale_days") == [("2017-03-02",)]
     ingest_day("2017-03-05", since="2017-03-05")
     assert found("SELECT count(*) FROM ops.stale_days") == [(0,)]

@@ -5,9 +5,16 @@ import threading
 
 import pytest
 
-from include import contracts, gates, people, publication, quality, warehouse
+from include import (
+    contracts,
+    publication,
+    quality,
+    warehouse,
+)
 from include.errors import BadInput, QualityStop, Superseded
+from include.persons import links
 from include.publication import Batch
+from include.steps import gate
 
 DAYS = """
 description: A table by day.
@@ -71,7 +78,7 @@ def toys(request, tmp_path, monkeypatch):
         (root / "core" / f"{name}.yml").write_text(text)
     monkeypatch.setattr(warehouse, "SQL_ROOT", root)
     # These tables hold no people to put together.
-    monkeypatch.setattr(people, "settle", lambda conn, batch: 0)
+    monkeypatch.setattr(links, "settle", lambda conn, batch: 0)
     caches = (contracts.load, contracts.all_contracts)
     for cached in caches:
         cached.cache_clear()
@@ -205,7 +212,7 @@ def test_bad_rows_are_set_aside_with_every_reason_and_counts_add_up(toys):
             (3, "2017-10-03", None),
         ]
     )
-    gates.gate(batch.as_dict(), rebuild=lambda run: run)
+    gate.gate(batch.as_dict(), rebuild=lambda run: run)
     assert standing("SELECT number, amount FROM core.days") == [(1, 5)]
     found = standing("SELECT row_key, reasons FROM quarantine.rejected_rows")
     assert sorted(found, key=str) == [
@@ -233,7 +240,7 @@ def test_of_one_key_the_newest_known_wins_and_the_older_is_kept_aside(toys):
 def test_a_critical_check_stops_and_yesterdays_rows_stand(toys):
     publish(staged(days=[(1, "2017-10-03", 5)]))
     with pytest.raises(QualityStop, match="nothing was published"):
-        gates.gate(staged(days=[(1, "2017-10-03", 5000)]).as_dict(), rebuild=lambda run: run)
+        gate.gate(staged(days=[(1, "2017-10-03", 5000)]).as_dict(), rebuild=lambda run: run)
     assert standing("SELECT amount FROM core.days") == [(5,)]
     assert standing(
         "SELECT severity, unexpected_count FROM ops.quality_results "
@@ -242,7 +249,7 @@ def test_a_critical_check_stops_and_yesterdays_rows_stand(toys):
 
 
 def test_a_warning_is_kept_and_does_not_stop(toys):
-    gates.gate(staged(days=[(1, "2017-10-03", 5)]).as_dict(), rebuild=lambda run: run)
+    gate.gate(staged(days=[(1, "2017-10-03", 5)]).as_dict(), rebuild=lambda run: run)
     assert standing("SELECT amount FROM core.days") == [(5,)]
     assert (False, "warning") in standing("SELECT passed, severity FROM ops.quality_results")
 
@@ -260,9 +267,9 @@ def test_a_share_of_very_few_rows_only_warns(toys, rows, stops):
     batch = staged(days=[(n, "2017-10-03", 1) for n in range(rows)])
     if stops:
         with pytest.raises(QualityStop, match=r"mostly=0\.9"):
-            gates.gate(batch.as_dict(), rebuild=lambda run: run)
+            gate.gate(batch.as_dict(), rebuild=lambda run: run)
     else:
-        gates.gate(batch.as_dict(), rebuild=lambda run: run)
+        gate.gate(batch.as_dict(), rebuild=lambda run: run)
     assert standing(
         "SELECT severity FROM ops.quality_results WHERE NOT passed AND check_name LIKE '%mostly%'"
     ) == [("critical" if stops else "warning",)]
@@ -279,7 +286,7 @@ def test_a_row_outside_the_window_stops_and_is_not_left_behind_in_silence(toys, 
             {"day": day},
         )
     with pytest.raises(QualityStop, match=r"Expected day"):
-        gates.gate(batch.as_dict(), rebuild=lambda run: run)
+        gate.gate(batch.as_dict(), rebuild=lambda run: run)
     assert standing("SELECT number, amount FROM core.days") == [(1, 5)]
 
 
@@ -291,11 +298,11 @@ def test_a_row_that_a_newer_batch_moved_is_not_taken_back_by_an_older_one(toys):
 
 
 def test_the_log_says_whether_a_day_was_published_or_stood(toys, caplog):
-    with caplog.at_level("INFO", "include.gates"):
-        gates.gate(staged("scores", decided=[("2017-10-03", 1)]).as_dict(), rebuild=lambda run: run)
+    with caplog.at_level("INFO", "include.steps.gate"):
+        gate.gate(staged("scores", decided=[("2017-10-03", 1)]).as_dict(), rebuild=lambda run: run)
         assert "Published scores of 2017-10-03" in caplog.text
         caplog.clear()
-        gates.gate(staged("scores", decided=[("2017-10-03", 2)]).as_dict(), rebuild=lambda run: run)
+        gate.gate(staged("scores", decided=[("2017-10-03", 2)]).as_dict(), rebuild=lambda run: run)
     assert "stands as it was first published" in caplog.text
     assert "Published" not in caplog.text
 
@@ -307,7 +314,7 @@ def test_rows_that_do_not_add_up_stop(toys):
             conn, "UPDATE ops.row_counts SET extracted = 9 WHERE token = %(token)s", batch.params
         )
     with pytest.raises(QualityStop, match="9 extracted rows"):
-        gates.gate(batch.as_dict(), rebuild=lambda run: run)
+        gate.gate(batch.as_dict(), rebuild=lambda run: run)
 
 
 def test_a_gate_builds_again_what_is_gone(toys):
@@ -320,7 +327,7 @@ def test_a_gate_builds_again_what_is_gone(toys):
         asked.append(run["as_of"])
         return staged(days=[(1, "2017-10-03", 5)]).as_dict()
 
-    gates.gate(batch.as_dict(), rebuild=rebuild)
+    gate.gate(batch.as_dict(), rebuild=rebuild)
     assert asked == ["2017-10-03"]
 
 

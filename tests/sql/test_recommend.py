@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include import contracts, gates, publication, warehouse
+from include import contracts, publication, warehouse
 from include.errors import BadInput
-from include.models.als import AlsSettings
-from include.models.purchases import Catalogue, Purchases
-from include.models.recommend import Settings
-from include.steps import champions, recommend, recommend_inputs, recommender
+from include.features.purchases import Catalogue, Purchases
+from include.models.products.als import AlsSettings
+from include.models.products.recommender import Settings
+from include.steps import gate, lists, product_rows
+from include.steps.training import champions, recommender
 from tests.sql import planted
 
 pytestmark = pytest.mark.usefixtures("warehouse")
@@ -92,7 +93,7 @@ def test_interactions_add_up_by_customer_product_and_day(conn):
     ]
     fill(conn, "order_lines", lines)
     fill(conn, "orders", orders_of(lines, o6="2017-06-26T04:00:00+00:00"))
-    found = recommend_inputs.interactions(conn, DAY)
+    found = product_rows.interactions(conn, DAY)
     found["business_day"] = found["business_day"].dt.strftime("%Y-%m-%d")
     columns = [
         "customer_id",
@@ -115,7 +116,7 @@ def test_interactions_add_up_by_customer_product_and_day(conn):
 
 
 def test_interactions_of_an_empty_shop_are_empty(conn):
-    found = recommend_inputs.interactions(conn, DAY)
+    found = product_rows.interactions(conn, DAY)
     assert len(found) == 0
     assert set(found.columns) >= {"customer_id", "product_id", "business_day", "sales", "discount"}
 
@@ -146,11 +147,11 @@ def test_the_catalogue_is_what_was_known_at_the_end_of_the_day(conn):
             product("next", "2017-06-26T20:00:00+00:00"),
         ],
     )
-    known = recommend_inputs.catalogue(conn, DAY)
+    known = product_rows.catalogue(conn, DAY)
     assert known.item_ids.tolist() == ["fuel", "milk"]
     assert known.names.tolist() == ["Fuel", "Milk again"]
     assert known.eligible.tolist() == [False, False]
-    earlier = recommend_inputs.catalogue(conn, "2017-06-24")
+    earlier = product_rows.catalogue(conn, "2017-06-24")
     assert earlier.eligible.tolist() == [False, True]
 
 
@@ -225,7 +226,7 @@ def train_and_list(conn, run_id):
         publication.publish(publishing, batch, publication.claim(publishing, batch))
     with publication.opened("scores", run) as (_, scores):
         pass
-    done = recommend.recommend(scores.as_dict())
+    done = lists.recommend(scores.as_dict())
     with warehouse.connect() as publishing:
         publication.publish(publishing, scores, publication.claim(publishing, scores))
     return trained, done
@@ -336,7 +337,7 @@ def test_stock_returns_and_reviews_of_the_day_keep_products_away_and_the_table_s
         )
     }
     assert not {mine[0], mine[1], mine[2]} & shown
-    text = recommend.explain("1000")
+    text = lists.explain("1000")
     assert "out of stock in the region" in text
     assert "returned (not_what_came_back)" in text
     assert "rated low by the customer (not_what_disappointed)" in text
@@ -369,8 +370,8 @@ def test_stock_that_the_day_before_reserved_is_kept_from_low_value_customers(con
     execute = warehouse.execute
     execute(conn, "TRUNCATE marketing.stock_priorities")
     planted.fill(conn, "marketing.stock_priorities", rows)
-    known = recommend_inputs.catalogue(conn, DAY)
-    found = recommend_inputs.shelf(conn, DAY, known, ["east", "west"])
+    known = product_rows.catalogue(conn, DAY)
+    found = product_rows.shelf(conn, DAY, known, ["east", "west"])
     assert found.kept_back.tolist() == [[True, False, False], [False] * 3, [False] * 3]
     assert not found.out_of_stock.any()
     execute(conn, "TRUNCATE marketing.stock_priorities")
@@ -401,7 +402,7 @@ def test_people_have_the_region_segment_and_value_that_are_known(conn):
         {"customer_id": ["a", "b"], "external_id": ["1", "2"], "region": ["east", None]}
     )
     groups = pd.DataFrame({"customer_id": ["a"], "segment": ["vip"], "value_tier": ["low"]})
-    found = recommend_inputs.people(purchases, who, groups)
+    found = product_rows.people(purchases, who, groups)
     assert found.listed.tolist() == [True, True, False]
     assert found.region.tolist() == [0, -1, -1]
     assert found.segment.tolist() == ["vip", "", ""]
@@ -410,26 +411,26 @@ def test_people_have_the_region_segment_and_value_that_are_known(conn):
 
 def test_explain_refuses_strangers_and_empty_warehouses(conn, small, capsys, monkeypatch):
     with pytest.raises(BadInput, match="Expected published recommendations, found none"):
-        recommend.explain("1000")
+        lists.explain("1000")
     shop(conn)
     train_and_list(conn, "first")
-    assert recommend.main(["explain", "9999"]) == 1
+    assert lists.main(["explain", "9999"]) == 1
     assert "found '9999': look it up" in capsys.readouterr().err
-    assert recommend.main(["explain", "1000", "soon"]) == 1
-    assert recommend.main(["why"]) == 2
-    assert recommend.main(["explain", "1040"]) == 0
+    assert lists.main(["explain", "1000", "soon"]) == 1
+    assert lists.main(["why"]) == 2
+    assert lists.main(["explain", "1040"]) == 0
     assert "0 of 10: the customer has bought nothing yet" in capsys.readouterr().out
 
     def heavy(*_):
         raise AssertionError("the purchases of everybody were read")
 
-    monkeypatch.setattr(recommend_inputs, "load_purchases", heavy)
+    monkeypatch.setattr(product_rows, "load_purchases", heavy)
     with pytest.raises(BadInput, match="found '9999'"):
-        recommend.explain("9999")
+        lists.explain("9999")
     warehouse.execute(conn, "DELETE FROM ml.models WHERE kind = 'als'")
     conn.commit()
     with pytest.raises(BadInput, match="Expected a trained recommender"):
-        recommend.explain("1000")
+        lists.explain("1000")
 
 
 def test_the_gate_lets_good_lists_pass(conn, small):
@@ -437,8 +438,8 @@ def test_the_gate_lets_good_lists_pass(conn, small):
     train_and_list(conn, "first")
     with publication.opened("scores", {"as_of": DAY, "run_id": "third"}) as (_, scores):
         pass
-    batch = recommend.recommend(scores.as_dict())
-    counts = gates.gate(batch, rebuild=recommend.recommend)
+    batch = lists.recommend(scores.as_dict())
+    counts = gate.gate(batch, rebuild=lists.recommend)
     assert counts["marketing.product_recommendations"] == counts["ml.recommendations"] > 0
 
 
@@ -447,4 +448,4 @@ def test_a_day_without_a_model_is_refused(conn, small):
     with publication.opened("scores", {"as_of": DAY, "run_id": "early"}) as (_, scores):
         pass
     with pytest.raises(BadInput, match="run regulars_models for the day first"):
-        recommend.recommend(scores.as_dict())
+        lists.recommend(scores.as_dict())

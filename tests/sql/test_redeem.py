@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 
 from include import warehouse
-from include.launcher import databases
+from include.launcher.servers import databases
 from tests.sql import planted
 from tests.sql.planted import person
 

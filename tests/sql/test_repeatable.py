@@ -9,9 +9,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from include import contracts, gates, policy, profiles, publication, warehouse
-from include.quality import checks, expectations
-from include.steps import ingest
+from include import (
+    contracts,
+    policy,
+    publication,
+    warehouse,
+)
+from include.quality import checks, expectations, profiles
+from include.steps import gate, ingest
 from tests.sql.readers import watch
 from tests.sql.small_shop import (
     OFF,
@@ -358,8 +363,8 @@ def test_a_hundred_readers_see_whole_days_of_every_core_table(many_connections, 
                 f"UPDATE order_lines SET sales_value = {int(version[1]) * 1.5}",
             )
             plan = ingest.plan({"as_of": "2017-03-05", "since": "2017-03-01", "run_id": version})
-            gates.gate(ingest.extract(plan), rebuild=ingest.extract)
-            gates.gate(ingest.build_core(plan), rebuild=ingest.build_core)
+            gate.gate(ingest.extract(plan), rebuild=ingest.extract)
+            gate.gate(ingest.build_core(plan), rebuild=ingest.build_core)
             time.sleep(0.3)
 
     seen = watch(

@@ -2,11 +2,12 @@
 
 import pytest
 
-from include import contracts, gates, warehouse
+from include import contracts, warehouse
 from include.contracts import Reject
 from include.errors import BadInput, QualityStop
-from include.launcher import cli, inside
-from include.steps import ingest, replay
+from include.launcher import cli
+from include.launcher.commands import inside
+from include.steps import gate, ingest, replay
 from tests.sql.small_shop import (
     OFF,
     empty_warehouse,
@@ -114,7 +115,7 @@ def test_an_orphan_leaves_when_its_customer_has_come():
         raise QualityStop("Expected 1, found 2.")
 
     plan = to_raw("2017-03-05", since="2017-03-05")
-    gates.gate(ingest.build_core(plan), rebuild=refuse)  # its day could not be built again
+    gate.gate(ingest.build_core(plan), rebuild=refuse)  # its day could not be built again
     assert "o900" in waiting()
     replay.replay()
     assert "o900" not in waiting()

@@ -69,7 +69,7 @@ def signals(conn):
         conn,
         f"SELECT customer_id::text, signal, key, number, round(price_now::numeric, 2)::float8, "
         f"round(price_before::numeric, 2)::float8, in_stock "
-        f"FROM ({warehouse.sql('marketing/activate_signals')}) AS s ORDER BY 1, 2, 3",
+        f"FROM ({warehouse.sql('queries/activate/signals')}) AS s ORDER BY 1, 2, 3",
         params,
     )
 

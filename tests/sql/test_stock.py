@@ -4,9 +4,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from include import gates, policy, warehouse
+from include import policy, warehouse
 from include.errors import BadInput
-from include.steps import stock
+from include.steps import gate, stock
 from tests.sql.planted import fill, person
 
 pytestmark = pytest.mark.usefixtures("warehouse")
@@ -89,7 +89,7 @@ def segments(conn, day: date) -> None:
 
 def publish(day: date = DAY):
     run = {"as_of": day.isoformat(), "run_id": "test"}
-    return gates.gate(stock.build(run), rebuild=stock.build)
+    return gate.gate(stock.build(run), rebuild=stock.build)
 
 
 def test_a_day_is_forecast_and_ranked(conn):

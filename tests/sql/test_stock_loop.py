@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from include import policy, warehouse
-from include.steps import recommend_inputs
+from include.steps import product_rows
 from tests.sql import planted
 from tests.sql.planted import DAY, fill, person
 
@@ -87,7 +87,7 @@ def test_lists_keep_to_the_priorities_of_the_day_before(conn):
     priority(conn, "8", "high_value", day=DAY)
     priority(conn, "8", "clear")
     known: Any = SimpleNamespace(item_ids=["7", "8"])
-    shelf = recommend_inputs.shelf(conn, DAY, known, ["north", "south"])
+    shelf = product_rows.shelf(conn, DAY, known, ["north", "south"])
     # Regions north, south and unknown, by products 7 and 8.
     assert shelf.kept_back.tolist() == [[True, False], [False, False], [False, False]]
 
@@ -104,7 +104,7 @@ def test_a_day_run_again_sees_the_priorities_that_it_saw_the_first_time(conn, ho
         scored | {"token": 903, "opened_at": "2017-10-05T02:00Z"},
     ])  # fmt: skip
     known: Any = SimpleNamespace(item_ids=["7"])
-    shelf = recommend_inputs.shelf(conn, DAY, known, ["north"])
+    shelf = product_rows.shelf(conn, DAY, known, ["north"])
     conn.rollback()  # the other tests have batches of their own
     assert shelf.kept_back[0].tolist() == [seen]
 

@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from include import contracts, warehouse
-from include.launcher import summary
+from include.launcher.commands import summary
 from tests.sql.planted import fill
 
 DAY = "2017-10-01"

@@ -10,11 +10,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from include import gates, policy, warehouse
+from include import policy, warehouse
 from include.models import registry
-from include.models.uplift import UpliftModel
+from include.models.campaigns.uplift import UpliftModel
 from include.offers import control
-from include.steps import champions, deliver, measure, models, uplift
+from include.steps import gate, measure
+from include.steps.delivery import deliver
+from include.steps.training import champions, tasks, uplift
 from tests.sql import planted
 from tests.sql.planted import fill, person
 
@@ -74,7 +76,7 @@ def history(warehouse) -> dict[str, Any]:
         redeem(conn)
         buy(conn)
     batch = measure.build({"as_of": LEARNT.isoformat(), "since": None, "run_id": "measure"})
-    return gates.gate(batch, rebuild=measure.build)
+    return gate.gate(batch, rebuild=measure.build)
 
 
 def known(conn: Any, numbers: range, day: date) -> None:
@@ -148,9 +150,9 @@ def buy(conn: Any) -> None:
 
 def train(day: str, run_id: str) -> dict[str, Any]:
     """The training of the models' DAG, by its own steps, and its gate."""
-    batch = models.plan({"as_of": day, "since": None, "run_id": run_id})
+    batch = tasks.plan({"as_of": day, "since": None, "run_id": run_id})
     found = uplift.train(batch)
-    gates.gate(batch, rebuild=models.build)
+    gate.gate(batch, rebuild=tasks.build)
     return found
 
 

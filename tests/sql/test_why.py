@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from include import contracts, policy, warehouse
-from include.steps import deliver
+from include.steps.delivery import deliver
 from tests.sql import planted
 from tests.sql.planted import DAY, person
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from include.features import customers as features
-from include.models.panels import panel
+from include.features.panels import panel
 
 DAYS_KNOWN = 180
 

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 
 from include import policy
-from include.models.als import AlsSettings
-from include.models.eligibility import Shelf
-from include.models.lists import ListMaker, lists
-from include.models.pool import People
-from include.models.purchases import one_day
-from include.models.recommend import Settings
+from include.features.purchases import one_day
+from include.models.lists.build import ListMaker, lists
+from include.models.lists.eligibility import Shelf
+from include.models.products.als import AlsSettings
+from include.models.products.pool import People
+from include.models.products.recommender import Settings
 
 DAY = one_day("2017-06-25")
 SETTINGS = Settings(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from include.models.als import AlsSettings, PurchaseAls
+from include.models.products.als import AlsSettings, PurchaseAls
 
 SMALL = AlsSettings(factors=8, regularization=0.5, iterations=10, min_buyers=2)
 ITEMS = np.asarray([f"p{i:02d}" for i in range(30)])

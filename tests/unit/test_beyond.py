@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.models import backtest, tuning
-from include.models.als import AlsSettings, PurchaseAls, confidence
-from include.models.beyond import beyond, coverage, coverage_interval
-from include.models.content import Content
-from include.models.purchases import Catalogue, Purchases
-from include.models.ranked import Ranked
-from include.models.recommend import Recommender
-from include.models.signals import KINDS, Signals, conversion
-from include.models.together import bought_together
+from include.features.purchases import Catalogue, Purchases
+from include.features.signals import KINDS, Signals, conversion
+from include.models.lists.together import bought_together
+from include.models.products import backtest, tuning
+from include.models.products.als import AlsSettings, PurchaseAls, confidence
+from include.models.products.beyond import beyond, coverage, coverage_interval
+from include.models.products.content import Content
+from include.models.products.recommender import Recommender
+from include.models.products.toplists import Ranked
 from tests.unit.small_shop import DAY, SETTINGS, catalogue, purchases
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from include.features import customers as features
-from include.models import contest, search
-from include.models.contest import Verdict
-from include.models.panels import panel
-from include.models.value import Settings
+from include.features.panels import panel
+from include.models.value import contest, search
+from include.models.value.contest import Verdict
+from include.models.value.model import Settings
 from tests.unit.shoppers import cuts, day
 
 

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from include.errors import BadInput
-from include.models import coupons, registry
-from include.models.coupons import RedemptionModel, Settings
+from include.models import registry
+from include.models.campaigns import redemption
+from include.models.campaigns.redemption import RedemptionModel, Settings
 
 
 def rows(n=3000, seed=0):
@@ -52,7 +53,7 @@ def rows(n=3000, seed=0):
 def test_it_finds_who_redeems_and_how_many_will():
     past, later = rows(seed=1), rows(seed=2)
     model = RedemptionModel().fit(past)
-    found = coupons.judge(model, later)
+    found = redemption.judge(model, later)
     assert found["roc_auc"]["ours"] > found["roc_auc"]["baseline"] + 0.08
     assert found["lift_top_decile"]["ours"] > 2
     assert found["ece"]["ours"] < 0.03
@@ -62,7 +63,7 @@ def test_it_finds_who_redeems_and_how_many_will():
 def test_sums_are_compared_with_what_the_history_could_hold():
     young = rows(1).assign(history_days=28, coupon_lines_hl28=1.0)
     old = young.assign(history_days=28_000, coupon_lines_hl28=2.0)
-    seen = [coupons.matrix(frame)["coupon_lines_hl28"].iloc[0] for frame in (young, old)]
+    seen = [redemption.matrix(frame)["coupon_lines_hl28"].iloc[0] for frame in (young, old)]
     assert seen[0] == pytest.approx(seen[1], abs=1e-6)
     assert seen[0] == pytest.approx(np.log1p(2.0), abs=1e-6)
 
@@ -72,23 +73,23 @@ def test_who_never_bought_or_used_a_coupon_is_no_gap():
         days_since_order=pd.array([None] * 5, dtype="Int64"),
         days_since_coupon=pd.array([None] * 5, dtype="Int64"),
     )
-    found = coupons.matrix(blank)
+    found = redemption.matrix(blank)
     assert not found.isna().any().any()
     assert (found["coupon_recency"] == 0).all()
-    today = coupons.matrix(blank.assign(days_since_coupon=30))["coupon_recency"]
+    today = redemption.matrix(blank.assign(days_since_coupon=30))["coupon_recency"]
     assert (today == 0.5).all()
 
 
 def test_nothing_after_the_start_is_a_feature():
     later = rows(50)
     hidden = later.drop(columns="is_redeemed").assign(ends_on="2017-12-31", campaign_id="z")
-    pd.testing.assert_frame_equal(coupons.matrix(later), coupons.matrix(hidden))
+    pd.testing.assert_frame_equal(redemption.matrix(later), redemption.matrix(hidden))
 
 
 def test_baselines_by_hand():
     frame = pd.DataFrame({"campaigns_sent": [0, 4, 10], "campaigns_redeemed": [0, 1, 10]})
-    assert list(coupons.past_rate(frame)) == [0, 0.25, 1]
-    assert coupons.smoothed_rate(frame, 0.1) == pytest.approx([0.1, 2 / 14, 11 / 20])
+    assert list(redemption.past_rate(frame)) == [0, 0.25, 1]
+    assert redemption.smoothed_rate(frame, 0.1) == pytest.approx([0.1, 2 / 14, 11 / 20])
 
 
 def test_training_twice_is_one_model_and_it_survives_storing():
@@ -102,7 +103,7 @@ def test_training_twice_is_one_model_and_it_survives_storing():
     assert loaded.rate_ == first.rate_
     named = first.explained()["coefficients"]
     assert named["coupon_lines_hl91"] > 0
-    assert set(named) == {"intercept", *coupons.matrix(past).columns}
+    assert set(named) == {"intercept", *redemption.matrix(past).columns}
 
 
 @pytest.mark.parametrize(
@@ -116,17 +117,17 @@ def test_too_little_to_learn_from_is_said(past):
 def test_another_level_keeps_the_order_and_hits_the_mean():
     chances = np.random.default_rng(5).beta(1, 8, 500)
     for mean in (0.02, 0.2, 0.7):
-        moved = coupons.moved_to(chances, mean)
+        moved = redemption.moved_to(chances, mean)
         assert moved.mean() == pytest.approx(mean, abs=1e-6)
         assert (
             np.argsort(moved, kind="stable") == np.argsort(chances, kind="stable")
         ).mean() > 0.99
-    assert len(coupons.moved_to(chances[:0], 0.2)) == 0
+    assert len(redemption.moved_to(chances[:0], 0.2)) == 0
     with pytest.raises(BadInput, match="between 0 and 1"):
-        coupons.moved_to(chances, 0.0)
+        redemption.moved_to(chances, 0.0)
 
 
 def test_the_level_of_an_offer_moves_from_what_is_assumed_to_what_is_seen():
-    assert coupons.level_of(0, 0, 0.2) == 0.2
-    assert coupons.level_of(5, 50, 0.2) == pytest.approx(0.15)
-    assert coupons.level_of(1000, 10_000, 0.2) == pytest.approx(0.1, abs=1e-3)
+    assert redemption.level_of(0, 0, 0.2) == 0.2
+    assert redemption.level_of(5, 50, 0.2) == pytest.approx(0.15)
+    assert redemption.level_of(1000, 10_000, 0.2) == pytest.approx(0.1, abs=1e-3)

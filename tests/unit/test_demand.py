@@ -8,11 +8,17 @@ import pandas as pd
 import pytest
 
 from include.features.demand import assemble
-from include.models import demand
-from include.models.cadence import Cadence
-from include.models.demand_features import features
-from include.models.demand_panel import HORIZON, Bought, Panel, Settings, learnt_from
-from include.models.demand_split import shares
+from include.features.demand_panel import (
+    HORIZON,
+    Bought,
+    Panel,
+    Settings,
+    learnt_from,
+)
+from include.models.demand import forecast
+from include.models.demand.cadence import Cadence
+from include.models.demand.regressors import features
+from include.models.demand.split import shares
 
 WEEKS, PRODUCTS, KINDS = 36, 240, 12
 QUICK = Settings(iterations=40, boosters=1, sample=(1.0, 1.0))
@@ -44,7 +50,7 @@ def made_up(lift: float = 3.0, seed: int = 3, weeks: int = WEEKS) -> tuple[Panel
 @pytest.fixture(scope="module")
 def shop():
     panel, after = made_up()
-    return panel, after, demand.forecast(panel, {}, QUICK)
+    return panel, after, forecast.forecast(panel, {}, QUICK)
 
 
 def test_products_and_their_rest_sum_to_their_type(shop):
@@ -66,10 +72,10 @@ def test_it_beats_averages_where_mailers_are_planned_and_is_unbiased(shop):
 
 def test_without_a_plan_no_mailer_is_known(shop):
     panel, after, found = shop
-    blind = demand.forecast(replace(panel, planned=0), {}, QUICK)
+    blind = forecast.forecast(replace(panel, planned=0), {}, QUICK)
     moved = replace(panel, planned=0, mailer=panel.mailer.copy())
     moved.mailer[:, WEEKS:] = 1 - moved.mailer[:, WEEKS:]
-    assert demand.forecast(moved, {}, QUICK).units == pytest.approx(blind.units)
+    assert forecast.forecast(moved, {}, QUICK).units == pytest.approx(blind.units)
     truth = after[found.rows]
     assert np.abs(found.units - truth).sum() < np.abs(blind.units - truth).sum()
 
@@ -108,7 +114,7 @@ def test_a_product_of_two_weeks_is_forecast_and_one_that_never_sold_is_not():
     panel.units[0, :] = 0
     panel.units[0, -2:] = 6
     panel.units[1, :] = 0
-    found = demand.forecast(panel, {}, QUICK)
+    found = forecast.forecast(panel, {}, QUICK)
     assert 0 in found.rows
     assert 1 not in found.rows
     assert 1.0 < found.units[found.rows == 0].mean() < 12.0
@@ -116,18 +122,18 @@ def test_a_product_of_two_weeks_is_forecast_and_one_that_never_sold_is_not():
 
 def test_a_young_shop_gets_a_simple_forecast_without_intervals():
     panel, _ = made_up(weeks=6)
-    found = demand.forecast(panel, {}, QUICK)
-    assert {demand.METHODS[m] for m in found.method} == {demand.SIMPLE}
+    found = forecast.forecast(panel, {}, QUICK)
+    assert {forecast.METHODS[m] for m in found.method} == {forecast.SIMPLE}
     assert np.isnan(found.ends).all()
     assert (found.units >= 0).all()
 
 
 def test_a_series_takes_the_method_that_served_it_where_the_difference_is_large():
-    error = np.full((40, len(demand.METHODS)), 10.0)
+    error = np.full((40, len(forecast.METHODS)), 10.0)
     error[:, 0] = 8.0
     error[7, 0], error[7, 3] = 40.0, 1.0
     error[8, 3] = 7.9
-    method = demand._best(error, np.full(40, 12.0), np.full(40, 13), Settings(choice_prior=2.0))
+    method = forecast._best(error, np.full(40, 12.0), np.full(40, 13), Settings(choice_prior=2.0))
     assert method[7] == 3
     assert set(np.delete(method, 7)) == {0}
 

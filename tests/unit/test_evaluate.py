@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 from sklearn import metrics
 
+from include.features import panels
 from include.models import evaluate
 
 TRUTH = np.array([1.0, 0, 1, 0, 0, 0, 1, 0, 0, 0])
@@ -71,8 +72,8 @@ def test_gini_is_one_for_the_perfect_order_and_none_for_no_order():
 
 
 def test_top_share_never_splits_equals_and_never_takes_who_spent_nothing():
-    assert list(evaluate.top_share(np.array([3.0, 2, 2, 1, 0]), 0.4)) == [1, 1, 1, 0, 0]
-    assert list(evaluate.top_share(np.array([3.0, 0, 0, 0, 0]), 0.4)) == [1, 0, 0, 0, 0]
+    assert list(panels.top_share(np.array([3.0, 2, 2, 1, 0]), 0.4)) == [1, 1, 1, 0, 0]
+    assert list(panels.top_share(np.array([3.0, 0, 0, 0, 0]), 0.4)) == [1, 0, 0, 0, 0]
 
 
 def test_misjudged_counts_both_sides_of_the_line():

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from include.features import customers as features
-from include.models import explain, reasons, recipes
+from include.features.panels import high_value
 from include.models.blend import Fitted, Member, ProbabilityBlend, logit
-from include.models.panels import high_value
-from include.models.value import Settings, blends, matrix
+from include.models.value import algorithms, explain, reasons
+from include.models.value.model import Settings, blends, matrix
 from tests.unit.shoppers import cuts
 
 SETTINGS = Settings(seed=5)
@@ -21,7 +21,7 @@ def test_intervals_hold_the_truth_and_odds_are_its_exponent():
     truth = (random.random(4000) < 1 / (1 + np.exp(-(rows.to_numpy() @ [1.0, -0.5, 0])))).astype(
         float
     )
-    member = Member(recipes.logistic_regression(strength=100.0), tuple(names)).fit(rows, truth)
+    member = Member(algorithms.logistic_regression(strength=100.0), tuple(names)).fit(rows, truth)
     customers = pd.Series(np.arange(4000))
     found = explain.coefficients(member, rows, truth, customers)
     for name, weight in zip(names, [1.0, -0.5, 0.0], strict=True):
@@ -39,7 +39,7 @@ def test_customers_who_stand_in_the_rows_ten_times_count_once():
     once = pd.DataFrame(random.normal(size=(500, 2)), columns=names)
     truth = (random.random(500) < 1 / (1 + np.exp(-once[names[0]]))).astype(float)
     rows, labels = pd.concat([once] * 10, ignore_index=True), np.tile(truth, 10)
-    member = Member(recipes.logistic_regression(100.0), tuple(names)).fit(rows, labels)
+    member = Member(algorithms.logistic_regression(100.0), tuple(names)).fit(rows, labels)
     clustered = explain.coefficients(member, rows, labels, pd.Series(np.tile(np.arange(500), 10)))
     naive = explain.coefficients(member, rows, labels, pd.Series(np.arange(5000)))
 
@@ -65,7 +65,7 @@ def test_rules_read_in_the_units_of_the_features():
 def test_contributions_add_up_to_the_prediction(algorithm: str):
     rows = cuts(300)
     seen, labels = matrix(rows, SETTINGS), high_value(rows, 0.2)
-    member = recipes.classifiers(SETTINGS.names, 5)[algorithm].fit(seen, labels)
+    member = algorithms.classifiers(SETTINGS.names, 5)[algorithm].fit(seen, labels)
     blend = ProbabilityBlend()
     blend.intercept_, blend.slope_, blend.members_ = 0.0, 1.0, {algorithm: member}
     found = reasons.by_theme(blend, seen).sum(axis=1).to_numpy()

@@ -2,10 +2,10 @@
 
 import pytest
 
-from include import gates
 from include.errors import BadInput
+from include.steps import gate
 
 
 def test_a_gate_without_a_batch_says_where_to_look():
     with pytest.raises(BadInput, match="found none, as that task failed: see its error"):
-        gates.gate(None, rebuild=dict)
+        gate.gate(None, rebuild=dict)

@@ -9,8 +9,13 @@ from hypothesis import strategies as st
 
 from benchmarks._people import WORLDS, accounts, persons
 from benchmarks.identity import hang_together, naive, pairs, precision_recall
-from include import identity
-from include.identity import Account, normal_email, normal_phone, resolve
+from include.persons import identity
+from include.persons.identity import (
+    Account,
+    normal_email,
+    normal_phone,
+    resolve,
+)
 
 
 def account(

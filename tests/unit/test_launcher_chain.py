@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from include.launcher import chain, screen
-from include.launcher.api import Api, Run, Task, log_lines
+from include.launcher import screen
+from include.launcher.commands import chain
+from include.launcher.servers.api import (
+    Api,
+    Run,
+    Task,
+    log_lines,
+)
 
 DAGS = ("first", "second")
 DAY = "2017-10-01"

@@ -8,9 +8,10 @@ import pytest
 
 from include import policy
 from include.errors import BadInput
-from include.launcher import cli, clock, inside
-from include.launcher.connections import embedded
-from include.launcher.state import State
+from include.launcher import cli
+from include.launcher.commands import clock, inside
+from include.launcher.servers.connections import embedded
+from include.launcher.servers.state import State
 from include.policy import DEFAULT_PATH
 from include.warehouse import ROOT
 

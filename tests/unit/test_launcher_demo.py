@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from include.launcher import demo, summary
+from include.launcher.commands import demo, summary
 
 WHERE = "Airflow: http://127.0.0.1:8080  login: admin  password: secret"
 

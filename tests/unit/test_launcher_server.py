@@ -15,11 +15,11 @@ import psycopg2
 import pytest
 
 from include.errors import BadInput, Unreachable
-from include.launcher import databases
-from include.launcher import server as server_module
-from include.launcher.connections import embedded
-from include.launcher.server import SYSTEM_FOLDER, Server, postmaster
-from include.launcher.state import State
+from include.launcher.servers import databases
+from include.launcher.servers import postgresql as server_module
+from include.launcher.servers.connections import embedded
+from include.launcher.servers.postgresql import SYSTEM_FOLDER, Server, postmaster
+from include.launcher.servers.state import State
 
 PASSWORDS = {role: f"secret of {role}/@:?" for role in databases.ROLES}
 

@@ -16,8 +16,15 @@ import psutil
 import pytest
 
 from include.errors import RegularsError
-from include.launcher.airflow import end_leftovers
-from include.launcher.state import Busy, State, end_processes, free_port, identity, is_same
+from include.launcher.servers.airflow import end_leftovers
+from include.launcher.servers.state import (
+    Busy,
+    State,
+    end_processes,
+    free_port,
+    identity,
+    is_same,
+)
 from include.warehouse import ROOT
 
 

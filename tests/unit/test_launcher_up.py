@@ -14,10 +14,10 @@ from typing import Any
 import psutil
 import pytest
 
-from include.launcher.airflow import COMPONENTS
-from include.launcher.api import ENDED, Api
-from include.launcher.server import postmaster
-from include.launcher.state import State, wait_until
+from include.launcher.servers.airflow import COMPONENTS
+from include.launcher.servers.api import ENDED, Api
+from include.launcher.servers.postgresql import postmaster
+from include.launcher.servers.state import State, wait_until
 from include.warehouse import ROOT
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from include.models import lift
+from include.models.campaigns import lift
 
 
 def draw(random, people, share=0.05, effect=0.0, skewed=False):

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.models import list_rules
-from include.models.eligibility import Shelf, replacement_times
-from include.models.list_explain import explain
-from include.models.lists import lists
-from include.models.purchases import Catalogue, Purchases
-from include.models.recommend import Recommender
-from include.models.signals import Signals
+from include.features.purchases import Catalogue, Purchases
+from include.features.signals import Signals
+from include.models.lists.build import lists
+from include.models.lists.eligibility import Shelf, replacement_times
+from include.models.lists.explain import explain
+from include.models.products import rules as list_rules
+from include.models.products.recommender import Recommender
 from tests.unit.small_shop import (
     DAY,
     SETTINGS,

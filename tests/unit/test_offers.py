@@ -13,7 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include import policy
-from include.offers import candidates, control, coupons, guard, triggers, value, windows
+from include.offers import (
+    candidates,
+    control,
+    guard,
+    triggers,
+    windows,
+)
+from include.offers import (
+    codes as coupons,
+)
+from include.offers import (
+    worth as value,
+)
 from include.offers.decide import Outcome, decide
 from include.offers.inputs import Inputs, no_accounts
 from include.policy import Policy

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from include.steps import panels
+from include.steps.training import panels
 
 
 def test_cuts_have_matured_and_lie_four_weeks_apart():

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from include import policy
-from include.launcher import policy as command
+from include.launcher.commands import policy as command
 from include.policy import PolicyError
 
 TEXT = policy.DEFAULT_PATH.read_text(encoding="utf-8")

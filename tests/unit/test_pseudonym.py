@@ -5,8 +5,8 @@ import hmac
 
 import pytest
 
-from include import pseudonym
 from include.errors import BadInput
+from include.persons import pseudonym
 
 
 def test_it_is_hmac_sha256_cut_to_128_bits():

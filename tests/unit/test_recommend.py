@@ -2,12 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.models import backtest
-from include.models.als import AlsSettings, PurchaseAls
-from include.models.purchases import Catalogue, Purchases, rhythm
-from include.models.ranked import Ranked, best_per_group
-from include.models.recommend import Recommender
-from include.models.snapshot import Snapshot
+from include.features.purchases import Catalogue, Purchases, rhythm
+from include.models.products import backtest
+from include.models.products.als import AlsSettings, PurchaseAls
+from include.models.products.recommender import Recommender
+from include.models.products.snapshot import Snapshot
+from include.models.products.toplists import Ranked, best_per_group
 from tests.unit.small_shop import DAY, SETTINGS, catalogue, everyone, purchases
 
 

@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from include.models import evaluate, rolling
-from include.models.panels import panel
-from include.models.value import Settings, ValueModel
+from include.features import panels
+from include.features.panels import panel
+from include.models import evaluate
+from include.models.value import rolling
+from include.models.value.model import Settings, ValueModel
 from tests.unit.shoppers import cuts, day
 
 
@@ -46,7 +48,7 @@ def test_an_amount_has_no_calibration(figures: list[rolling.Figure]):
 
 def test_a_prophet_is_perfect_and_a_fool_is_not():
     spend = np.arange(100.0)
-    high = evaluate.top_share(spend, 0.2).astype(float)
+    high = panels.top_share(spend, 0.2).astype(float)
     found = rolling.Judged(spend, high, high, spend, np.ones(100), spend[::-1], np.zeros(100))
     by_name = {f.metric: f for f in rolling.figures(found, seed=1) if f.decile is None}
     assert by_name["roc_auc"].ours == by_name["gini"].ours == by_name["coverage_80"].ours == 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from include.models import smoothing
+from include.models.demand import smoothing
 
 SERIES = np.array([[2.0, 0.0, 4.0, 0.0, 0.0, 3.0]])
 

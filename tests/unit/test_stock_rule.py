@@ -8,14 +8,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from include.models import stock
+from include.models.demand import priorities
 
 ONE = np.ones(1)
 
 
 def ranked(frame: pd.DataFrame) -> dict[str, Any]:
     """Product -> what is said of it."""
-    return {str(row.product_id): row for row in stock.prioritise(frame, 0.3, RULES).itertuples()}
+    return {
+        str(row.product_id): row for row in priorities.prioritise(frame, 0.3, RULES).itertuples()
+    }
 
 
 def places(**columns):
@@ -28,14 +30,16 @@ def places(**columns):
     return pd.DataFrame({k: (v * rows)[:rows] for k, v in base.items()} | columns)
 
 
-RULES = stock.Rules(
+RULES = priorities.Rules(
     high_weight=3.0, reserve_chance=0.33, overstock_days=28, minimum_worth=1.0, cover_days=14
 )
 
 
 def test_without_customer_value_it_is_the_newsvendor():
     for mean in (0.3, 2.0, 11.0, 80.0):
-        kept = stock.keep(ONE * mean * 0.4, ONE * mean * 0.6, 0.3, stock.Costs(ONE * 3, ONE, 1.0))
+        kept = priorities.keep(
+            ONE * mean * 0.4, ONE * mean * 0.6, 0.3, priorities.Costs(ONE * 3, ONE, 1.0)
+        )
         size = 1 / 0.3
         assert kept[0] == stats.nbinom.ppf(3 / (3 + 1), size, size / (size + mean))
 
@@ -46,30 +50,32 @@ def test_the_shortage_is_the_sum_over_the_distribution():
     chance = stats.nbinom.pmf(wanted, size, size / (size + mean))
     for held in (0.0, 3.0, 12.0):
         by_hand = (np.maximum(wanted - held, 0) * chance).sum()
-        assert stock.shortage(ONE * mean, 0.4, ONE * held)[0] == pytest.approx(by_hand, rel=1e-9)
+        assert priorities.shortage(ONE * mean, 0.4, ONE * held)[0] == pytest.approx(
+            by_hand, rel=1e-9
+        )
 
 
 def test_the_reserve_is_littlewoods():
     high, chance, size = 5.0, 0.33, 1 / 0.3
-    kept = stock.reserve(np.array([high]), 0.3, chance)[0]
+    kept = priorities.reserve(np.array([high]), 0.3, chance)[0]
 
     def at_least(pieces):
         return stats.nbinom.sf(pieces - 1, size, size / (size + high))
 
     assert at_least(kept) >= chance > at_least(kept + 1)
-    assert stock.reserve(np.array([high]), 0.3, 0.99)[0] == 0
-    assert stock.reserve(np.array([0.0]), 0.3, chance)[0] == 0
+    assert priorities.reserve(np.array([high]), 0.3, 0.99)[0] == 0
+    assert priorities.reserve(np.array([0.0]), 0.3, chance)[0] == 0
 
 
 def test_the_same_room_goes_where_high_value_customers_want_them():
     high, low = np.array([6.0, 0.0]), np.array([0.0, 6.0])
-    costs = stock.Costs(np.full(2, 3.0), np.full(2, 1.0), 1.0)
-    plain = stock.keep(high, low, 0.3, costs)
+    costs = priorities.Costs(np.full(2, 3.0), np.full(2, 1.0), 1.0)
+    plain = priorities.keep(high, low, 0.3, costs)
     assert plain[0] == plain[1]
     for size in (np.ones(2), np.full(2, 7.0)):
         room = float((size * plain).sum())
-        assert stock.keep_best(high, low, 0.3, costs, size, room).tolist() == plain.tolist()
-        moved = stock.keep_best(high, low, 0.3, replace(costs, high_weight=3.0), size, room)
+        assert priorities.keep_best(high, low, 0.3, costs, size, room).tolist() == plain.tolist()
+        moved = priorities.keep_best(high, low, 0.3, replace(costs, high_weight=3.0), size, room)
         assert moved.sum() == plain.sum()
         assert moved[0] > plain[0] > 0
         assert moved[1] < plain[1]
@@ -80,8 +86,8 @@ def test_dispersion_is_found_again():
     mean = chance.uniform(1, 20, 40_000)
     size = 1 / 0.4
     came = chance.negative_binomial(size, size / (size + mean))
-    assert stock.dispersion(mean, came.astype(float)) == pytest.approx(0.4, abs=0.03)
-    assert stock.dispersion(mean, chance.poisson(mean).astype(float)) < 0.02
+    assert priorities.dispersion(mean, came.astype(float)) == pytest.approx(0.4, abs=0.03)
+    assert priorities.dispersion(mean, chance.poisson(mean).astype(float)) < 0.02
 
 
 def test_what_runs_out_for_the_best_customers_comes_first_and_is_reserved():

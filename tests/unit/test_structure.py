@@ -62,7 +62,7 @@ def test_nothing_imports_from_dags_or_plugins():
         assert not roots(path) & {"dags", "plugins"}, path
 
 
-@pytest.mark.parametrize("layer", ["extract", "core", "features", "ml", "marketing"])
+@pytest.mark.parametrize("layer", ["extract", "core", "features", "ml", "marketing", "queries"])
 def test_sql_never_asks_the_clock(layer: str):
     for path in (ROOT / "include" / "sql" / layer).rglob("*.sql"):
         code = re.sub(r"--.*", "", path.read_text())

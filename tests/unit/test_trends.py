@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from include import trends
-from include.profiles import Profile
+from include.quality import trends
+from include.quality.profiles import Profile
 
 START = date(2017, 3, 1)
 

@@ -7,7 +7,12 @@ import pytest
 from benchmarks.uplift import drawn
 from include.errors import BadInput
 from include.models import registry
-from include.models.uplift import BLOCKS, UpliftModel, _blocks, qini
+from include.models.campaigns.uplift import (
+    BLOCKS,
+    UpliftModel,
+    _blocks,
+    qini,
+)
 
 
 def test_who_gains_more_is_found_where_people_differ() -> None:

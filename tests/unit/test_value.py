@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from include.errors import BadInput
-from include.models import panels, registry
-from include.models.value import Settings, ValueModel, matrix
+from include.features import panels
+from include.models import registry
+from include.models.value.model import Settings, ValueModel, matrix
 from tests.unit.shoppers import cuts, day
 
 SETTINGS = Settings(seed=7)

@@ -1,0 +1,1 @@
+"""What `bin/regulars` does, one command or family of commands a module."""

@@ -1,0 +1,1 @@
+"""What runs: PostgreSQL, Airflow's components, their state folder, addresses and memory."""

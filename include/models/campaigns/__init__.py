@@ -1,0 +1,1 @@
+"""What campaigns do: `redemption` of coupons, measured `lift`, and who is moved (`uplift`)."""

@@ -1,0 +1,114 @@
+"""One order on two days: the newest state stands, on its own day, however the days are run.
+
+A shop may send an order again under another day, as a correction or by mistake. Each day of `core` is built
+by itself, so what one day says of such an order can undo what another said. `include.publication.newest`
+decides which state stands; this module keeps the rest of the warehouse to that decision.
+"""
+
+import logging
+
+from include import warehouse
+from include.errors import BadInput
+from include.publication import Batch
+from include.warehouse import Connection
+
+log = logging.getLogger(__name__)
+
+
+def reach_back(since: str, as_of: str) -> str:
+    """The first day to build: earlier than `since` where an order leaves a day, or falls back to one.
+
+    An order leaves an earlier day when the shop sends it again under another, and falls back to it when the
+    shop takes that state back. Days whose raw rows have expired stay as they are.
+
+    Raises
+    ------
+    BadInput
+        When an order falls back to a state that lies after `as_of`: only a run that spans both days can put
+        it in its place.
+    """
+    with warehouse.connect() as conn:
+        while True:
+            days = {"since": since, "as_of": as_of}
+            first, last = _fallen_back(conn, days)
+            if last is not None and last > as_of:
+                raise BadInput(
+                    f"Expected the orders of {since} to {as_of} to be told by these days, found some that "
+                    f"the shop took back there and that raw holds for {last}: run as_of={last} with "
+                    f"since={since}."
+                )
+            earlier = [day for day in (first, warehouse.value(conn, _LEFT, days)) if day]
+            if not earlier or min(earlier) >= since:
+                return since
+            since = min(earlier)
+            log.info("Building from %s: orders left that day, or fall back to it.", since)
+
+
+#: The first earlier day on which an order of these days stands.
+_LEFT = """
+SELECT min(o.business_day)::text
+FROM raw.orders AS r
+JOIN core.orders AS o ON o.order_id = btrim(r.order_number)
+WHERE r._partition BETWEEN %(since)s AND %(as_of)s AND o.business_day < %(since)s
+    AND EXISTS (SELECT 1 FROM raw.orders AS x WHERE x._partition = o.business_day)
+"""
+
+#: Orders that stand in these days and that raw no longer holds there.
+_TAKEN_BACK = """
+SELECT o.order_id FROM core.orders AS o
+WHERE o.business_day BETWEEN %(since)s AND %(as_of)s AND NOT EXISTS (
+    SELECT 1 FROM raw.orders AS r
+    WHERE r._partition BETWEEN %(since)s AND %(as_of)s AND btrim(r.order_number) = o.order_id
+)
+"""
+
+
+def _fallen_back(conn: Connection, days: dict[str, str]) -> tuple[str | None, str | None]:
+    """The first and last other day for which raw holds orders that were taken back in these days."""
+    gone = [number for (number,) in warehouse.rows(conn, _TAKEN_BACK, days)]
+    if not gone:
+        return None, None
+    first, last = warehouse.rows(
+        conn,
+        """
+        SELECT min(_partition)::text, max(_partition)::text FROM raw.orders
+        WHERE _partition NOT BETWEEN %(since)s AND %(as_of)s AND btrim(order_number) = ANY(%(gone)s)
+        """,
+        days | {"gone": gone},
+    )[0]
+    return first, last
+
+
+def redated(conn: Connection, batch: Batch) -> list[str]:
+    """Orders of a batch of core that stand on a day that is none of the batch's."""
+    staged = warehouse.value(conn, "SELECT to_regclass(%(t)s)", {"t": f"{batch.schema}.orders"})
+    if batch.dataset != "core" or staged is None:
+        return []
+    return [
+        number
+        for (number,) in warehouse.rows(
+            conn,
+            f"""
+            SELECT o.order_id FROM core.orders AS o
+            JOIN {batch.schema}.orders AS s USING (order_id)
+            WHERE o.business_day NOT BETWEEN %(since)s AND %(as_of)s
+            """,
+            batch.params,
+        )
+    ]
+
+
+def drop_left_behind(conn: Connection, orders: list[str]) -> None:
+    """Drop lines that stand on another day than their order by now: they told of its older state."""
+    if not orders:
+        return
+    dropped = warehouse.execute(
+        conn,
+        """
+        DELETE FROM core.order_lines AS l USING core.orders AS o
+        WHERE o.order_id = ANY(%(orders)s) AND l.order_id = o.order_id
+            AND l.business_day <> o.business_day
+        """,
+        {"orders": orders},
+    )
+    log.warning("%s orders moved to another day; %s lines left behind.", len(orders), dropped)

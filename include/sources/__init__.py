@@ -1,0 +1,6 @@
+"""The shop, as it is read: one reader for each kind of place.
+
+- `shop`: `opened()` gives the reader of a source; the one for PostgreSQL.
+- `file_drop`: a folder of files; `file_mapping`: what its headers mean; `file_reading`: files as batches.
+- `schema_drift`: what changed in the shop's own tables since they were agreed on.
+"""

@@ -1,0 +1,6 @@
+"""Training: which models are due, how they are fitted and judged, and which one serves.
+
+- `tasks`: the tasks of the models DAG. `champions`: which stored model serves a day.
+- `value_model`, `recommender`, `redemption`, `uplift`: read, fit, judge and stage one kind each.
+- `panels`: training rows of past days. `population_drift`: whether customers have moved away from them.
+"""
