@@ -1,11 +1,9 @@
 """Forecast demand, and say of each product and region what to keep, to reserve and to reduce."""
 
 import hashlib
-import inspect
 import logging
 from collections.abc import Mapping
 from datetime import timedelta
-from importlib.metadata import version as library_version
 from typing import TYPE_CHECKING, Any
 
 from include import as_of, contracts, policy, publication, warehouse
@@ -23,6 +21,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DATASET = "stock_priorities"
+#: Where the code of a forecast begins (`include.models.code`).
+MADE_BY = ("include.steps.stock",)
 
 #: Weeks of history that are read; a year tells the season's turn, and more would only cost memory.
 HISTORY_WEEKS = 60
@@ -311,29 +311,11 @@ def _version(day: str, found: "Known", settings: Any) -> str:
     """The name of a forecast: its day, and a hash of data, settings and code."""
     from dataclasses import asdict
 
-    from include.features import demand as rows
-    from include.features import demand_panel
     from include.models import registry
-    from include.models.demand import (
-        cadence,
-        regressors,
-        smoothing,
-    )
-    from include.models.demand import (
-        forecast as demand,
-    )
+    from include.steps.training import recipes
 
     data = hashlib.sha256()
     for part in (found.panel.units, found.panel.sales, found.panel.mailer, found.bought.customer):
         data.update(part.tobytes())
-    modules = (cadence, demand, regressors, demand_panel, rows, smoothing)
-    return registry.version(
-        "demand",
-        day,
-        {
-            "settings": asdict(settings),
-            "data": data.hexdigest(),
-            "code": [inspect.getsource(module) for module in modules],
-            "libraries": {name: library_version(name) for name in ("numpy", "scikit-learn")},
-        },
-    )
+    made_by = recipes.method(MADE_BY, asdict(settings), ("numpy", "scikit-learn"))
+    return registry.version("demand", day, made_by | {"data": data.hexdigest()})

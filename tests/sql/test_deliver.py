@@ -808,7 +808,7 @@ def test_senders_at_once_send_each_message_once(conn, use, gateway):
 KILLED = """
 import os, signal, sys
 from datetime import datetime
-from include.steps import deliver
+from include.steps.delivery import deliver
 where, moment = sys.argv[1], datetime.fromisoformat(sys.argv[2])
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)

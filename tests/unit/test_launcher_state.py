@@ -115,7 +115,7 @@ def test_two_commands_never_hold_one_folder(state: State):
     other = python(
         """
         import time
-        from include.launcher.state import State
+        from include.launcher.servers.state import State
         with State().hold("demo"):
             print("ready", flush=True)
             time.sleep(600)

@@ -1,13 +1,11 @@
 """Train the recommender of an anchor day, and find the one that serves a business day."""
 
 import hashlib
-import inspect
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import version as library_version
 from typing import TYPE_CHECKING, Any
 
-from include import as_of, contracts, policy, warehouse
+from include import as_of, contracts, policy
 from include.errors import BadInput
 from include.steps import product_rows as inputs
 from include.steps.training import champions
@@ -23,6 +21,8 @@ if TYPE_CHECKING:
 
 #: How the recommender is called in ml.models.
 KIND = "als"
+#: Where its code begins (`include.models.code`).
+MADE_BY = ("include.steps.training.recommender", "include.steps.product_rows")
 
 
 def settings() -> "Settings":
@@ -71,33 +71,10 @@ def train(batch: Mapping[str, Any]) -> dict[str, Any]:
 
 def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:
     """What decides a recommender besides the data, and a hash of it."""
-    from include.features import purchases, signals
-    from include.models import registry
-    from include.models.products import (
-        als,
-        rankers,
-        recommender,
-        snapshot,
-        tuning,
-    )
+    from include.steps.training import recipes
 
-    modules = (als, purchases, rankers, recommender, signals, snapshot, tuning)
-    code = "".join(inspect.getsource(module) for module in modules)
-    for name in (
-        "queries/recommend/interactions",
-        "queries/recommend/catalogue",
-        "queries/recommend/signals",
-    ):
-        code += warehouse.sql(name)
-    made_of = {
-        "anchor": anchor,
-        "settings": asdict(chosen),
-        "code": hashlib.sha256(code.encode()).hexdigest(),
-        "libraries": {
-            name: library_version(name) for name in ("implicit", "numpy", "scikit-learn")
-        },
-    }
-    return made_of | {"recipe": registry.digest(made_of)}
+    libraries = ("implicit", "numpy", "scikit-learn")
+    return recipes.recipe(anchor, recipes.method(MADE_BY, asdict(chosen), libraries))
 
 
 def fit(

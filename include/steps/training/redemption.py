@@ -1,10 +1,8 @@
 """Learn from past campaigns who redeems coupons, and say it of every customer of a day."""
 
 import hashlib
-import inspect
 import logging
 from collections.abc import Mapping
-from importlib.metadata import version as library_version
 from typing import TYPE_CHECKING, Any
 
 from include import as_of, contracts, policy, warehouse
@@ -21,6 +19,8 @@ log = logging.getLogger(__name__)
 
 #: How the redemption model is called in ml.models.
 KIND = "redemption"
+#: Where its code begins (`include.models.code`).
+MADE_BY = ("include.steps.training.redemption",)
 
 #: Campaigns that start earlier than this after the shop's first day teach nothing: no customer has a past.
 MINIMUM_HISTORY_DAYS = 28
@@ -88,20 +88,10 @@ def train(batch: Mapping[str, Any]) -> dict[str, Any]:
 
 def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:
     """What decides a redemption model besides the data, and a hash of it."""
-    from include.models import blend, evaluate, registry
-    from include.models.campaigns import redemption
+    from include.steps.training import recipes
 
-    code = "".join(inspect.getsource(module) for module in (blend, redemption, evaluate))
-    code += warehouse.sql("queries/training/campaign_exposures")
-    made_of = {
-        "anchor": anchor,
-        "settings": chosen.as_dict(),
-        "history_days": MINIMUM_HISTORY_DAYS,
-        "judged_days": JUDGED_DAYS,
-        "code": hashlib.sha256(code.encode()).hexdigest(),
-        "libraries": {name: library_version(name) for name in ("numpy", "scikit-learn", "scipy")},
-    }
-    return made_of | {"recipe": registry.digest(made_of)}
+    days = {"history_days": MINIMUM_HISTORY_DAYS, "judged_days": JUDGED_DAYS}
+    return recipes.recipe(anchor, recipes.method(MADE_BY, chosen.as_dict(), **days))
 
 
 def fit(

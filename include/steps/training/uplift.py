@@ -1,9 +1,7 @@
 """Learn from our own control groups what campaigns add to the margin, and say it of a day's customers."""
 
 import hashlib
-import inspect
 from collections.abc import Mapping
-from importlib.metadata import version as library_version
 from typing import TYPE_CHECKING, Any
 
 from include import contracts, policy, warehouse
@@ -18,6 +16,8 @@ if TYPE_CHECKING:
 
 #: How the uplift model is called in ml.models.
 KIND = "uplift"
+#: Where its code begins (`include.models.code`).
+MADE_BY = ("include.steps.training.uplift",)
 
 
 def rows(conn: Connection, day: str) -> "pd.DataFrame":
@@ -49,20 +49,10 @@ def train(batch: Mapping[str, Any]) -> dict[str, Any]:
 
 def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:
     """What decides an uplift model besides the data, and a hash of it."""
-    from include.models import evaluate, registry
-    from include.models.campaigns import lift, uplift
+    from include.steps.training import recipes
 
-    code = "".join(inspect.getsource(module) for module in (evaluate, lift, uplift))
-    made_of = {
-        "anchor": anchor,
-        "settings": chosen.as_dict(),
-        "window_days": WINDOW_DAYS,
-        "code": hashlib.sha256(
-            (code + warehouse.sql("queries/training/uplift_rows")).encode()
-        ).hexdigest(),
-        "libraries": {name: library_version(name) for name in ("numpy", "scikit-learn", "scipy")},
-    }
-    return made_of | {"recipe": registry.digest(made_of)}
+    made_by = recipes.method(MADE_BY, chosen.as_dict(), window_days=WINDOW_DAYS)
+    return recipes.recipe(anchor, made_by)
 
 
 def fit(

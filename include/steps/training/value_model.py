@@ -1,11 +1,9 @@
 """Fit, judge and store the value model of an anchor day, and find the one that serves."""
 
 import hashlib
-import inspect
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version as library_version
 from typing import TYPE_CHECKING, Any
 
 from include import as_of, contracts, warehouse
@@ -32,6 +30,12 @@ log = logging.getLogger(__name__)
 
 #: How the value model is called in ml.models.
 KIND = "value"
+#: Where its code begins (`include.models.code`).
+MADE_BY = (
+    "include.steps.training.value_model",
+    "include.steps.training.panels",
+    "include.steps.features",
+)
 
 BASELINE_NAME = "spend in the last 13 weeks"
 
@@ -56,53 +60,18 @@ def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:
 
     `question` is what the model is asked, `method` how it answers, `recipe` both for one anchor day.
     """
-    from include.features import customers, panels
-    from include.models import (
-        blend,
-        evaluate,
-        lifetime,
-        registry,
-    )
-    from include.models.value import (
-        algorithms,
-        buy_till_you_die,
-        contest,
-        search,
-    )
-    from include.models.value import (
-        model as value,
-    )
+    from include.models import registry
+    from include.steps.training import recipes
 
-    modules = (
-        customers,
-        blend,
-        buy_till_you_die,
-        contest,
-        evaluate,
-        lifetime,
-        panels,
-        algorithms,
-        search,
-        value,
-    )
-    code = "".join(inspect.getsource(module) for module in modules)
-    code += warehouse.sql("features/customer_features") + warehouse.sql(
-        "queries/training/customer_outcomes"
-    )
-    method: dict[str, Any] = {
-        "settings": chosen.as_dict(),
-        "recent_cuts_days": list(RECENT_CUTS_DAYS),
-        "code": hashlib.sha256(code.encode()).hexdigest(),
-        "libraries": {name: library_version(name) for name in ("numpy", "scikit-learn", "scipy")},
-    }
     asked = {"horizon_days": chosen.horizon_days, "high_value_share": chosen.high_value_share}
-    made_of = method | {
-        "anchor": anchor,
-        "cuts": matured_cuts(anchor, chosen.horizon_days),
-        "question": registry.digest(asked),
-        "method": registry.digest(method),
-    }
-    return made_of | {"recipe": registry.digest(made_of)}
+    method = recipes.method(MADE_BY, chosen.as_dict(), recent_cuts_days=list(RECENT_CUTS_DAYS))
+    return recipes.recipe(
+        anchor,
+        method,
+        cuts=matured_cuts(anchor, chosen.horizon_days),
+        question=registry.digest(asked),
+        method=registry.digest(method),
+    )
 
 
 def fit(
