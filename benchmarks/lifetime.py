@@ -2,22 +2,22 @@
 
 On CDNOW (2,357 customers, in weeks, calibrated to 1997-09-30) the parameters are compared with those of
 Fader, Hardie and Lee (2005) and Fader and Hardie (2013). On simulated customers the time to fit and to
-predict 13 weeks is compared with that of `lifetimes`, at the likelihood that each reaches.
+predict 13 weeks is compared with that of `lifetimes`, at the likelihood that each reaches: with times in
+whole days, as orders are counted here and many customers share a history, and with continuous times, where
+no two customers are alike. `apart` is how far the two lie apart.
 
 `lifetimes`, which also holds the CDNOW data, is installed into an environment of its own under the state
 folder, by pip; it is no part of the project. Where it cannot be had, the peer's figures are null, and the
 data may be given as a CSV file with the columns x, t_x, T, zbar.
 
-    bin/regulars bench lifetime [--customers 1000000] [--cdnow FILE]
+    bin/regulars bench lifetime [--customers 200000] [--continuous 20000] [--cdnow FILE]
 """
 
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 import time
-import venv
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._lines import show
-from include import warehouse
+from benchmarks._peers import python_with
 from include.models.evaluate import Array
 from include.models.lifetime import BetaGeo, GammaGamma
 
@@ -58,27 +58,6 @@ print(json.dumps({
     "params": {name: float(value) for name, value in model.params_.items()},
 }))
 """
-
-
-def peer_python() -> Path | None:
-    """The Python of an environment that holds the peer, made where it is missing."""
-    home = warehouse.state_folder() / "peers" / f"{PEER}-{PEER_VERSION}"
-    python = home / "bin" / "python"
-    if (home / "ready").exists():
-        return python
-    print(f"Installing {PEER} {PEER_VERSION} beside the project, once ...", file=sys.stderr)
-    try:
-        venv.create(home, with_pip=True, clear=True)
-        subprocess.run(
-            [str(python), "-m", "pip", "install", "--quiet", f"{PEER}=={PEER_VERSION}"],
-            check=True,
-            stdout=sys.stderr,
-        )
-    except (OSError, subprocess.CalledProcessError) as error:
-        print(f"{PEER} cannot be had ({error}); its figures are left out.", file=sys.stderr)
-        return None
-    (home / "ready").touch()
-    return python
 
 
 def cdnow(python: Path | None, given: str | None) -> pd.DataFrame:
@@ -127,6 +106,23 @@ def likelihood_of(theirs: dict[str, Any] | None, x: Array, t_x: Array, age: Arra
     return float(model.log_likelihood(x, t_x, age).sum())
 
 
+def show_apart(
+    setting: str,
+    model: BetaGeo,
+    theirs: dict[str, Any] | None,
+    n: int,
+    expected: float | None = None,
+) -> None:
+    """The largest difference from the peer's parameters and expected purchases, as a share of them."""
+    if theirs is None:
+        return
+    pairs = [(float(getattr(model, f"{name}_")), theirs["params"][name]) for name in PUBLISHED_BG]
+    if expected is not None:
+        pairs.append((expected, theirs["expected"]))
+    most = max(abs(ours / peers - 1) for ours, peers in pairs)
+    show("lifetime", "apart", setting, most * 1e6, None, PEER, unit="millionths", n=n)
+
+
 def on_cdnow(data: pd.DataFrame, python: Path | None) -> None:
     """Parameters beside the published ones, likelihood and time beside the peer's."""
     x, t_x, age = (data[name].to_numpy(np.float64) for name in ("x", "t_x", "T"))
@@ -149,12 +145,15 @@ def on_cdnow(data: pd.DataFrame, python: Path | None) -> None:
         "lifetime", "seconds", "cdnow", seconds, theirs["fit"] if theirs else None, PEER,
         unit="seconds", n=len(data), what="fit",
     )  # fmt: skip
+    show_apart("cdnow", model, theirs, len(data))
 
 
-def simulated(customers: int) -> tuple[Array, Array, Array]:
-    """Frequency, recency and T of customers who follow the published CDNOW parameters, to the day."""
+def simulated(customers: int, *, by_day: bool) -> tuple[Array, Array, Array]:
+    """Frequency, recency and T of customers who follow the published CDNOW parameters."""
     random = np.random.default_rng(SEED)
     age = random.integers(27 * 7, 78 * 7, customers) / 7
+    if not by_day:
+        age += random.random(customers) / 7
     rate = random.gamma(PUBLISHED_BG["r"], 1 / PUBLISHED_BG["alpha"], customers)
     drop = random.beta(PUBLISHED_BG["a"], PUBLISHED_BG["b"], customers)
     x, t_x, now = np.zeros(customers), np.zeros(customers), np.zeros(customers)
@@ -163,21 +162,21 @@ def simulated(customers: int) -> tuple[Array, Array, Array]:
         now[alive] += random.exponential(1 / np.maximum(rate[alive], 1e-12))
         alive = alive[now[alive] <= age[alive]]
         x[alive] += 1
-        t_x[alive] = np.floor(now[alive] * 7) / 7
+        t_x[alive] = np.floor(now[alive] * 7) / 7 if by_day else now[alive]
         alive = alive[random.random(len(alive)) >= drop[alive]]
     return x, t_x, age
 
 
-def on_simulated(customers: int, python: Path | None) -> None:
+def on_simulated(customers: int, python: Path | None, *, by_day: bool) -> None:
     """Time to fit and to predict, at the likelihood reached."""
-    x, t_x, age = simulated(customers)
+    x, t_x, age = simulated(customers, by_day=by_day)
     start = time.perf_counter()
     model = BetaGeo().fit(x, t_x, age)
     fitted = time.perf_counter()
     expected = model.expected_purchases(WEEKS_AHEAD, x, t_x, age)
     done = time.perf_counter()
     theirs = peer(python, x, t_x, age)
-    setting = f"customers={customers}"
+    setting = f"customers={customers}" if by_day else f"customers={customers}, continuous"
     distinct = len(np.unique(np.column_stack([x, t_x, age]), axis=0))
     show(
         "lifetime", "seconds", setting, done - start,
@@ -192,18 +191,28 @@ def on_simulated(customers: int, python: Path | None) -> None:
         "lifetime", "expected_purchases", setting, float(expected.sum()),
         theirs["expected"] if theirs else None, PEER, unit="purchases", n=customers,
     )  # fmt: skip
+    show_apart(setting, model, theirs, customers, float(expected.sum()))
 
 
 def main() -> None:
     """Print every figure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--customers", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument(
+        "--continuous",
+        type=int,
+        nargs="*",
+        default=[20_000],
+        help="customers with continuous times",
+    )
     parser.add_argument("--cdnow", help="CSV file with the columns x, t_x, T, zbar")
     options = parser.parse_args()
-    python = peer_python()
+    python = python_with(PEER, PEER_VERSION)
     on_cdnow(cdnow(python, options.cdnow), python)
     for customers in options.customers:
-        on_simulated(customers, python)
+        on_simulated(customers, python, by_day=True)
+    for customers in options.continuous:
+        on_simulated(customers, python, by_day=False)
 
 
 if __name__ == "__main__":

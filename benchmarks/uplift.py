@@ -9,14 +9,21 @@ Three worlds: `none` (the campaign changes nothing), `constant` (it adds the sam
   peers in the same world: sending to everybody, and to those whom a T-learner picks (nobody: 0),
 * correlation: of predicted and true uplift, in the mixed world,
 * ranked: the share of draws in which the model claimed to tell people apart; where nobody gains more than
-  others that is a false claim, and the peer is the 2.5% that an interval of 95% lets through on that side.
+  others that is a false claim, and the peer is the 2.5% that an interval of 95% lets through on that side,
+* apart: how far the learner's estimates lie from those of econml's X-learner over the same regressions;
+  econml is no part of the project: `--peer` installs it into an environment of its own.
 
-    bin/regulars bench uplift [--draws 30] [--people 20000]
+    bin/regulars bench uplift [--draws 30] [--people 20000] [--peer]
 """
 
 import argparse
+import json
+import subprocess
+import tempfile
+import time
 from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -26,18 +33,37 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks._lines import show
-from include.models.campaigns.uplift import (
-    FEATURES,
-    Settings,
-    UpliftModel,
-    matrix,
-)
+from benchmarks._peers import python_with
+from include.models.campaigns.uplift import FEATURES, Settings, UpliftModel, XLearner, matrix
 
 Floats = npt.NDArray[np.float64]
 
 WORLDS = ("none", "constant", "mixed")
 CONTROL, COST, SEED = 0.10, 1.0, 20170101
 DAYS = 60
+
+PEER, PEER_VERSION = "econml", "0.17.0"
+
+#: Run by the peer's own Python: learns, estimates, keeps the estimates and prints the seconds.
+PEER_SCRIPT = """
+import json, sys, time, warnings
+warnings.filterwarnings("ignore")
+import numpy as np
+from econml.metalearners import XLearner
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+data, penalty = np.load(sys.argv[1]), float(sys.argv[2])
+ridge = lambda: make_pipeline(StandardScaler(), Ridge(alpha=penalty))
+start = time.perf_counter()
+model = XLearner(models=ridge(), cate_models=ridge(), propensity_model=DummyClassifier(strategy="prior"))
+model.fit(data["outcome"], data["treated"].astype(int), X=data["known"])
+effect = model.effect(data["later"]).ravel()
+seconds = time.perf_counter() - start
+np.save(sys.argv[3], effect)
+print(json.dumps({"seconds": seconds}))
+"""
 
 
 @dataclass(frozen=True)
@@ -119,12 +145,45 @@ def t_learner(world: World) -> Floats:
     return np.asarray(fits[0].predict(later) - fits[1].predict(later))
 
 
+def beside_peer(people: int) -> None:
+    """The same people given to the peer's X-learner: seconds, and the largest difference in estimates."""
+    python = python_with(PEER, PEER_VERSION)
+    if python is None:
+        return
+    world = drawn("mixed", people, SEED)
+    known, later = matrix(world.seen), matrix(world.later)
+    outcome = world.seen["margin_after"].to_numpy(dtype=np.float64)
+    treated = world.seen["is_treated"].to_numpy(dtype=bool)
+    start = time.perf_counter()
+    ours = XLearner().fit(known, outcome, treated).predict(later, float(treated.mean()))
+    seconds = time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as folder:
+        given, found = Path(folder) / "people.npz", Path(folder) / "effect.npy"
+        np.savez(given, known=known, later=later, outcome=outcome, treated=treated)
+        done = subprocess.run(
+            [str(python), "-c", PEER_SCRIPT, str(given), str(Settings().penalty), str(found)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        theirs = np.load(found)
+    taken = float(json.loads(done.stdout.strip().splitlines()[-1])["seconds"])
+    more = {"peer_version": PEER_VERSION, "basis": "simulation"}
+    apart = float(np.abs(ours - theirs).max() / theirs.std()) * 1e6
+    show("uplift", "apart", "mixed", apart, None, PEER, unit="millionths of a standard deviation",
+         n=people, **more)  # fmt: skip
+    show("uplift", "seconds", "mixed", seconds, taken, PEER, unit="seconds", n=people, **more)
+
+
 def main() -> None:
     """Print every figure of every world."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--draws", type=int, default=30)
     parser.add_argument("--people", type=int, default=20_000)
+    parser.add_argument("--peer", action="store_true", help=f"compare with {PEER}, too")
     options = parser.parse_args()
+    if options.peer:
+        beside_peer(options.people)
     for kind in WORLDS:
         figures: dict[str, list[float]] = defaultdict(list)
         for number in range(options.draws):

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -51,12 +52,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def version() -> str:
+    """The version of Regulars, from the one place where it stands: pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["version"])
+
+
+class _Version(argparse.Action):
+    """Print the version, read only where somebody asks: an image may lack the file."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"regulars {version()}")
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = Parser(
         prog="bin/regulars",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument(
+        "--version", action=_Version, nargs=0, help="say which version this is, and leave"
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND", dest="command")
 

@@ -4,6 +4,7 @@ import argparse
 import ast
 import re
 import subprocess
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ from include.warehouse import ROOT
 
 DOCS = ROOT / "docs"
 RUNBOOK = DOCS / "runbook.md"
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+HEADS = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")]
+#: Named in pages, and made on each machine.
+LOCAL = {".venv", ".regulars/", ".env"}
+PAGES = [*HEADS, *sorted(DOCS.rglob("*.md"))]
 
 
 def dag_tasks() -> dict[str, list[str]]:
@@ -100,6 +104,41 @@ def test_decisions_are_numbered_and_short() -> None:
         text = page.read_text()
         assert len(text.split()) < 450, f"{page.name} is longer than a page"
         assert text.startswith(f"# {int(page.name[:4])}. ")
+
+
+def test_the_readme_lists_every_decision_and_every_page_beside_it() -> None:
+    readme = (ROOT / "README.md").read_text()
+    pages = [*HEADS[1:], *(DOCS / "decisions").glob("*.md")]
+    assert len(pages) > 12
+    for page in pages:
+        name = page.relative_to(ROOT).as_posix()
+        assert f"]({name})" in readme, f"README.md does not lead to {name}"
+
+
+@pytest.mark.parametrize("page", HEADS[1:], ids=lambda path: str(path.name))
+def test_files_and_modules_that_a_page_names_exist(page: Path) -> None:
+    words = " ".join(re.findall(r"`([^`\n]+)`", page.read_text())).split()
+    known = {path.name for path in ROOT.iterdir()}
+    named = {word for word in words if "/" in word or word in known or word.endswith(".md")}
+    named |= {word.replace(".", "/") for word in words if re.match(r"include(\.\w+)+$", word)}
+    assert named, f"{page.name} names no file of the project"
+    for name in named - LOCAL:
+        place = ROOT / name
+        assert place.exists() or place.with_suffix(".py").exists(), (
+            f"{page.name} names {name}: not there"
+        )
+
+
+def test_the_newest_version_of_the_changelog_is_the_project_s() -> None:
+    heads = re.findall(
+        r"^## \[(.+?)\](?: - (.+))?$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
+    assert heads[0] == ("Unreleased", "")
+    versions = [tuple(map(int, name.split("."))) for name, _ in heads[1:]]
+    assert heads[1][0] == cli.version()
+    assert versions == sorted(set(versions), reverse=True)
+    days = [date.fromisoformat(day) for _, day in heads[1:]]
+    assert days == sorted(days, reverse=True)
 
 
 def test_documentation_has_no_gaps_and_no_machine_in_it() -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,17 @@ def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]):
     found = printed(capsys, "--help")
     for command in COMMANDS:
         assert f"\n    {command}" in found
+
+
+def test_the_version_is_that_of_the_project_and_stands_in_one_place(
+    capsys: pytest.CaptureFixture[str],
+):
+    (stands,) = re.findall(
+        r'^version = "(\d+\.\d+\.\d+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+    )
+    assert printed(capsys, "--version") == f"regulars {stands}\n"
+    for path in (ROOT / "include").rglob("*.py"):
+        assert f'"{stands}"' not in path.read_text(), f"{path} repeats the version"
 
 
 @pytest.mark.parametrize("command", [["demo", "--exit"], ["up", "--foreground"]])
