@@ -200,11 +200,21 @@ def value(conn: Connection, statement: str, params: Params = None) -> Any:
 
 @cache
 def sql(name: str) -> str:
-    """The text of `include/sql/<name>.sql`."""
+    """The statement of `include/sql/<name>.sql`, together with its parts.
+
+    Each file of a folder of the same name, `include/sql/<name>/<part>.sql`, is one SELECT that the statement,
+    and the other parts, read as `<part>`.
+    """
     path = SQL_ROOT / f"{name}.sql"
     if not path.exists():
         raise BadInput(f"Expected the SQL file include/sql/{name}.sql, found none: restore it.")
-    return path.read_text(encoding="utf-8")
+    statement = path.read_text(encoding="utf-8")
+    parts = [
+        f"{part.stem} AS (\n{part.read_text(encoding='utf-8')})"
+        for part in sorted((SQL_ROOT / name).glob("*.sql"))
+    ]
+    # RECURSIVE lets a part read another that stands after it.
+    return f"WITH RECURSIVE {', '.join(parts)}\n{statement}" if parts else statement
 
 
 def qualified(table: str) -> pgsql.Composed:

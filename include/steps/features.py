@@ -31,10 +31,11 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
         for contract in contracts.of_dataset("features"):
             table = publication.stage(conn, batch, contract)
             names = ", ".join(contract.content)
+            statement = warehouse.sql(f"features/{contract.table}")
             counts[contract.table] = warehouse.execute(
                 conn,
                 f"INSERT INTO {table} ({names}) SELECT {_columns(contract)} "
-                f"FROM ({_select(contract)}) AS built",
+                f"FROM ({statement}) AS built",
                 parameters(day),
             )
             if empty := switched_off.columns(contract):
@@ -65,12 +66,14 @@ def parameters(day: str) -> dict[str, Any]:
 
 def customers(conn: Connection, day: str) -> "pd.DataFrame":
     """`features.customer_features` as of any past day, rebuilt from `core`, ordered by customer."""
-    return _ordered(conn, "customer_features", "customer_id", day)
+    statement = warehouse.sql("features/customer_features")
+    return _ordered(conn, "customer_features", statement, "customer_id", day)
 
 
 def products(conn: Connection, day: str) -> "pd.DataFrame":
     """`features.product_features` as of any past day, rebuilt from `core`, ordered by product."""
-    return _ordered(conn, "product_features", "product_id", day)
+    statement = warehouse.sql("features/product_features")
+    return _ordered(conn, "product_features", statement, "product_id", day)
 
 
 def published_customers(conn: Connection, day: str) -> "pd.DataFrame":
@@ -102,14 +105,10 @@ def outcomes(conn: Connection, cut: str, horizon_days: int) -> "pd.DataFrame":
     )
 
 
-def _select(contract: Contract) -> str:
-    return warehouse.sql(f"{contract.schema_name}/{contract.table}")
-
-
-def _ordered(conn: Connection, table: str, key: str, day: str) -> "pd.DataFrame":
+def _ordered(conn: Connection, table: str, statement: str, key: str, day: str) -> "pd.DataFrame":
     contract = contracts.load("features", table)
     return warehouse.frame(
         conn,
-        f"SELECT {_columns(contract)} FROM ({_select(contract)}) AS built ORDER BY {key}",
+        f"SELECT {_columns(contract)} FROM ({statement}) AS built ORDER BY {key}",
         parameters(day),
     )

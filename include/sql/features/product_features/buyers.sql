@@ -1,0 +1,16 @@
+-- Grain: one row per product sold in the last 91 days: to how many, and to how many again.
+SELECT
+    b.product_id,
+    count(*) AS buyers_13w,
+    sum(b.orders) AS orders_13w,
+    count(*) FILTER (WHERE b.orders > 1)::double precision / count(*) AS repeat_buyer_share_13w
+FROM (
+    SELECT
+        l.product_id,
+        l.customer_id,
+        count(DISTINCT l.order_id) AS orders
+    FROM known_lines AS l
+    WHERE l.age_days < 91
+    GROUP BY l.product_id, l.customer_id
+) AS b
+GROUP BY b.product_id
