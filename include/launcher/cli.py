@@ -215,6 +215,23 @@ def parser() -> argparse.ArgumentParser:
         passes_on="explain CUSTOMER [DAY]",
         more="CUSTOMER is the shop's own number; without DAY it is the newest published business day.",
     )
+    found = add(
+        "fingerprint",
+        run_fingerprint,
+        "Print rows and a hash of each published table, to compare two warehouses.",
+        more="The hash leaves out when, by which run, version and policy a row was made.",
+    )
+    found.add_argument(
+        "--schema", action="append", help="core, features, ml or marketing; may be given again"
+    )
+    found.add_argument(
+        "--omit",
+        action="append",
+        default=[],
+        metavar="TABLE:COLUMN=TEXT",
+        help="leave out the rows of a table that have a text in a column; may be given again",
+    )
+    found.add_argument("--json", action="store_true", help="one JSON object a line")
     pause = add("pause-sends", inside.pause_sends, "Stop every send at once, until --off.")
     pause.add_argument("--off", action="store_true", help="send again")
     pause.add_argument("--note", help="why, for those who look later")
@@ -241,6 +258,13 @@ def run_clock(options: argparse.Namespace, _: list[str]) -> int:
 
     with inside.warehouse_at_hand():
         return clock.run(options.moment)
+
+
+def run_fingerprint(options: argparse.Namespace, rest: list[str]) -> int:
+    """Print the hashes of the published tables."""
+    from include.launcher.commands import fingerprint
+
+    return fingerprint.command(options, rest)
 
 
 def run_tests(_: argparse.Namespace, rest: list[str]) -> int:
