@@ -2,8 +2,8 @@
 
     bin/regulars fingerprint > before.txt
 
-The hash is a sum over rows, so their order does not count and memory stays flat. Left out are columns that say
-who wrote a row and when, and which version, policy or recipe it was made by: two runs of one day by two
+The hash is a sum over rows, so their order does not count and memory stays flat. Left out are columns that
+say who wrote a row and when, and which version, policy or recipe it was made by: two runs of one day by two
 releases that compute the same have the same hash. Pseudonyms, control groups and coupon codes follow from an
 installation's secrets: compare warehouses with the same ones.
 """
