@@ -1,4 +1,4 @@
-"""How messages leave: the outbox table, a mail server, or a gateway's webhook.
+"""How messages leave: the outbox table, a mail server (`mail`), or a gateway's webhook (`webhook`).
 
 A provider is a context manager with one method, `send`. It returns when the other side has accepted the
 message, and otherwise says which of three things happened, because each asks for something else:

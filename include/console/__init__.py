@@ -1,4 +1,10 @@
-"""The console: pages inside the Airflow UI that say how the shop's marketing data stands."""
+"""The console: pages inside the Airflow UI that say how the shop's marketing data stands.
+
+- `app`: the pages; `view`: their templates; `document`: a page as one file.
+- `data`: what is shown of a day; `chain`: how its stages stand; `clock`: what waits for the shop's clock.
+- `segments`, `models`, `outreach`: what is shown of customers, of the value model, of sending and results.
+- `charts`, `model_charts`, `outreach_charts`, `stock_charts`: plots.
+"""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

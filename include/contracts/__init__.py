@@ -2,7 +2,8 @@
 
 From a contract come the table's DDL, its view of the newest day and its grants (`migration`), its quality
 suite (`include.quality`), how a batch is published (`include.publication`) and its page in docs/tables.md
-(`dictionary`).
+(`dictionary`). `form` is what a contract may say, `rules` and `currency` what it may say of cleaning, `files`
+finds them.
 """
 
 from include.contracts.currency import currency_rejects

@@ -1,5 +1,6 @@
 """The form of a contract: what a `<table>.yml` of `include/sql` may say, and what would contradict itself."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from include import warehouse
 from include.contracts import rules
+from include.contracts.rules import FLAGS, ORIGINAL
 
 
 class _Strict(BaseModel):
@@ -134,7 +136,7 @@ class Contract(_Strict):
             raise ValueError("expected valid_from, valid_to and known_at in a table with history")
         if self.retention_days is not None and self.ages_by is None:
             raise ValueError("expected a partition or aged_by beside retention_days")
-        wrong = rules.refused(self.columns, self.source)
+        wrong = _refused(self.columns, self.source)
         if wrong:
             raise ValueError(wrong)
         if self.past and not (self.keys and (self.partition or "known_at" in names)):
@@ -167,3 +169,28 @@ class Contract(_Strict):
 
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
+
+
+def _refused(columns: Sequence[Column], source: str | None) -> str | None:
+    """What is wrong with the rules of a table as a whole, as a sentence; None where nothing is."""
+    types = {column.name: column.type for column in columns}
+    ruled = [column for column in columns if column.missing or column.outliers or column.currency]
+    if ruled and source is None:
+        return f"expected rules of cleaning only in a table with a source, found {ruled[0].name}'s"
+    for column in ruled:
+        flags = bool(column.outliers) or bool(column.missing and column.missing.flag)
+        if flags and types.get(FLAGS) != "text[]":
+            return f"expected a column flags of type text[] beside the rules of {column.name}"
+        changes = any(rule.action != "flag" for rule in column.outliers)
+        if changes and types.get(ORIGINAL) != "jsonb":
+            return (
+                f"expected a column original of type jsonb, as {column.name} is changed by a rule"
+            )
+        if changes and not column.nullable and any(r.action == "clear" for r in column.outliers):
+            return f"expected {column.name} to be nullable, as a rule leaves it out"
+        bounded = any(rule.when is None for rule in column.outliers)
+        if bounded and not column.type.startswith(("numeric", "double precision")):
+            return f"expected least and most at a number with decimals, found {column.name} of {column.type}"
+        if column.currency and column.type != "text":
+            return f"expected a currency code to be text, found {column.name} of {column.type}"
+    return None

@@ -4,13 +4,9 @@ Nothing is changed silently: a value that a rule replaces stays in the row's `or
 in its `flags` says why. `include.quality.cleaning` carries the rules out.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-if TYPE_CHECKING:
-    from include.contracts.form import Column
 
 FLAGS, ORIGINAL = "flags", "original"
 
@@ -71,28 +67,3 @@ class Outlier(_Rule):
         }[self.action]
         condition = f"`{self.when}`" if self.when else f"it is {limits}"
         return f"Where {condition} it {done}; flagged `{self.flag}`."
-
-
-def refused(columns: Sequence["Column"], source: str | None) -> str | None:
-    """What is wrong with the rules of a table as a whole, as a sentence; None where nothing is."""
-    types = {column.name: column.type for column in columns}
-    ruled = [column for column in columns if column.missing or column.outliers or column.currency]
-    if ruled and source is None:
-        return f"expected rules of cleaning only in a table with a source, found {ruled[0].name}'s"
-    for column in ruled:
-        flags = bool(column.outliers) or bool(column.missing and column.missing.flag)
-        if flags and types.get(FLAGS) != "text[]":
-            return f"expected a column flags of type text[] beside the rules of {column.name}"
-        changes = any(rule.action != "flag" for rule in column.outliers)
-        if changes and types.get(ORIGINAL) != "jsonb":
-            return (
-                f"expected a column original of type jsonb, as {column.name} is changed by a rule"
-            )
-        if changes and not column.nullable and any(r.action == "clear" for r in column.outliers):
-            return f"expected {column.name} to be nullable, as a rule leaves it out"
-        bounded = any(rule.when is None for rule in column.outliers)
-        if bounded and not column.type.startswith(("numeric", "double precision")):
-            return f"expected least and most at a number with decimals, found {column.name} of {column.type}"
-        if column.currency and column.type != "text":
-            return f"expected a currency code to be text, found {column.name} of {column.type}"
-    return None

@@ -5,6 +5,7 @@
 - `neighbours`: ratings from the nearest customers.
 - `demand`: forecasts of products and what to keep in stock.
 - `campaigns`: redemption, lift and uplift.
-- `blend`, `abreast`, `evaluate`, `registry`: stacking, fits side by side, metrics, models as bytes.
+- `blend`, `abreast`, `evaluate`: stacking, fits side by side, metrics.
+- `registry`, `code`: models as bytes, and which code they are made by.
 - `cases`: the two worked cases.
 """

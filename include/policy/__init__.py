@@ -6,6 +6,10 @@ a policy that contradicts itself (a campaign of an unknown offer, a cap of nothi
 budget below a single offer, ...).
 
 `Policy.hash` is written into every marketing row, so that a row says under which rules it came about.
+
+- `base`: what sections are made of; `reading`: a text as a model, each fault with its line.
+- `campaigns`, `triggers`, `limits`, `recommendations`, `stock`: the sections.
+- `gaps`: what a valid policy promises in vain; `schedule`: what a DAG file reads of it.
 """
 
 import hashlib

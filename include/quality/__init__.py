@@ -3,6 +3,9 @@
 Row-level faults go to quarantine with every reason (`screening`). Table-level faults are checks of the
 contract (`checks`, `expectations`): a critical one stops the publication, a warning is kept and told. What
 they found is kept (`results`) as counts and shares, never as values of rows.
+
+`profiles` and `trends` say whether a day is as usual; `cleaning` carries out what a contract says of missing
+values and outliers; `switched_off` knows what is empty because its source is off.
 """
 
 from include.quality.checks import audit

@@ -1,1 +1,6 @@
-"""What `bin/regulars` does, one command or family of commands a module."""
+"""What `bin/regulars` does, one command or family of commands a module.
+
+- `demo`, with `chain` and `summary`: the whole on one machine. `up`: servers that stay. `backfill`: past
+  days.
+- `inside`: what needs the databases alone; `policy`, `models`, `clock`, `fingerprint`: as they are called.
+"""

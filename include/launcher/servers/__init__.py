@@ -1,1 +1,7 @@
-"""What runs: PostgreSQL, Airflow's components, their state folder, addresses and memory."""
+"""What runs.
+
+- `state`: the state folder, and who holds it.
+- `postgresql`: the embedded server; `databases`: its databases and roles; `connections`: their addresses.
+- `airflow`: its components; `api`: its REST interface.
+- `platform`: everything together; `memory`: what it takes.
+"""
