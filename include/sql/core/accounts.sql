@@ -1,5 +1,6 @@
 -- Grain: one row per account whose record changed in the window.
--- Texts stay as they were given, without stray blanks: include/persons/identity.py compares them in its own forms.
+-- Texts stay as they were given, without stray blanks: include/persons/identity.py compares them in its own
+-- forms.
 SELECT
     p.customer_id AS account_id,
     nullif(btrim(r.account_number), '') AS account_number,
