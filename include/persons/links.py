@@ -31,6 +31,7 @@ from include.persons.identity import (
     resolve,
 )
 from include.publication import Batch
+from include.publication.locks import lock_publishing
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
@@ -419,7 +420,7 @@ def split(one: str, other: str, reason: str) -> int:
     if pair[0] == pair[1]:
         raise BadInput(f"Expected two numbers, found '{one}' twice.")
     with warehouse.connect() as conn:
-        warehouse.execute(conn, "SELECT pg_advisory_xact_lock(hashtext('publish core'))")
+        lock_publishing(conn, "core")
         for number in (one, other):
             explain(conn, number)
         # An account that no customer is called by becomes a customer of its own.

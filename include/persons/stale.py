@@ -14,6 +14,7 @@ from typing import Any
 
 from include import contracts, warehouse
 from include.publication import Batch
+from include.publication.locks import lock_opening
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def note(
     if not days:
         return
     # Batches that have looked already have lower tokens, and whoever looks next sees this.
-    warehouse.execute(conn, "SELECT pg_advisory_xact_lock(hashtext('open core'))")
+    lock_opening(conn, "core")
     warehouse.execute(
         conn,
         """

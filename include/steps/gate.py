@@ -9,6 +9,7 @@ from include import publication, quality, warehouse
 from include.errors import BadInput, QualityStop, RegularsError, Superseded
 from include.persons import erasure, links, stale
 from include.publication import Batch, moves
+from include.publication.locks import lock_publishing
 from include.quality import profiles, trends
 from include.quality.profiles import Profile
 from include.warehouse import Connection
@@ -103,9 +104,7 @@ def _build_stale_days(staged: Batch, rebuild: Callable[[dict[str, Any]], dict[st
 
 def _look(conn: Connection, staged: Batch, seen: Any) -> None:
     """Whether the batch has seen what other days published, asked where nobody else can publish meanwhile."""
-    warehouse.execute(
-        conn, "SELECT pg_advisory_xact_lock(hashtext('publish ' || %(dataset)s))", staged.params
-    )
+    lock_publishing(conn, staged.dataset)
     if publication.others(conn, staged) != seen:
         raise _Outrun
 
