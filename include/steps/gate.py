@@ -9,7 +9,8 @@ from typing import Any
 
 from include import publication, quality, warehouse
 from include.errors import BadInput, QualityStop, RegularsError, Superseded
-from include.persons import erasure, links, stale
+from include.persons import erasure, stale
+from include.persons.settle import settle
 from include.publication import Batch, moves
 from include.publication.locks import lock_publishing
 from include.quality import profiles, trends
@@ -40,7 +41,7 @@ class Beside:
 
 
 #: Datasets of which more is asked than their tables. Everything that is of one dataset alone hangs in here.
-BESIDE = {"core": Beside(moves.lines_follow, links.settle, stale.spans)}
+BESIDE = {"core": Beside(moves.lines_follow, settle, stale.spans)}
 _NOTHING = Beside(lambda *_: nullcontext(), lambda *_: None, lambda _: [])
 
 
