@@ -1,10 +1,10 @@
-"""Whose accounts are whose, as a command: `bin/regulars run -m include.people` (`include.persons.links`)."""
+"""`bin/regulars run -m include.people`: whose accounts are whose, as `include.persons.by_hand` says."""
 
 import sys
 
 from include import warehouse
 from include.errors import RegularsError
-from include.persons import links
+from include.persons import by_hand
 
 
 def main(arguments: list[str]) -> int:
@@ -12,11 +12,11 @@ def main(arguments: list[str]) -> int:
     try:
         if arguments[:1] == ["explain"] and len(arguments) == 2:
             with warehouse.connect() as conn:
-                for number, rule, via in links.explain(conn, arguments[1]):
+                for number, rule, via in by_hand.explain(conn, arguments[1]):
                     print(f"{number:<24}{rule:<26}{via}")
             return 0
         if arguments[:1] == ["split"] and len(arguments) == 4:
-            print(f"{links.split(*arguments[1:])} account(s) moved; the pair stays apart.")
+            print(f"{by_hand.split(*arguments[1:])} account(s) moved; the pair stays apart.")
             return 0
     except RegularsError as error:
         print(error, file=sys.stderr)

@@ -4,22 +4,17 @@ State (servers, logs, secrets) lives in .regulars, or in the folder named by REG
 """
 
 import argparse
-import os
-import shutil
-import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from psycopg2 import errors
 
 from include.errors import RegularsError
-from include.launcher.arguments import Parser
-from include.launcher.commands import inside, up
+from include.launcher.arguments import Command, Parser, argument
+from include.launcher.commands import inside, testing, up
 from include.launcher.servers.state import ROOT
-
-Command = Callable[[argparse.Namespace, list[str]], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,178 +61,6 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    top = Parser(
-        prog="bin/regulars",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    top.add_argument(
-        "--version", action=_Version, nargs=0, help="say which version this is, and leave"
-    )
-    commands = top.add_subparsers(required=True, metavar="COMMAND", dest="command")
-
-    def add(
-        name: str, run: Command, sentence: str, *, passes_on: str = "", more: str = ""
-    ) -> argparse.ArgumentParser:
-        """One command; `passes_on` names the arguments that go to another program as they are."""
-        usage = f"bin/regulars {name} {passes_on}" if passes_on else None
-        command = commands.add_parser(
-            name,
-            help=sentence,
-            description=sentence,
-            add_help=not passes_on,
-            usage=usage,
-            epilog=more,
-        )
-        explain = lambda: command.format_help().rstrip()  # noqa: E731
-        command.set_defaults(run=run, passes_on=passes_on, explain=explain, refuse=command.error)
-        return command
-
-    demo = add(
-        "demo",
-        run_demo,
-        "Set everything up on this machine, run the chain for one day of the real demo shop "
-        "through Airflow's scheduler, and show what came out.",
-    )
-    demo.add_argument(
-        "--exit", action="store_true", help="stop everything at the end; otherwise the UI stays up"
-    )
-    demo.add_argument("--again", action="store_true", help="run the day again, though it was run")
-
-    add(
-        "test",
-        run_tests,
-        "Run the tests (--all: the long ones too); further arguments go to pytest.",
-        passes_on="[--all] [PYTEST ARGUMENTS]",
-        more="They have servers and folders of their own. Pytest's own help: bin/regulars run -m pytest -h",
-    )
-
-    stay = add("up", up.bring_up, "Start PostgreSQL and Airflow, and leave them running.")
-    stay.add_argument(
-        "--foreground", action="store_true", help="stay, show what happens, and stop at Ctrl-C"
-    )
-    down = add("down", up.bring_down, "Stop what `up` or `demo` started.")
-    down.add_argument(
-        "--purge", action="store_true", help="also remove the state folder with all its data"
-    )
-
-    add(
-        "run",
-        inside.run_python,
-        "Run Python inside the environment, with the connections: run PATH ARGS, run -m MODULE.",
-        passes_on="PATH|-m MODULE|-c CODE [ARGUMENTS]",
-        more="PostgreSQL is up for as long as that takes.",
-    )
-    add(
-        "bench",
-        inside.run_bench,
-        "Measure one claim, or all, beside a peer: one JSON object a line.",
-        passes_on="[NAME [ARGUMENTS]]",
-        more=f"NAME is one of {', '.join(inside.benches())}; without it all are run.",
-    )
-    add(
-        "psql",
-        inside.open_psql,
-        "Open the warehouse; further arguments go to psql (-U regulars_marketing, -U shop -d shop, ...).",
-        passes_on="[PSQL ARGUMENTS]",
-        more="The server is started for as long as that takes, where it is not up. Psql's own help: "
-        "bin/regulars psql -?",
-    )
-
-    fill = add(
-        "backfill",
-        run_backfill,
-        "Run the chain for a business day, or each day from one to another, on what `up` started.",
-    )
-    fill.add_argument("first", metavar="FIRST", help="business day, such as 2017-10-02")
-    fill.add_argument("last", metavar="LAST", nargs="?", help="last day (default: FIRST alone)")
-    fill.add_argument("--since", help="load all history from this day with each of them")
-    clock = add(
-        "clock",
-        run_clock,
-        "Say what the shop's clock shows and which messages wait for it; with a moment, move it.",
-        more="Delivery alone goes by this clock: shop.clock of the policy, which is what is written.",
-    )
-    clock.add_argument(
-        "moment",
-        metavar="MOMENT",
-        nargs="?",
-        help="such as 2017-10-03T10:00, in the shop's time zone; wall: the wall clock",
-    )
-
-    replay = add(
-        "replay",
-        inside.run_replay,
-        "Build core again from raw for the days that have rows in quarantine: what passes leaves it.",
-    )
-    replay.add_argument("--as-of", help="last business day (default: the newest in quarantine)")
-    replay.add_argument("--since", help="first business day (default: the oldest in quarantine)")
-
-    report = add(
-        "report", inside.write_report, "Write what a day, or a week, came to as one HTML file."
-    )
-    report.add_argument(
-        "path",
-        nargs="?",
-        type=Path,
-        help="where to (default: report.html, weekly.html or quality.html)",
-    )
-    report.add_argument(
-        "--weekly",
-        action="store_true",
-        help="the week up to the newest day, for marketing: segments, campaigns, results",
-    )
-    report.add_argument(
-        "--quality", action="store_true", help="the last 60 business days of data quality"
-    )
-
-    add(
-        "policy",
-        inside.check_policy,
-        "Check the policy, or preview who would gain or lose what: policy check|preview [FILE].",
-        passes_on="check|preview [FILE]",
-        more="FILE is config/policy.yml where none is given; the preview compares it with the decisions "
-        "in force.",
-    )
-    add(
-        "models",
-        inside.manage_models,
-        "Show which models serve and why, go back to an earlier one, write one out as a file.",
-        passes_on="[list|show VERSION|rollback [VERSION]|release|export VERSION FOLDER]",
-        more="A rollback holds, whatever is trained, until `release`; both take --kind (default: value).",
-    )
-    add(
-        "recommend",
-        inside.explain_lists,
-        "Say which rule and model did what to a customer's lists: recommend explain CUSTOMER [DAY].",
-        passes_on="explain CUSTOMER [DAY]",
-        more="CUSTOMER is the shop's own number; without DAY it is the newest published business day.",
-    )
-    found = add(
-        "fingerprint",
-        run_fingerprint,
-        "Print rows and a hash of each published table, to compare two warehouses.",
-        more="The hash leaves out when, by which run, version and policy a row was made.",
-    )
-    found.add_argument(
-        "--schema", action="append", help="core, features, ml or marketing; may be given again"
-    )
-    found.add_argument(
-        "--omit",
-        action="append",
-        default=[],
-        metavar="TABLE:COLUMN=TEXT",
-        help="leave out the rows of a table that have a text in a column; may be given again",
-    )
-    found.add_argument("--json", action="store_true", help="one JSON object a line")
-    pause = add("pause-sends", inside.pause_sends, "Stop every send at once, until --off.")
-    pause.add_argument("--off", action="store_true", help="send again")
-    pause.add_argument("--note", help="why, for those who look later")
-    return top
-
-
 def run_demo(options: argparse.Namespace, _: list[str]) -> int:
     """Run the demo."""
     from include.launcher.commands import demo
@@ -267,42 +90,200 @@ def run_fingerprint(options: argparse.Namespace, rest: list[str]) -> int:
     return fingerprint.command(options, rest)
 
 
-def run_tests(_: argparse.Namespace, rest: list[str]) -> int:
-    """Run pytest; the long tests only when asked for, the whole of them on several cores."""
-    if not shutil.which("chromium"):
-        install_chromium()
-    everything = "--all" in rest
-    given = [text for text in rest if text != "--all"]
-    chosen = [] if everything else ["-m", "not slow"]
-    cores = len(os.sched_getaffinity(0))
-    if not given and cores > 1:
-        # A file's tests share a database, so a file stays whole; those that take longest come first.
-        chosen += ["-n", str(min(cores, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
-    # The tests have servers and folders of their own, wherever this machine's state is.
-    env = {name: text for name, text in os.environ.items() if name != "REGULARS_HOME"}
-    return inside.attend([sys.executable, "-m", "pytest", *chosen, *given], env, cwd=ROOT)
+#: Every command, in the order in which the overview names them.
+COMMANDS = (
+    Command(
+        "demo",
+        run_demo,
+        "Set everything up on this machine, run the chain for one day of the real demo shop "
+        "through Airflow's scheduler, and show what came out.",
+        (
+            argument(
+                "--exit",
+                action="store_true",
+                help="stop everything at the end; otherwise the UI stays up",
+            ),
+            argument("--again", action="store_true", help="run the day again, though it was run"),
+        ),
+    ),
+    Command(
+        "test",
+        testing.run_tests,
+        "Run the tests (--all: the long ones too); further arguments go to pytest.",
+        passes_on="[--all] [PYTEST ARGUMENTS]",
+        more="They have servers and folders of their own. Pytest's own help: bin/regulars run -m pytest -h",
+    ),
+    Command(
+        "up",
+        up.bring_up,
+        "Start PostgreSQL and Airflow, and leave them running.",
+        (
+            argument(
+                "--foreground",
+                action="store_true",
+                help="stay, show what happens, and stop at Ctrl-C",
+            ),
+        ),
+    ),
+    Command(
+        "down",
+        up.bring_down,
+        "Stop what `up` or `demo` started.",
+        (
+            argument(
+                "--purge",
+                action="store_true",
+                help="also remove the state folder with all its data",
+            ),
+        ),
+    ),
+    Command(
+        "run",
+        inside.run_python,
+        "Run Python inside the environment, with the connections: run PATH ARGS, run -m MODULE.",
+        passes_on="PATH|-m MODULE|-c CODE [ARGUMENTS]",
+        more="PostgreSQL is up for as long as that takes.",
+    ),
+    Command(
+        "bench",
+        inside.run_bench,
+        "Measure one claim, or all, beside a peer: one JSON object a line.",
+        passes_on="[NAME [ARGUMENTS]]",
+        more=f"NAME is one of {', '.join(inside.benches())}; without it all are run.",
+    ),
+    Command(
+        "psql",
+        inside.open_psql,
+        "Open the warehouse; further arguments go to psql (-U regulars_marketing, -U shop -d shop, ...).",
+        passes_on="[PSQL ARGUMENTS]",
+        more="The server is started for as long as that takes, where it is not up. Psql's own help: "
+        "bin/regulars psql -?",
+    ),
+    Command(
+        "backfill",
+        run_backfill,
+        "Run the chain for a business day, or each day from one to another, on what `up` started.",
+        (
+            argument("first", metavar="FIRST", help="business day, such as 2017-10-02"),
+            argument("last", metavar="LAST", nargs="?", help="last day (default: FIRST alone)"),
+            argument("--since", help="load all history from this day with each of them"),
+        ),
+    ),
+    Command(
+        "clock",
+        run_clock,
+        "Say what the shop's clock shows and which messages wait for it; with a moment, move it.",
+        (
+            argument(
+                "moment",
+                metavar="MOMENT",
+                nargs="?",
+                help="such as 2017-10-03T10:00, in the shop's time zone; wall: the wall clock",
+            ),
+        ),
+        more="Delivery alone goes by this clock: shop.clock of the policy, which is what is written.",
+    ),
+    Command(
+        "replay",
+        inside.run_replay,
+        "Build core again from raw for the days that have rows in quarantine: what passes leaves it.",
+        (
+            argument("--as-of", help="last business day (default: the newest in quarantine)"),
+            argument("--since", help="first business day (default: the oldest in quarantine)"),
+        ),
+    ),
+    Command(
+        "report",
+        inside.write_report,
+        "Write what a day, or a week, came to as one HTML file.",
+        (
+            argument(
+                "path",
+                nargs="?",
+                type=Path,
+                help="where to (default: report.html, weekly.html or quality.html)",
+            ),
+            argument(
+                "--weekly",
+                action="store_true",
+                help="the week up to the newest day, for marketing: segments, campaigns, results",
+            ),
+            argument(
+                "--quality",
+                action="store_true",
+                help="the last 60 business days of data quality",
+            ),
+        ),
+    ),
+    Command(
+        "policy",
+        inside.check_policy,
+        "Check the policy, or preview who would gain or lose what: policy check|preview [FILE].",
+        passes_on="check|preview [FILE]",
+        more="FILE is config/policy.yml where none is given; the preview compares it with the decisions "
+        "in force.",
+    ),
+    Command(
+        "models",
+        inside.manage_models,
+        "Show which models serve and why, go back to an earlier one, write one out as a file.",
+        passes_on="[list|show VERSION|rollback [VERSION]|release|export VERSION FOLDER]",
+        more="A rollback holds, whatever is trained, until `release`; both take --kind (default: value).",
+    ),
+    Command(
+        "recommend",
+        inside.explain_lists,
+        "Say which rule and model did what to a customer's lists: recommend explain CUSTOMER [DAY].",
+        passes_on="explain CUSTOMER [DAY]",
+        more="CUSTOMER is the shop's own number; without DAY it is the newest published business day.",
+    ),
+    Command(
+        "fingerprint",
+        run_fingerprint,
+        "Print rows and a hash of each published table, to compare two warehouses.",
+        (
+            argument(
+                "--schema",
+                action="append",
+                help="core, features, ml or marketing; may be given again",
+            ),
+            argument(
+                "--omit",
+                action="append",
+                default=[],
+                metavar="TABLE:COLUMN=TEXT",
+                help="leave out the rows of a table that have a text in a column; may be given again",
+            ),
+            argument("--json", action="store_true", help="one JSON object a line"),
+        ),
+        more="The hash leaves out when, by which run, version and policy a row was made.",
+    ),
+    Command(
+        "pause-sends",
+        inside.pause_sends,
+        "Stop every send at once, until --off.",
+        (
+            argument("--off", action="store_true", help="send again"),
+            argument("--note", help="why, for those who look later"),
+        ),
+    ),
+)
 
 
-def install_chromium() -> None:
-    """Install the browser where that is ours to do: as root on a machine with apt."""
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        print("Installing Chromium for the browser tests", file=sys.stderr, flush=True)
-        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
-            subprocess.run(
-                ["apt-get", "--quiet", "--quiet", *command],
-                env=env,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
-    if not shutil.which("chromium"):
-        print(
-            "Expected Chromium for the browser tests, found none, so they will fail: install it "
-            "(Debian: sudo apt-get install chromium).",
-            file=sys.stderr,
-            flush=True,
-        )
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = Parser(
+        prog="bin/regulars",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument(
+        "--version", action=_Version, nargs=0, help="say which version this is, and leave"
+    )
+    parsers = top.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for command in COMMANDS:
+        command.add_to(parsers)
+    return top
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from include.contracts import Contract
 from include.errors import BadInput
 from include.persons import pseudonym
 from include.publication import Batch
+from include.publication.locks import lock_publishing
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
@@ -69,11 +70,7 @@ def forget(external_id: str, run_id: str, at: Any) -> dict[str, int]:
     with warehouse.connect() as conn:
         # Nothing is published meanwhile, so that no batch built before puts the rows back unseen.
         for dataset in sorted({c.dataset for c in contracts.all_contracts() if c.dataset}):
-            warehouse.execute(
-                conn,
-                "SELECT pg_advisory_xact_lock(hashtext('publish ' || %(dataset)s))",
-                {"dataset": dataset},
-            )
+            lock_publishing(conn, dataset)
         person = _find(conn, external_id.strip())
         record = {"at": at, "run_id": run_id}
         for kind, marks in (("account", person.ids), ("author", person.authors)):

@@ -1,94 +1,62 @@
-"""Days of `core` that are built again because accounts began, or ceased, to lead to a person.
+"""Days of `core` that are built again because they say of some rows what holds no longer.
 
-A row whose account leads to nobody is set aside, and its day is not looked at again by itself. So when the
-links change, by a customer who comes with a backfill or an address that goes to another, the days that hold
-rows of such accounts say what is no longer so. They are noted in the transaction that publishes the links,
-and built again right after it. So are days with lines of a product whose record comes only later. Only days
-that `raw` still holds can be. See docs/decisions/0009.
+A web account makes an order on 2 March and leads to nobody, so the order is set aside. On 4 March customer
+`c8` gives that account's address: from then on the order is `c8`'s, but nobody looks at 2 March again by
+itself. Such days are noted in the transaction that publishes the links, and built again right after it. So
+are days with rows of an account that leads to nobody any more, as when its address goes to another, and days
+with lines of a product whose record comes only later. Only days that `raw` still holds can be. See
+docs/decisions/0009.
 """
 
-import logging
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from include import contracts, warehouse
+from include.persons.links import WHOSE, Changes
 from include.publication import Batch
+from include.publication.locks import lock_opening
 from include.warehouse import Connection
 
-log = logging.getLogger(__name__)
 
-#: Whom each account leads to: a person, or nobody, which is its own number.
-WHOSE = """(
-    SELECT account_id, customer_id, true AS leads FROM core.identity_links
-    UNION ALL
-    SELECT account_id, customer_id, false FROM core.identity_doubts WHERE account_id = customer_id
-)"""
-
-
-def note(
-    conn: Connection,
-    batch: Batch | None,
-    numbers: dict[Any, str],
-    come: Sequence[Any],
-    gone: Sequence[Any],
-) -> None:
+def note(conn: Connection, batch: Batch | None, numbers: dict[UUID, str], changes: Changes) -> None:
     """Note the days to build again, and strike those that the batch has built.
 
     The caller's transaction holds the lock of the publication of core and has written the links.
 
     Parameters
     ----------
+    batch
+        The one that was just published; None where links changed by hand.
     numbers
         The number of every account.
-    come, gone
-        Accounts that lead to a person, or are known, only now; and those that do so no longer.
+    changes
+        What is new about whose the accounts are.
     """
-    window = {"since": batch and batch.since, "as_of": batch and batch.as_of}
-    days: set[date] = set()
+    days = _with_rows_of_nobody(conn, batch, [numbers[one] for one in changes.gone])
+    days |= _with_rows_set_aside(conn, batch, [numbers[one] for one in changes.come])
     if batch is not None:
-        warehouse.execute(
-            conn,
-            "DELETE FROM ops.stale_days "
-            "WHERE business_day BETWEEN %(since)s AND %(as_of)s AND token < %(token)s",
-            batch.params,
-        )
-        # The batch was built with what was known before it.
-        staged = warehouse.value(
-            conn, "SELECT to_regclass(%(table)s)", {"table": f"{batch.schema}.numbers"}
-        )
-        otherwise = staged and warehouse.rows(
-            conn,
-            f"""
-            SELECT w.account_id FROM {WHOSE} AS w
-            LEFT JOIN {batch.schema}.numbers AS n USING (account_id)
-            WHERE w.leads IS DISTINCT FROM
-                CASE WHEN n.account_id IS NOT NULL THEN n.customer_id IS NOT NULL END
-            """,
-        )
-        found = [numbers[account] for (account,) in otherwise or () if account in numbers]
-        days |= _days(conn, found, "_partition BETWEEN %(since)s AND %(as_of)s", window)
-    outside = "(%(since)s::date IS NULL OR {} NOT BETWEEN %(since)s AND %(as_of)s)"
-    days |= _days(conn, [numbers[one] for one in gone], outside.format("_partition"), window)
-    if come:
-        waiting: dict[str, list[date]] = {}
-        for table, day in warehouse.rows(
-            conn,
-            "SELECT DISTINCT table_name, business_day FROM quarantine.rejected_rows "
-            f"WHERE 'orphan_customer' = ANY(reasons) AND {outside.format('business_day')}",
-            window,
-        ):
-            waiting.setdefault(table, []).append(day)
-        found = [numbers[one] for one in come]
-        for table, some in waiting.items():
-            only = "_partition = ANY(%(days)s)"
-            days |= _days(conn, found, only, {"days": some}, {table})
-    if batch is not None:
+        _strike(conn, batch)
+        days |= _built_by_older_links(conn, batch, numbers)
         days |= _of_unknown_products(conn, batch)
-    if not days:
-        return
+    if days:
+        _remember(conn, days)
+
+
+def _strike(conn: Connection, batch: Batch) -> None:
+    """The batch's days are built, and what was noted of them before it looked is settled."""
+    warehouse.execute(
+        conn,
+        "DELETE FROM ops.stale_days "
+        "WHERE business_day BETWEEN %(since)s AND %(as_of)s AND token < %(token)s",
+        batch.params,
+    )
+
+
+def _remember(conn: Connection, days: set[date]) -> None:
     # Batches that have looked already have lower tokens, and whoever looks next sees this.
-    warehouse.execute(conn, "SELECT pg_advisory_xact_lock(hashtext('open core'))")
+    lock_opening(conn, "core")
     warehouse.execute(
         conn,
         """
@@ -100,10 +68,56 @@ def note(
     )
 
 
+# --- why a day is stale --------------------------------------------------------------------------------
+
+
+def _built_by_older_links(conn: Connection, batch: Batch, numbers: dict[UUID, str]) -> set[date]:
+    """The batch's own days with rows of accounts that lead elsewhere than it took for granted.
+
+    It was built with what was known before it: an account that its own rows give to somebody was nobody's.
+    """
+    if not _is_staged(conn, batch, "numbers"):
+        return set()
+    elsewhere = warehouse.rows(
+        conn,
+        f"""
+        SELECT w.account_id FROM {WHOSE} AS w
+        LEFT JOIN {batch.schema}.numbers AS n USING (account_id)
+        WHERE w.leads IS DISTINCT FROM
+            CASE WHEN n.account_id IS NOT NULL THEN n.customer_id IS NOT NULL END
+        """,
+    )
+    found = [numbers[account] for (account,) in elsewhere if account in numbers]
+    return _days(conn, found, "_partition BETWEEN %(since)s AND %(as_of)s", batch.params)
+
+
+def _with_rows_of_nobody(conn: Connection, batch: Batch | None, numbers: list[str]) -> set[date]:
+    """Other days with rows of accounts that lead to nobody any more: they are to be set aside."""
+    return _days(conn, numbers, _OTHER_DAYS.format("_partition"), _window(batch))
+
+
+def _with_rows_set_aside(conn: Connection, batch: Batch | None, numbers: list[str]) -> set[date]:
+    """Other days whose rows were set aside as nobody's, of accounts that lead to somebody now."""
+    if not numbers:
+        return set()
+    waiting: dict[str, list[date]] = {}
+    for table, day in warehouse.rows(
+        conn,
+        "SELECT DISTINCT table_name, business_day FROM quarantine.rejected_rows "
+        f"WHERE 'orphan_customer' = ANY(reasons) AND {_OTHER_DAYS.format('business_day')}",
+        _window(batch),
+    ):
+        waiting.setdefault(table, []).append(day)
+    found: set[date] = set()
+    for table, days in waiting.items():
+        found |= _days(conn, numbers, "_partition = ANY(%(days)s)", {"days": days}, {table})
+    return found
+
+
 def _of_unknown_products(conn: Connection, batch: Batch) -> set[date]:
     """Days outside the batch's window, and still in raw, with lines of products that came with it."""
     staged = f"{batch.schema}.products"
-    if not warehouse.value(conn, "SELECT to_regclass(%(table)s)", {"table": staged}):
+    if not _is_staged(conn, batch, "products"):
         return set()
     rows = warehouse.rows(
         conn,
@@ -118,6 +132,19 @@ def _of_unknown_products(conn: Connection, batch: Batch) -> set[date]:
         batch.params,
     )
     return {day for (day,) in rows}
+
+
+#: Days that are none of the batch's, whose own rows were just built; without a batch, all.
+_OTHER_DAYS = "(%(since)s::date IS NULL OR {} NOT BETWEEN %(since)s AND %(as_of)s)"
+
+
+def _window(batch: Batch | None) -> dict[str, Any]:
+    return {"since": batch and batch.since, "as_of": batch and batch.as_of}
+
+
+def _is_staged(conn: Connection, batch: Batch, table: str) -> bool:
+    name = {"table": f"{batch.schema}.{table}"}
+    return warehouse.value(conn, "SELECT to_regclass(%(table)s)", name) is not None
 
 
 def _days(

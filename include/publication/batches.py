@@ -9,6 +9,7 @@ from psycopg2 import sql as pgsql
 
 from include import contracts, policy, warehouse
 from include.contracts import Contract
+from include.publication.locks import lock_opening
 from include.publication.statements import execute
 from include.warehouse import Connection
 
@@ -48,9 +49,7 @@ def open_batch(conn: Connection, dataset: str, as_of: str, since: str | None, ru
     Whoever opens the snapshot it reads before that commit can be sure that a higher token never means
     an older snapshot.
     """
-    warehouse.execute(
-        conn, "SELECT pg_advisory_xact_lock(hashtext('open ' || %(dataset)s))", {"dataset": dataset}
-    )
+    lock_opening(conn, dataset)
     token = _claim(conn, dataset, as_of)
     batch = Batch(dataset, as_of, since or as_of, run_id, token)
     warehouse.execute(

@@ -6,6 +6,8 @@ decides which state stands; this module keeps the rest of the warehouse to that 
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from include import warehouse
 from include.errors import BadInput
@@ -79,10 +81,20 @@ def _fallen_back(conn: Connection, days: dict[str, str]) -> tuple[str | None, st
     return first, last
 
 
-def redated(conn: Connection, batch: Batch) -> list[str]:
-    """Orders of a batch of core that stand on a day that is none of the batch's."""
-    staged = warehouse.value(conn, "SELECT to_regclass(%(t)s)", {"t": f"{batch.schema}.orders"})
-    if batch.dataset != "core" or staged is None:
+@contextmanager
+def lines_follow(conn: Connection, batch: Batch) -> Iterator[None]:
+    """Let the lines of orders go where these go, while a batch of core is written.
+
+    Lines that stand on another day than their order by then are dropped: they told of its older state.
+    """
+    redated = _redated(conn, batch)
+    yield
+    _drop_left_behind(conn, redated)
+
+
+def _redated(conn: Connection, batch: Batch) -> list[str]:
+    """Orders of the batch that stand on a day that is none of the batch's."""
+    if warehouse.value(conn, "SELECT to_regclass(%(t)s)", {"t": f"{batch.schema}.orders"}) is None:
         return []
     return [
         number
@@ -98,8 +110,8 @@ def redated(conn: Connection, batch: Batch) -> list[str]:
     ]
 
 
-def drop_left_behind(conn: Connection, orders: list[str]) -> None:
-    """Drop lines that stand on another day than their order by now: they told of its older state."""
+def _drop_left_behind(conn: Connection, orders: list[str]) -> None:
+    """Drop lines of these orders that stand on another day than their order by now."""
     if not orders:
         return
     dropped = warehouse.execute(

@@ -10,6 +10,7 @@ from include.contracts import Contract
 from include.errors import BadInput, Superseded
 from include.publication import undated
 from include.publication.batches import Batch, staged_contracts
+from include.publication.locks import lock_publishing
 from include.publication.statements import execute, names_of
 from include.publication.writing import staged_table, write
 from include.warehouse import Connection
@@ -26,9 +27,7 @@ def publish(conn: Connection, batch: Batch, fence: int) -> dict[str, int]:
     Superseded
         When a newer attempt for the same dataset and day has claimed the right to publish.
     """
-    warehouse.execute(
-        conn, "SELECT pg_advisory_xact_lock(hashtext('publish ' || %(dataset)s))", batch.params
-    )
+    lock_publishing(conn, batch.dataset)
     newest = warehouse.value(
         conn,
         "SELECT token FROM ops.fences WHERE dataset = %(dataset)s AND as_of = %(as_of)s",

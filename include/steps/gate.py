@@ -2,18 +2,47 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from include import publication, quality, warehouse
 from include.errors import BadInput, QualityStop, RegularsError, Superseded
-from include.persons import erasure, links, stale
+from include.persons import erasure, stale
+from include.persons.settle import settle
 from include.publication import Batch, moves
+from include.publication.locks import lock_publishing
 from include.quality import profiles, trends
 from include.quality.profiles import Profile
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a dataset's publication brings with it beside its tables.
+
+    Attributes
+    ----------
+    around
+        Held around the writing of the tables, in its transaction.
+    settle
+        Called last in that transaction.
+    stale_spans
+        Of the days that say of some rows what holds no longer, and that are built again right after: the
+        first and the last of each row of days on end.
+    """
+
+    around: Callable[[Connection, Batch], AbstractContextManager[None]]
+    settle: Callable[[Connection, Batch], object]
+    stale_spans: Callable[[Connection], list[tuple[str, str]]]
+
+
+#: Datasets of which more is asked than their tables. Everything that is of one dataset alone hangs in here.
+BESIDE = {"core": Beside(moves.lines_follow, settle, stale.spans)}
+_NOTHING = Beside(lambda *_: nullcontext(), lambda *_: None, lambda _: [])
 
 
 def gate(
@@ -53,8 +82,7 @@ def gate(
     staged = Batch.from_dict(batch)
     if not in_turn:
         counts = _audit_and_publish(staged, rebuild)
-        if staged.dataset == "core":
-            _build_stale_days(staged, rebuild)
+        _build_stale_days(staged, rebuild)
         return counts
     # No lock is held while a day is built and audited: an attempt that stalls there would stop every other.
     seen = batch.get("seen")
@@ -80,32 +108,36 @@ class _Outrun(Exception):
 
 
 def _build_stale_days(staged: Batch, rebuild: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Build the days again that say of some rows what holds no longer; see `include.persons.stale`.
+    """Build the days again that say of some rows what holds no longer; see `BESIDE`.
 
     What was published stands in any case: days that cannot be built wait for the next publication.
     """
+    if staged.dataset not in BESIDE:
+        return
+    stale_spans = BESIDE[staged.dataset].stale_spans
     built: set[tuple[str, str]] = set()
     while True:
         with warehouse.connect() as conn:
-            span = next((span for span in stale.spans(conn) if span not in built), None)
+            span = next((span for span in stale_spans(conn) if span not in built), None)
         if span is None:
             return
         built.add(span)
         first, last = span
-        log.info("Building %s to %s again: whose their rows are has changed.", first, last)
+        log.info("Building %s to %s again: what some rows say holds no longer.", first, last)
         try:
             again = rebuild({"since": first, "as_of": last, "run_id": staged.run_id})
             _audit_and_publish(Batch.from_dict(again), rebuild)
         except RegularsError as error:
-            log.warning("%s to %s wait for the next publication of core: %s", first, last, error)
+            log.warning(
+                "%s to %s wait for the next publication of %s: %s",
+                first, last, staged.dataset, error,
+            )  # fmt: skip
             return
 
 
 def _look(conn: Connection, staged: Batch, seen: Any) -> None:
     """Whether the batch has seen what other days published, asked where nobody else can publish meanwhile."""
-    warehouse.execute(
-        conn, "SELECT pg_advisory_xact_lock(hashtext('publish ' || %(dataset)s))", staged.params
-    )
+    lock_publishing(conn, staged.dataset)
     if publication.others(conn, staged) != seen:
         raise _Outrun
 
@@ -139,12 +171,11 @@ def _audit_and_publish(
         if look is not None:
             look(conn)
         stood = publication.stands(conn, staged, tables)
-        redated = moves.redated(conn, staged)
-        counts = publication.publish(conn, staged, fence)
-        moves.drop_left_behind(conn, redated)
+        beside = BESIDE.get(staged.dataset, _NOTHING)
+        with beside.around(conn, staged):
+            counts = publication.publish(conn, staged, fence)
         erasure.keep_forgotten(conn, staged, tables)
-        if staged.dataset == "core":
-            links.settle(conn, staged)
+        beside.settle(conn, staged)
         if not stood:
             profiles.store(conn, staged, days)
     if stood:

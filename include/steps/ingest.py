@@ -14,7 +14,7 @@ from include import (
 )
 from include.contracts import Contract
 from include.errors import BadInput
-from include.persons import links
+from include.persons import staging
 from include.publication import Batch, moves, undated
 from include.quality import cleaning
 from include.sources import shop
@@ -288,9 +288,9 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
         switched_off = []
         for name in (*WHO, *CORE_ORDER):
             if name == "contact_points":
-                links.stage_accounts(conn, batch)
+                staging.stage_accounts(conn, batch)
             if name == CORE_ORDER[0]:
-                links.stage_numbers(conn, batch)
+                staging.stage_numbers(conn, batch)
             contract = contracts.load("core", name)
             if not settings.ingest.is_on(_table_of(contract)):
                 # Tables that join it find it empty; it is not published.

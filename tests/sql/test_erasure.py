@@ -8,9 +8,9 @@ import pytest
 from include import warehouse
 from include.errors import BadInput, QualityStop
 from include.persons import (
+    by_hand,
     erasure,
     erasure_requests,
-    links,
     pseudonym,
 )
 from include.steps import ingest
@@ -169,7 +169,7 @@ def test_who_was_put_together_is_erased_together(published):
     erasure.forget("c1", "erase", AT)
     assert traces(("w1", "c1", person("w1"), person("c1"))) == {"ops.erasures", "ops.suppressions"}
     with warehouse_connection() as conn, pytest.raises(BadInput):
-        links.explain(conn, "w1")
+        by_hand.explain(conn, "w1")
 
 
 def test_somebody_unknown_is_recorded_and_nothing_else_happens(published):

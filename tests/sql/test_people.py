@@ -4,7 +4,7 @@ import pytest
 
 from include import contracts, publication, warehouse
 from include.errors import BadInput, QualityStop
-from include.persons import links, pseudonym
+from include.persons import by_hand, pseudonym
 from include.quality import checks
 from include.steps import gate, ingest
 from tests.sql.small_shop import (
@@ -153,13 +153,13 @@ def test_everything_moves_to_the_person(shop_of_people):
 def test_a_shared_telephone_is_no_person_and_a_merge_is_explained(shop_of_people):
     ingest_day()
     with warehouse.connect() as conn:
-        assert links.explain(conn, "c4") == [("c4", "the person's own number", "")]
-        assert links.explain(conn, "w1") == [
+        assert by_hand.explain(conn, "c4") == [("c4", "the person's own number", "")]
+        assert by_hand.explain(conn, "w1") == [
             ("c1", "the person's own number", ""),
             ("w1", "verified_email", "c1"),
         ]
         with pytest.raises(BadInput, match="'zz'"):
-            links.explain(conn, "zz")
+            by_hand.explain(conn, "zz")
     assert found(
         "SELECT rule, linked_to::text FROM core.identity_links WHERE account_id = %(who)s",
         {"who": person("T6")},
@@ -179,20 +179,20 @@ def test_a_refusal_by_any_account_wins_until_it_is_taken_back(shop_of_people):
 
 def test_a_merge_is_undone_and_stays_undone(shop_of_people):
     ingest_day()
-    assert links.split("w1", "c1", "two sisters of one name") == 1
+    assert by_hand.split("w1", "c1", "two sisters of one name") == 1
     for _ in range(2):
         assert whose("a1") == person("w1")
         assert allows("c1")
         assert not allows("w1")
         ingest_day(since="2017-03-01")
     # an account without a customer record becomes a customer of its own
-    links.split("W2", "c2", "another household")
+    by_hand.split("W2", "c2", "another household")
     assert whose("a2") == person("W2")
     assert found(
         "SELECT external_id FROM core.identities WHERE customer_id = %(who)s", {"who": person("W2")}
     ) == [("W2",)]
     with pytest.raises(BadInput):
-        links.split("c1", "c1", "nothing")
+        by_hand.split("c1", "c1", "nothing")
 
 
 def test_a_suppression_follows_its_person(shop_of_people):

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,6 @@ from include import (
     warehouse,
 )
 from include.errors import BadInput, QualityStop, Superseded
-from include.persons import links
 from include.publication import Batch
 from include.steps import gate
 
@@ -78,7 +78,8 @@ def toys(request, tmp_path, monkeypatch):
         (root / "core" / f"{name}.yml").write_text(text)
     monkeypatch.setattr(warehouse, "SQL_ROOT", root)
     # These tables hold no people to put together.
-    monkeypatch.setattr(links, "settle", lambda conn, batch: 0)
+    core = replace(gate.BESIDE["core"], settle=lambda conn, batch: 0)
+    monkeypatch.setitem(gate.BESIDE, "core", core)
     caches = (contracts.load, contracts.all_contracts)
     for cached in caches:
         cached.cache_clear()

@@ -10,7 +10,7 @@ import pytest
 from include import policy
 from include.errors import BadInput
 from include.launcher import cli
-from include.launcher.commands import clock, inside
+from include.launcher.commands import clock, inside, testing
 from include.launcher.servers.connections import embedded
 from include.launcher.servers.state import State
 from include.policy import DEFAULT_PATH
@@ -153,7 +153,7 @@ def test_the_whole_suite_is_spread_over_the_cores_and_a_chosen_part_is_not(
         ran.extend(command)
         return 0
 
-    monkeypatch.setattr(cli, "install_chromium", lambda: None)
+    monkeypatch.setattr(testing, "install_chromium", lambda: None)
     monkeypatch.setattr(inside, "attend", attend)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3, 4, 5})
     assert cli.main(["test", *arguments]) == 0

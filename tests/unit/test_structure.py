@@ -43,6 +43,21 @@ def test_only_the_warehouse_module_opens_a_connection():
                 assert node.func.attr != "create_engine", path
 
 
+def test_the_name_of_a_lock_is_spelt_in_one_place():
+    """One letter off, and two that should exclude each other run at once without a word."""
+    spelt: dict[str, set[Path]] = {}
+    for path in [*MODULES, *SQL_FILES]:
+        text = path.read_text()
+        for name in re.findall(r"hashtext\w*\(\s*'([^']+)'", text):
+            spelt.setdefault(name, set()).add(path)
+        if re.search(r"lock\(\s*hashtext\w*\(\s*[^'\s]", text):
+            assert path.name == "locks.py", f"{path} makes up the name of a lock"
+    assert len(spelt) > 2
+    for name, paths in spelt.items():
+        assert len(paths) == 1, f"the lock {name} is spelt in {paths}"
+        assert name.startswith("regulars "), f"{name}: locks of datasets belong into locks.py"
+
+
 @pytest.mark.parametrize("layer", ["extract", "core", "features", "ml", "marketing", "queries"])
 def test_sql_never_asks_the_clock(layer: str):
     for path in (ROOT / "include" / "sql" / layer).rglob("*.sql"):
