@@ -3,4 +3,5 @@
 - `demo`, with `chain` and `summary`: the whole on one machine. `up`: servers that stay. `backfill`: past
   days.
 - `inside`: what needs the databases alone; `policy`, `models`, `clock`, `fingerprint`: as they are called.
+- `testing`: the tests.
 """
