@@ -8,9 +8,10 @@ taken before the batch reads its input, so a higher token never means older cont
 * a day's rows are never replaced by a batch with a lower token than the one that stands, so that runs may
   overtake one another.
 
-`locks` names what excludes what. `batches` opens them, `publishing` publishes a whole one, `writing` a table of it, with `statements`. Which of
-two rows is newer says `newest`; `moves`, `past` and `undated` keep orders that changed their day, states that
-were corrected, and rows that no day dates. `fingerprint` compares what two warehouses hold.
+`locks` names what excludes what. `batches` opens batches, `publishing` publishes a whole one, `writing` a
+table of it, with `statements`. Which of two rows is newer says `newest`; `moves`, `past` and `undated` keep
+orders that changed their day, states that were corrected, and rows that no day dates. `fingerprint` compares
+what two warehouses hold.
 """
 
 from include.publication.batches import (
