@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-#: What stands in the text -> what may stand there instead, as regular expressions. `%(...)s` and names stay.
+#: What stands in the text, as a regular expression, and what may stand there instead.
 CHANGES = (
     # Windows, hours, weekdays, thresholds.
     (r"(?<=<= )\d+\b", lambda n: (str(int(n) - 1), str(int(n) + 1))),
@@ -30,7 +30,7 @@ CHANGES = (
     (r"\bDESC\b", lambda _: ("ASC",)),
     # Signs, net and gross, what is left out.
     (r"(?<=[\w)]) \+ (?=[\w%(])", lambda _: (" - ",)),
-    (r"(?<=[\w)]) - (?=[\w%(])", lambda _: (" + ",)),
+    (r"(?<=[\w)])(?<!date)(?<!as_of)(?<!_day) - (?=[\w%(])", lambda _: (" + ",)),
     (r"\bl\.sales\b", lambda _: ("(l.sales + l.retail_discount)", "(l.sales - l.coupon_discount)")),
     (r"\bl\.retail_discount\b", lambda _: ("(l.retail_discount + l.coupon_discount)",)),
     (r"(?<=\n)( +)AND [^\n]+", lambda _: ("",)),
@@ -39,7 +39,6 @@ CHANGES = (
     # Weights and rates.
     (r"(?<=1 / )\d+\.0", lambda n: (f"{2 * float(n)}",)),
     (r"(?<=half_2w, )1(?= /)", lambda _: ("2",)),
-    (r"\brate_\d+w\b(?= AS)", lambda _: ("rate_99w",)),
 )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg2
 import pytest
 
 from include import contracts, warehouse
@@ -76,14 +75,8 @@ def survivors(table: str, wrong: list[tuple[str, str]]) -> list[str]:
 
 
 def noticed(conn: warehouse.Connection, table: str, statement: str, case: cases.Case) -> bool:
-    """Whether a statement gives other rows than the case expects, or none at all."""
-    warehouse.execute(conn, "SAVEPOINT before")
-    try:
-        _, rows = cases.built(conn, statement, case)
-    except psycopg2.Error:
-        warehouse.execute(conn, "ROLLBACK TO SAVEPOINT before")
-        return True
-    return cases.differences(rows, case, KEYS[table]) != []
+    """Whether a statement gives other rows than the case expects."""
+    return cases.differences(cases.built(conn, statement, case)[1], case, KEYS[table]) != []
 
 
 def read(table: str, folder: Path) -> None:
