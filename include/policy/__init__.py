@@ -91,11 +91,8 @@ class Ingest(Section):
     """What is extracted, and how far back late rows are looked for."""
 
     lookback_days: Annotated[int, Field(ge=0, le=366)]
+    #: Whether each source table is taken; what of one that is not named: `include.sources.offered`.
     sources: dict[str, bool]
-
-    def is_on(self, source: str) -> bool:
-        """Whether a source table is extracted; one that the policy does not name is."""
-        return self.sources.get(source, True)
 
 
 class Models(Section):
