@@ -9,7 +9,7 @@ budget below a single offer, ...).
 
 - `base`: what sections are made of; `reading`: a text as a model, each fault with its line.
 - `campaigns`, `triggers`, `limits`, `recommendations`, `stock`: the sections.
-- `gaps`: what a valid policy promises in vain; `schedule`: what a DAG file reads of it.
+- `schedule`: what a DAG file reads of it.
 """
 
 import hashlib
