@@ -19,6 +19,7 @@ from include.console.models import Models
 from include.console.outreach import Outreach
 from include.console.segments import Decile, Segment
 from include.errors import BadInput
+from include.sources import offered
 from include.warehouse import Connection
 
 #: The connection of a role that may read `marketing` and `ops`, and nothing else.
@@ -354,19 +355,24 @@ _NEWEST_AUDITS = """
 
 
 def switched_off() -> list[str]:
-    """Tables of raw and core whose source is off: what an earlier run of the day found of them is past."""
+    """Tables of raw and core whose source is off: what an earlier run of the day found of them is past.
+
+    Not the raw table of a source that is absent: that it is so is a finding.
+    """
     try:
-        ingest = policy.load().ingest
+        rules = policy.load()
+        off = {
+            contract.name
+            for contract in contracts.of_dataset("raw")
+            if not offered.is_on(rules, contract.table)
+        }
     except BadInput:
         return []
     return [
         contract.name
         for contract in contracts.all_contracts()
-        if (contract.schema_name == "raw" and not ingest.is_on(contract.table))
-        or (
-            contract.schema_name == "core"
-            and not ingest.is_on((contract.source or "").split(".")[-1])
-        )
+        if (contract.name in off and contract.table in rules.ingest.sources)
+        or (contract.schema_name == "core" and contract.source in off)
     ]
 
 

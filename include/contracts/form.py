@@ -45,7 +45,10 @@ class Column(_Strict):
 
 
 class Reject(_Strict):
-    """Rows for which `when` (SQL over the table's columns) is true go to quarantine."""
+    """Rows for which `when` is true go to quarantine.
+
+    It is SQL over the table's columns; it may look into core, and into tables staged before by their names.
+    """
 
     reason: str = Field(pattern=r"^[a-z_]+$")
     when: str

@@ -22,3 +22,4 @@ CREATE INDEX ON deliveries (delivered_at);
 CREATE INDEX ON returns (returned_at);
 CREATE INDEX ON mentions (posted_at);
 CREATE INDEX ON member_events (updated_at);
+CREATE INDEX ON warehouses (updated_at);

@@ -7,6 +7,7 @@ nothing behind, and its last row is the mark by which the next call knows that n
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata, resources
 from pathlib import Path
@@ -31,11 +32,15 @@ PROMOTION_ROWS = 4 * BATCH_ROWS
 #: Who may read the shop, besides its owner.
 READER = "regulars_reader"
 
-TABLES = (
-    "stores", "products", "customers", "contact_points", "consents", "orders", "order_lines", "events",
-    "reviews", "stock_levels", "campaigns", "exposures", "coupons", "redemptions", "promotions",
-    "accounts", "deliveries", "returns", "mentions", "member_events",
-)  # fmt: skip
+#: Written last, where a load is complete.
+MARK = "demo_shop_load"
+TABLES = tuple(
+    name
+    for name in re.findall(
+        r"^CREATE TABLE (\w+)", (FOLDER / "schema.sql").read_text(), re.MULTILINE
+    )
+    if name != MARK
+)
 
 Progress = Callable[[str], None]
 
@@ -103,7 +108,7 @@ def _standing(cursor: psycopg2.extensions.cursor) -> dict[str, int] | None:
     """The rows of a shop of this edition; clears one of another edition; refuses what is not ours."""
     cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     names = {name for (name,) in cursor.fetchall()}
-    if "demo_shop_load" in names:
+    if MARK in names:
         cursor.execute(
             "SELECT loaded_rows FROM demo_shop_load WHERE edition = %(edition)s",
             {"edition": edition()},
@@ -111,7 +116,7 @@ def _standing(cursor: psycopg2.extensions.cursor) -> dict[str, int] | None:
         row = cursor.fetchone()
         if row is not None:
             return {str(table): int(count) for table, count in row[0].items()}
-        for name in (*TABLES, "demo_shop_load"):
+        for name in (*TABLES, MARK):
             cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(name)))
     elif strangers := sorted(names.intersection(TABLES)):
         raise BadInput(
@@ -123,7 +128,7 @@ def _standing(cursor: psycopg2.extensions.cursor) -> dict[str, int] | None:
 
 def _fill(cursor: psycopg2.extensions.cursor, tell: Progress) -> dict[str, int]:
     cursor.execute((FOLDER / "schema.sql").read_text(encoding="utf-8"))
-    rows: dict[str, int] = {}
+    rows = dict.fromkeys(TABLES, 0)
 
     def put(table: str, data: pa.Table) -> None:
         rows[table] = copy(cursor, table, data.column_names, data.to_batches(BATCH_ROWS))

@@ -249,6 +249,15 @@ CREATE TABLE member_events (
 );
 COMMENT ON TABLE member_events IS 'generated: events that members are invited to; without a region, in every store';
 
+CREATE TABLE warehouses (
+    warehouse_number text,
+    name text,
+    region text,
+    serves boolean,
+    updated_at timestamptz
+);
+COMMENT ON TABLE warehouses IS 'Empty: the demo shop keeps its stock in its stores.';
+
 CREATE TABLE demo_shop_load (
     edition text PRIMARY KEY,
     loaded_rows jsonb NOT NULL

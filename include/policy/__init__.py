@@ -9,7 +9,7 @@ budget below a single offer, ...).
 
 - `base`: what sections are made of; `reading`: a text as a model, each fault with its line.
 - `campaigns`, `triggers`, `limits`, `recommendations`, `stock`: the sections.
-- `gaps`: what a valid policy promises in vain; `schedule`: what a DAG file reads of it.
+- `schedule`: what a DAG file reads of it.
 """
 
 import hashlib
@@ -91,11 +91,8 @@ class Ingest(Section):
     """What is extracted, and how far back late rows are looked for."""
 
     lookback_days: Annotated[int, Field(ge=0, le=366)]
+    #: Whether each source table is taken; what of one that is not named: `include.sources.offered`.
     sources: dict[str, bool]
-
-    def is_on(self, source: str) -> bool:
-        """Whether a source table is extracted; one that the policy does not name is."""
-        return self.sources.get(source, True)
 
 
 class Models(Section):

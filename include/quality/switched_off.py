@@ -1,16 +1,17 @@
-"""What a switched-off source leaves empty: it is no finding, so nobody looks at it."""
+"""What a source that is off leaves empty: it is no finding, so nobody looks at it."""
 
 from include import policy
 from include.contracts import Contract
+from include.sources import offered
 
 
 def columns(contract: Contract) -> dict[str, str]:
-    """Column -> the source without which it is empty, for the sources that the policy switches off."""
-    ingest = policy.load().ingest
+    """Column -> the source without which it is empty, for the sources that are off."""
+    rules = policy.load()
     return {
         column.name: column.needs
         for column in contract.columns
-        if column.needs and not ingest.is_on(column.needs)
+        if column.needs and not offered.is_on(rules, column.needs)
     }
 
 

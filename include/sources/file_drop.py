@@ -154,7 +154,9 @@ class FileSource:
 
         Three bounds, since each misses something. Nothing happened before the shop opened. Nothing is told
         that has not happened: of the newest file's own time, a day more for clocks and zones that differ. But
-        a file that is copied long afterwards has a time of its own, so what the files say counts too.
+        a file that is copied long afterwards has a time of its own, so what the files say counts too. Files
+        that say only what is have the second bound alone: a customer or an article may be older than the
+        shop, and records of warehouses lie years apart.
 
         Raises
         ------
@@ -166,7 +168,8 @@ class FileSource:
         paths = self._paths(form)
         delivered = max(path.stat().st_mtime for path in paths)
         newest = datetime.fromtimestamp(delivered, ZoneInfo(self._timezone)).date()
-        span = self._first_day(form), newest + timedelta(days=1)
+        lasting = self._says_what_is(form)
+        span = date.min if lasting else self._opened_on, newest + timedelta(days=1)
         days: Counter[date] = Counter()
         dated = 0
         for path in paths:
@@ -182,17 +185,17 @@ class FileSource:
                 f"{dated} outside: correct shop.opened_on in config/policy.yml, the formats in {self.place}, "
                 "or the time that the newest file bears."
             )
-        return (min(days), reached(days)) if days else None
+        return (min(days), max(days) if lasting else reached(days)) if days else None
 
-    def _first_day(self, form: Files) -> date:
-        """The shop's first day, unless files say only what is: a customer or an article may be older."""
+    def _says_what_is(self, form: Files) -> bool:
+        """Whether files tell only of customers, articles and the like, and not of what happened."""
         tables = [
             contract
             for contract in contracts.of_dataset("raw")
             if contract.table in self._mapping.tables
             and self._mapping.files[self._mapping.tables[contract.table].files] is form
         ]
-        return date.min if all(map(contracts.is_state, tables)) else self._opened_on
+        return all(map(contracts.is_state, tables))
 
     def _select(self, contract: Contract) -> pgsql.Composed:
         """The rows of a source table up to the end of the window, with the stamp that dates each."""

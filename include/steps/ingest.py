@@ -17,7 +17,7 @@ from include.errors import BadInput
 from include.persons import staging
 from include.publication import Batch, moves, undated
 from include.quality import cleaning
-from include.sources import shop
+from include.sources import offered, shop
 from include.sources.shop import Dated, Source
 from include.steps import integrate
 from include.warehouse import Connection
@@ -47,6 +47,7 @@ CORE_ORDER = (
     "returns",
     "mentions",
     "member_events",
+    "warehouses",
 )
 
 
@@ -185,6 +186,7 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
         When a source table or column is missing, or a required table is empty.
     """
     settings = policy.load()
+    offered.require(settings)
     start, end = as_of.window(run["since"], run["as_of"], settings.shop.timezone)
     # What the shop has been since before it opened (an article, a refusal) stands from the first day on.
     from_opening = run["since"] <= settings.shop.opened_on.isoformat()
@@ -213,7 +215,8 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
             log.info("Extracted %s rows of %s", f"{counts[contract.table]:,}", contract.table)
         late = source.late(start, end)
         outside |= {table: (count, first, last) for table, count, first, last in late}
-        quality.store(conn, batch, batch.token, _outside_rows(outside, batch))
+        results = _outside_rows(outside, batch) + _absent_rows(offered.absent(settings))
+        quality.store(conn, batch, batch.token, results)
     if not counts.get("orders"):
         log.warning("The shop has no order from %s to %s.", run["since"], run["as_of"])
     return batch.as_dict() | {"rows": counts}
@@ -243,12 +246,20 @@ def _outside_rows(found: Mapping[str, Dated], batch: Batch) -> list[quality.Resu
     ]  # fmt: skip
 
 
+def _absent_rows(found: Mapping[str, str]) -> list[quality.Result]:
+    """A warning for each source table that neither the policy nor the shop's folder knows."""
+    return [
+        quality.Result(f"raw.{table}", "delivered", "warning", False, "0", None, None, sentence)
+        for table, sentence in found.items()
+    ]
+
+
 def _sources() -> Iterator[Contract]:
-    ingest = policy.load().ingest
+    rules = policy.load()
     for contract in contracts.of_dataset("raw"):
-        if ingest.is_on(contract.table):
+        if offered.is_on(rules, contract.table):
             yield contract
-        else:
+        elif contract.table in rules.ingest.sources:
             log.info("Source %s is switched off in the policy.", contract.table)
 
 
@@ -283,7 +294,7 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
         warehouse.execute(conn, f"SET LOCAL search_path = {batch.schema}, pg_catalog")
         publication.stage(conn, batch, contracts.load("quarantine", "rejected_rows"))
         integrate.stage_sentiments(
-            conn, batch, [name for name in ("reviews", "mentions") if settings.ingest.is_on(name)]
+            conn, batch, [name for name in ("reviews", "mentions") if offered.is_on(settings, name)]
         )
         switched_off = []
         for name in (*WHO, *CORE_ORDER):
@@ -292,7 +303,7 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
             if name == CORE_ORDER[0]:
                 staging.stage_numbers(conn, batch)
             contract = contracts.load("core", name)
-            if not settings.ingest.is_on(_table_of(contract)):
+            if not offered.is_on(settings, _table_of(contract)):
                 # Tables that join it find it empty; it is not published.
                 switched_off.append(publication.stage(conn, batch, contract))
                 continue

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from include import contracts, policy, warehouse
+from include.sources import offered
 from include.steps import features, gate
 from tests.sql.small_shop import OFF, empty_warehouse, fill_shop, found, ingest_day, owner
 from tests.sql.small_shop import policy_without as without
@@ -73,7 +74,7 @@ def test_a_source_that_is_off_leaves_its_features_empty_and_says_so(
     path = home / f"without_{source}.yml"
     path.write_text(yaml.safe_dump(rules, sort_keys=False))
     monkeypatch.setenv("REGULARS_POLICY", str(path))
-    assert not policy.load().ingest.is_on(source)
+    assert not offered.is_on(policy.load(), source)
     with caplog.at_level(logging.INFO, logger="include.steps.features"):
         build()
     columns = [column.name for column in FEATURES.columns if column.needs == source]

@@ -4,6 +4,7 @@ import csv
 import datetime as dt
 import io
 import os
+import re
 import shutil
 import tracemalloc
 from collections import Counter
@@ -237,6 +238,49 @@ def another_mapping(root: Path) -> Path:
             (root / folder.name).symlink_to(folder)
     shutil.copytree(warehouse.SQL_ROOT / "extract", root / "extract")
     return root / "extract" / "file_drop" / "files.yml"
+
+
+def test_a_second_kind_of_file_is_mapped_as_the_page_shows_it(drop, tmp_path):
+    page = (ROOT / "docs" / "own-shop.md").read_text()
+    (shown,) = re.findall(r"```yaml\n(files:\n  warehouses:.*?)```", page, flags=re.DOTALL)
+    mapping = another_mapping(tmp_path / "sql")
+    rules = yaml.safe_load(mapping.read_text())
+    rules["files"]["invoices"]["patterns"] = ["invoices*.csv"]
+    for part, entries in yaml.safe_load(shown).items():
+        rules[part] |= entries
+    mapping.write_text(yaml.safe_dump(rules, sort_keys=False))
+    path = Path(os.environ["REGULARS_POLICY"])
+    settings = yaml.safe_load(path.read_text())
+    settings["ingest"]["sources"]["warehouses"] = True
+    path.write_text(yaml.safe_dump(settings, sort_keys=False))
+    deliver(drop, "invoices.csv", "\n".join([HEADER, *SOUND]))
+    rows = [
+        "w1,Main,Norway,yes,2009-01-17",
+        "w1,Main,France,yes,2009-01-17",  # a region without a store
+        "w2,,Norway,no,2011-12-03",
+        ",Nameless,Norway,yes,2011-12-03",
+        "w3,When?,Norway,yes,sometime",
+        "w1,Main,Norway,yes,2009-01-17",
+    ]
+    deliver(drop, "warehouses-1.csv", "\n".join(["Number,Name,Region,Serves,Changed", *rows]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warehouse, "SQL_ROOT", tmp_path / "sql")
+        load_day(since=None)
+    assert found(
+        "SELECT warehouse_id, name, region, serves, known_at::date::text FROM core.warehouses ORDER BY 1"
+    ) == [
+        ("w1", "Main", "norway", True, "2009-01-17"),
+        ("w2", None, "norway", False, "2011-12-03"),
+    ]
+    assert found(
+        "SELECT reasons FROM quarantine.rejected_rows WHERE table_name = 'core.warehouses' ORDER BY 1"
+    ) == [
+        (["missing_valid_from", "missing_known_at"],), (["missing_warehouse_id"],), (["unknown_region"],)
+    ]  # fmt: skip
+    assert found(
+        "SELECT extracted, published, quarantined, duplicates FROM ops.row_counts "
+        "WHERE table_name = 'core.warehouses' ORDER BY token DESC LIMIT 1"
+    ) == [(6, 2, 3, 1)]
 
 
 def test_who_was_a_customer_before_the_shop_opened_is_one(drop, tmp_path, caplog):

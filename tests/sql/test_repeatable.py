@@ -16,6 +16,7 @@ from include import (
     warehouse,
 )
 from include.quality import checks, expectations, profiles
+from include.sources import offered
 from include.steps import gate, ingest
 from tests.sql.readers import watch
 from tests.sql.small_shop import (
@@ -346,7 +347,7 @@ def test_a_hundred_readers_see_whole_days_of_every_core_table(many_connections, 
     tables = [
         contract
         for contract in contracts.of_dataset("core")
-        if contract.source and policy.load().ingest.is_on(contract.source.partition(".")[2])
+        if contract.source and offered.is_on(policy.load(), contract.source.partition(".")[2])
     ]
     assert {"core.orders", "core.order_lines", "core.customers"} <= {t.name for t in tables}
     counts = {t.name: found(f"SELECT count(*) FROM {t.name}")[0][0] for t in tables}

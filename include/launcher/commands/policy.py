@@ -6,7 +6,7 @@ from pathlib import Path
 from include import policy
 from include.errors import RegularsError
 from include.policy import PolicyError
-from include.policy.gaps import gaps
+from include.sources.gaps import gaps
 
 USAGE = """usage: regulars policy check [FILE]      say whether the policy is valid
        regulars policy preview [FILE]    say who would gain or lose what, against the decisions in force"""
