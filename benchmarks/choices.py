@@ -36,7 +36,7 @@ from include.features.purchases import (
     Purchases,
     one_day,
 )
-from include.models.products import backtest
+from include.models.products import backtest, rivals
 from include.models.products.recommender import Recommender
 from include.models.products.snapshot import HORIZON_DAYS, Snapshot
 from include.models.products.toplists import Ranked
@@ -74,7 +74,7 @@ def at_cut(
     now = model.snapshot(purchases, known, cut)
     stands = shown_lists(model, now, asked)
     others = {name: shown_lists(model, now, other) for name, other in changed(asked)}
-    others["repeat_count"] = {"repeat": backtest.repeat_count(now, 10)}
+    others["repeat_count"] = {"repeat": rivals.repeat_count(now, 10)}
     blends = {f"variety={v:g}": model.varied(now, 10, v) for v in VARIETIES}
     out = {
         name: (

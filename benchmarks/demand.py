@@ -45,10 +45,9 @@ from include.features.demand_panel import (
     summed,
 )
 from include.models import evaluate
-from include.models.demand import smoothing
+from include.models.demand import methods, smoothing
 from include.models.demand.cadence import Cadence
 from include.models.demand.forecast import (
-    METHODS,
     Forecast,
     forecast,
     origins_needed,
@@ -105,7 +104,7 @@ class Level:
         """The forecasts of every simple method; None where the history is too short for it."""
         found: dict[str, Floats | None] = {
             name: method(self.history)[:, None].repeat(HORIZON, axis=1)
-            for name, method in smoothing.METHODS.items()
+            for name, method in methods.STEADY.items()
         }
         naive = smoothing.seasonal_naive(self.history, HORIZON)
         return found | {"seasonal_naive": None if np.isnan(naive).any() else naive}
@@ -244,8 +243,8 @@ def accuracy(conn: Connection, origins: Sequence[int], year: Known) -> None:
             kept = level.sold_weeks >= REGULAR_WEEKS
             found.setdefault(name, {})[origin] = level.of(kept)
         chosen, counts = np.unique(ours.method, return_counts=True)
-        methods = {METHODS[m]: int(c) for m, c in zip(chosen, counts, strict=True)}
-        print(f"Methods of week {origin}: {methods}", file=sys.stderr)
+        taken = {methods.NAMES[m]: int(c) for m, c in zip(chosen, counts, strict=True)}
+        print(f"Methods of week {origin}: {taken}", file=sys.stderr)
     for name in ("category", "type", "product", "category all", "type all", "product all"):
         report(name, found[name])
     for setting, ours_name, peer_name, words in (

@@ -6,7 +6,8 @@ with history and at least one purchase, at product and at product-type level, fo
 to the household and for repeats. Beside them what accuracy does not say: coverage of the catalogue, diversity
 within a list, novelty, popularity bias, share of repeats. `all variety=V` is the blend with the policy's dial
 at V; `as shown` are the published lists, after eligibility and marketing's rules. Products never sold before
-stay in the denominator. The baselines are computed in the same run:
+stay in the denominator. The rivals that are listed (`include/models/products/rivals.py`) are computed in the
+same run:
 
 * popularity: what most households bought in the last four weeks, the strongest of several windows,
 * repeat_count: what the household bought on most days, repeat_decay: each day counting half after 112 days.

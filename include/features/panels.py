@@ -15,9 +15,6 @@ from include.errors import BadInput
 
 Array = npt.NDArray[np.float64]
 
-#: The naive rule every model is compared with: what a customer spent in the last 13 weeks.
-BASELINE = "sales_13w"
-
 #: Days within which a customer who buys nothing counts as churned, and the cap of the next order.
 CHURN_DAYS = 28
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from include.features.purchases import Catalogue, Purchases, rhythm
-from include.models.products import backtest
+from include.models.products import backtest, rivals
 from include.models.products.als import AlsSettings, PurchaseAls
 from include.models.products.recommender import Recommender
 from include.models.products.snapshot import Snapshot
@@ -212,7 +212,7 @@ def test_truth_counts_customers_with_history_and_purchases_once(bought, known, m
 
 def test_popularity_leaves_out_what_one_has(bought, known, model):
     now = model.snapshot(bought, known, DAY)
-    shown = backtest.popularity(now, 10, new_only=True)
+    shown = rivals.popularity(now, 10, "new")
     keys = shown.customer * now.n_items + shown.item
     assert (now.pairs.find(keys) < 0).all()
     assert np.bincount(shown.customer).max() == 10

@@ -22,7 +22,7 @@ from include.features.panels import (
 )
 from include.models.blend import AmountBlend, Member, ProbabilityBlend, cross_fit
 from include.models.value import algorithms as recipes
-from include.models.value import explain, reasons
+from include.models.value import reasons
 from include.models.value.algorithms import Tuning
 from include.models.value.buy_till_you_die import BuyTillYouDie
 
@@ -194,8 +194,8 @@ class ValueModel:
 
         Returns
         -------
-        dict with the members, the calibration, the `importance` of each theme, and, where the model holds
-        such a member, the `coefficients` of the logistic regression and the `rules` of the tree
+        dict with the members, the calibration, the `importance` of each theme, and what each member tells
+        of itself, such as the `coefficients` of the logistic regression and the `rules` of the tree
         """
         rows = matrix(matured, self.settings)
         found: dict[str, Any] = {
@@ -203,14 +203,12 @@ class ValueModel:
             "calibration": [round(self.high_.intercept_, 5), round(self.high_.slope_, 5)],
             "importance": reasons.importance(self.high_, rows),
         }
+        labels, customers = (
+            high_value(matured, self.settings.high_value_share),
+            matured["customer_id"],
+        )
         for name, member in self.high_.members_.items():
-            if name == "logistic_regression":
-                labels = high_value(matured, self.settings.high_value_share)
-                found["coefficients"] = explain.coefficients(
-                    member, rows, labels, matured["customer_id"]
-                )
-            elif name == "decision_tree":
-                found["rules"] = explain.rules(member)
+            found |= recipes.CLASSIFIERS[name].explain(member, rows, labels, customers)
         return found
 
     def reasons(self, known: pd.DataFrame, currency: str) -> pd.DataFrame:

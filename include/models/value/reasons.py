@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
+from include.errors import BadInput
 from include.features import customers as features
 from include.models.blend import Member, ProbabilityBlend, logit
 
@@ -88,7 +89,13 @@ def _member(member: Member, rows: pd.DataFrame, themes: Sequence[str]) -> Array:
         for (tree,) in final._predictors:
             found += _boosted(tree.nodes, seen, theme, len(themes))
         return found
-    trees = [tree.tree_ for tree in getattr(final, "estimators_", [final])]
+    estimators = getattr(final, "estimators_", [final])
+    if not all(hasattr(tree, "tree_") for tree in estimators):
+        raise BadInput(
+            f"Expected a linear model, boosted trees or trees, found {type(final).__name__}: say in "
+            "include/models/value/reasons.py how its prediction comes about."
+        )
+    trees = [tree.tree_ for tree in estimators]
     as_stored = seen.astype(np.float32)
     for tree in trees:
         paths = _paths(
