@@ -232,7 +232,7 @@ def _best(error: Floats, weeks: Floats, sold_weeks: Ints, settings: Settings) ->
     A series without a backtest (its first sales are newer) takes what is best for its kind.
     """
     own = error / np.maximum(error.mean(axis=1, keepdims=True), 1e-9)
-    method = np.zeros(len(error), dtype=np.int64)
+    method = np.full(len(error), methods.NAMES.index(methods.BOOSTER))
     regular = sold_weeks >= REGULAR_WEEKS
     for kind in (regular, ~regular):
         if not error[kind].any():
