@@ -33,17 +33,9 @@ from benchmarks._lines import show
 from benchmarks._replay import replay
 from benchmarks._year import LAST_DAY, whole_year
 from include import warehouse
+from include.features.arrays import Bools, Floats, Ints
 from include.features.demand import Known
-from include.features.demand_panel import (
-    HORIZON,
-    REGULAR_WEEKS,
-    WINDOW,
-    Floats,
-    Ints,
-    Panel,
-    Settings,
-    summed,
-)
+from include.features.demand_panel import HORIZON, REGULAR_WEEKS, WINDOW, Panel, Settings, summed
 from include.models import evaluate
 from include.models.demand import methods, smoothing
 from include.models.demand.cadence import Cadence
@@ -64,8 +56,6 @@ PARTS = ("accuracy", "replay", "speed")
 SIZES = (2000, 4000, 8000)
 SEED = 20170101
 REPEATS = 200
-
-Bools = NDArray[np.bool_]
 
 
 def day_of(week: int) -> str:

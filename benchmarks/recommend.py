@@ -30,13 +30,8 @@ import numpy as np
 from benchmarks._lines import show
 from benchmarks._year import LAST_DAY, whole_year
 from include import policy, warehouse
-from include.features.purchases import (
-    Catalogue,
-    Floats,
-    Ints,
-    Purchases,
-    one_day,
-)
+from include.features.arrays import Integers, Reals
+from include.features.purchases import Catalogue, Purchases, one_day
 from include.features.signals import KINDS
 from include.models.lists.build import ListMaker
 from include.models.lists.eligibility import Shelf
@@ -73,9 +68,9 @@ VARIETIES = (0.0, 0.3, 1.0)
 class Figures:
     """Figures of one list at one cut: of each household with truth, and of each with a list."""
 
-    customers: Ints
-    ndcg_at_10: Floats
-    recall_at_10: Floats
+    customers: Integers
+    ndcg_at_10: Reals
+    recall_at_10: Reals
     other: Beyond
     coverage: float
     coverage_95: tuple[float, float]
@@ -230,7 +225,7 @@ def report(level: str, found: dict[int, dict[str, dict[str, Figures]]]) -> None:
             )  # fmt: skip
 
 
-def told(other: Beyond, metric: str) -> tuple[Ints, Floats]:
+def told(other: Beyond, metric: str) -> tuple[Integers, Reals]:
     """Households and their figures, without lists too short to have one."""
     values = getattr(other, metric)
     known = ~np.isnan(values)
@@ -243,8 +238,8 @@ def tell(
     name: str,
     unit: str,
     weeks: list[int],
-    ours: list[tuple[Ints, Floats]],
-    peer: list[tuple[Ints, Floats]],
+    ours: list[tuple[Integers, Reals]],
+    peer: list[tuple[Integers, Reals]],
 ) -> None:
     """Print one figure beside a baseline's, over the households that both have it for."""
     both = [

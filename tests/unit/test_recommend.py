@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from include.features import pairs
 from include.features.purchases import Catalogue, Purchases, rhythm
 from include.models.products import backtest, rivals
 from include.models.products.als import AlsSettings, PurchaseAls
@@ -57,6 +58,20 @@ def test_rates_of_being_bought_again_by_hand(known):
     assert np.isclose(of_item[0], np.log(item / (1 - item)))
     assert np.isclose(of_item[4], of_group[4])
     assert of_item[5] < of_item[59] < of_item[0]
+
+
+def test_rankers_see_the_features_that_are_declared_in_their_order(model, bought, known):
+    now = model.snapshot(bought, known, DAY)
+    repeat = now.repeat_candidates(200, known.eligible)
+    new = now.new_candidates(model.settings, known.eligible, np.unique(now.pair_customer))
+    for found, ranker, stored in (
+        (repeat, "repeat", model.repeat_),
+        (new, "discover", model.new_),
+    ):
+        names = [feature.name for feature in pairs.RANKERS[ranker]]
+        assert list(found.features) == names == list(stored.names)
+        assert all(feature.theme and feature.label for feature in pairs.RANKERS[ranker])
+    assert len(set(pairs.LABELS.values())) == len(pairs.LABELS)
 
 
 def test_best_per_group_breaks_ties_by_code_and_not_by_order():

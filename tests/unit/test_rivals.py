@@ -210,7 +210,7 @@ def nothing(now: Snapshot, n: int, setting: str) -> Ranked:
         (Rival("", ("all",), rivals.popularity), "Expected a label of RIVALS"),
         (Rival("odd", (), rivals.popularity), "name its settings"),
         (Rival("odd", ("new",), rivals.repeat_count), "that suit 'new'"),
-        (Rival("odd", ("all",), nothing), "to fill lists of 'all', found"),
+        (Rival("odd", ("all",), nothing), "that suit 'all', found others or none"),
     ],
 )
 def test_an_incomplete_rival_for_lists_is_named(rival: Rival, named: str, now: Snapshot) -> None:

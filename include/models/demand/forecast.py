@@ -21,12 +21,11 @@ from functools import partial
 
 import numpy as np
 
+from include.features.arrays import Floats, Ints
 from include.features.demand_panel import (
     HORIZON,
     REGULAR_WEEKS,
     WINDOW,
-    Floats,
-    Ints,
     Panel,
     Settings,
     learnt_from,

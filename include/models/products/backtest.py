@@ -13,12 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from include.features.purchases import (
-    Catalogue,
-    Floats,
-    Ints,
-    Purchases,
-)
+from include.features.arrays import Integers, Reals
+from include.features.purchases import Catalogue, Purchases
 from include.features.signals import Signals
 from include.models.products import rivals
 from include.models.products.beyond import FIGURES, beyond, coverage
@@ -32,8 +28,8 @@ from include.models.products.toplists import Ranked
 class Truth:
     """What was bought after a cut, by customers with history: sorted keys customer * n_items + item."""
 
-    keys: Ints
-    customers: Ints
+    keys: Integers
+    customers: Integers
     n_items: int
 
     @classmethod
@@ -59,8 +55,8 @@ class Truth:
 class Scores:
     """Figures of each customer in `Truth.customers`, and the share of the catalogue shown."""
 
-    ndcg: Floats
-    recall: Floats
+    ndcg: Reals
+    recall: Reals
     coverage: float
 
 
@@ -192,8 +188,8 @@ def truth_of(setting: str, purchases: Purchases, now: Snapshot, until: int) -> T
 class Known:
     """One figure of each customer who has it."""
 
-    customers: Ints
-    values: Floats
+    customers: Integers
+    values: Reals
 
 
 def figures(ranked: Ranked, truth: Truth, now: Snapshot, content: Content) -> dict[str, Known]:
@@ -224,7 +220,7 @@ def compared(
 
 
 def interval(
-    customers: Ints, a: Floats, b: Floats, seed: int, rounds: int = 1000
+    customers: Integers, a: Reals, b: Reals, seed: int, rounds: int = 1000
 ) -> dict[str, tuple[float, float]]:
     """95% bootstrap intervals of mean(a), of mean(a) / mean(b) and of mean(a - b).
 

@@ -16,7 +16,7 @@ import numpy as np
 from include.models.products.toplists import Ranked, best_per_group
 
 if TYPE_CHECKING:
-    from include.features.arrays import Floats, Ints
+    from include.features.arrays import Integers, Reals
     from include.models.products.snapshot import Snapshot
 
 #: What lists are judged by: all purchases, those new to the customer, and those of things bought before.
@@ -56,7 +56,7 @@ def repeat_decay(now: Snapshot, n: int, setting: str = "repeat") -> Ranked:
     return _own(now, now.pairs.decayed[HALF_LIFE].astype(float), n)
 
 
-def _own(now: Snapshot, weight: Floats, n: int) -> Ranked:
+def _own(now: Snapshot, weight: Reals, n: int) -> Ranked:
     ok = np.flatnonzero(now.catalogue.eligible[now.pair_item])
     best, rank = best_per_group(now.pair_customer[ok], weight[ok], now.pair_item[ok], n)
     rows = ok[best]
@@ -82,7 +82,7 @@ def popularity(now: Snapshot, n: int, setting: str = "all") -> Ranked:
             np.tile(buyers[order], len(customers)),
             np.tile(np.arange(len(order)), len(customers)),
         )
-    parts: list[tuple[int, Ints]] = []
+    parts: list[tuple[int, Integers]] = []
     starts = np.searchsorted(now.pair_customer, customers)
     ends = np.searchsorted(now.pair_customer, customers, side="right")
     for customer, start, end in zip(customers.tolist(), starts, ends, strict=True):

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.errors import BadInput
 from include.features import customers as features
+from include.features.arrays import Bools, Floats
 from include.features.panels import (
     CHURN_DAYS,
     MINIMUM_POSITIVES,
@@ -25,8 +25,6 @@ from include.models.value import algorithms as recipes
 from include.models.value import reasons
 from include.models.value.algorithms import Tuning
 from include.models.value.buy_till_you_die import BuyTillYouDie
-
-Array = npt.NDArray[np.float64]
 
 #: Half of the customers that an interval may miss lie below it, half above.
 INTERVAL_TAIL = 0.1
@@ -100,8 +98,8 @@ class ValueModel:
     churn_: ProbabilityBlend
     spend_: AmountBlend
     quantiles_: dict[str, Member]
-    interval_edges_: Array
-    interval_shift_: Array
+    interval_edges_: Floats
+    interval_shift_: Floats
     next_order_: Member
     orders_: BuyTillYouDie
     value_of_orders_: BuyTillYouDie
@@ -148,7 +146,7 @@ class ValueModel:
         return self
 
     @threadpool_limits.wrap(limits=1)
-    def predict_high_value(self, known: pd.DataFrame) -> Array:
+    def predict_high_value(self, known: pd.DataFrame) -> Floats:
         """P(high value in the horizon) of customers with at least one order."""
         return self.high_.predict(matrix(known, self.settings))
 
@@ -267,7 +265,7 @@ class ValueModel:
         return self
 
     @threadpool_limits.wrap(limits=1)
-    def predict_spend(self, known: pd.DataFrame) -> tuple[Array, Array, Array]:
+    def predict_spend(self, known: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
         """Expected spend in the horizon, and the ends of its 80% interval."""
         rows = self._spend_rows(known)
         value = self.spend_.predict(rows)
@@ -277,7 +275,7 @@ class ValueModel:
         spend = self.value_of_orders_.spend(known, self.settings.weeks)
         return matrix(known, self.settings).assign(**{recipes.BUY_TILL_YOU_DIE: np.sqrt(spend)})
 
-    def _interval(self, rows: pd.DataFrame, value: Array) -> tuple[Array, Array]:
+    def _interval(self, rows: pd.DataFrame, value: Floats) -> tuple[Floats, Floats]:
         tenth = np.searchsorted(self.interval_edges_, value)
         low = np.sqrt(self.quantiles_["low"].predict(rows)) - self.interval_shift_[tenth]
         high = np.sqrt(self.quantiles_["high"].predict(rows)) + self.interval_shift_[tenth]
@@ -314,7 +312,7 @@ class ValueModel:
         return self
 
     @threadpool_limits.wrap(limits=1)
-    def predict_recent(self, known: pd.DataFrame) -> tuple[Array, Array]:
+    def predict_recent(self, known: pd.DataFrame) -> tuple[Floats, Floats]:
         """(P(no purchase within `CHURN_DAYS`), days to the next order) of customers with an order."""
         rows = matrix(known, self.settings)
         return self.churn_.predict(rows), np.clip(self.next_order_.predict(rows), 1, CHURN_DAYS)
@@ -377,11 +375,11 @@ def matrix(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     return features.matrix(rows, settings.leave_out).join(features.roots(rows))
 
 
-def _without_order(known: pd.DataFrame) -> npt.NDArray[np.bool_]:
+def _without_order(known: pd.DataFrame) -> Bools:
     return ~(features.numbers(known["orders_total"]) > 0)
 
 
-def _quantile(values: Array, weights: Array, quantile: float) -> float:
+def _quantile(values: Floats, weights: Floats, quantile: float) -> float:
     """The smallest value that so large a share of the weights lies at or below."""
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(weights[order]) / weights.sum()

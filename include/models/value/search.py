@@ -10,18 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.features import customers as features
+from include.features.arrays import Floats
 from include.features.panels import check, high_value
 from include.models.blend import EDGE, cross_fit
 from include.models.value import algorithms
 from include.models.value.algorithms import Tuning
 from include.models.value.model import Settings, matrix
-
-Array = npt.NDArray[np.float64]
 
 #: Trials in one search: the members' defaults, their settings, and a theme dropped at a time.
 BUDGET = len(features.THEMES) + sum(
@@ -73,7 +71,7 @@ def search(settings: Settings, past: pd.DataFrame) -> tuple[Tuning, list[Trial]]
     rows, customers = matrix(past, settings), past["customer_id"]
     tuning, trials = settings.tuning, []
 
-    def losses(member: str, tried: Tuning) -> Array:
+    def losses(member: str, tried: Tuning) -> Floats:
         fitted = algorithms.classifiers(settings.names, settings.seed, tried)[member]
         said = cross_fit({member: fitted}, rows, labels, customers, refit=False).unseen[member]
         said = np.clip(said, EDGE, 1 - EDGE)
@@ -100,7 +98,7 @@ def search(settings: Settings, past: pd.DataFrame) -> tuple[Tuning, list[Trial]]
     return tuning, trials
 
 
-def _gain(standing: Array, tried: Array, customers: "pd.Series[Any]") -> float:
+def _gain(standing: Floats, tried: Floats, customers: "pd.Series[Any]") -> float:
     """Mean fall of the loss less its standard error, with whole customers as clusters."""
     owner, _ = pd.factorize(customers)
     falls = np.bincount(owner, weights=standing - tried)
