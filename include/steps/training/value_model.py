@@ -283,16 +283,16 @@ def _models(
         more = told if wins else {"explained": held.rivals[name].explained(held.past)}
         figures = held.judged[name].ours
         rows.append(
-            {
-                "model_version": versions[name],
-                "kind": KIND,
-                "anchor": manifest["anchor"],
-                "algorithm": name,
-                "is_champion": verdict.promoted and wins,
-                "manifest": about | dict(more),
-                "metrics": {metric: _rounded(figure) for metric, figure in figures.items()},
-                "artefact": "\\x" + stored.hex() if wins else None,
-            }
+            champions.model_row(
+                KIND,
+                manifest["anchor"],
+                versions[name],
+                name,
+                about | dict(more),
+                {metric: _rounded(figure) for metric, figure in figures.items()},
+                stored if wins else None,
+                is_champion=verdict.promoted and wins,
+            )
         )
     return pd.DataFrame(rows)
 
@@ -387,14 +387,10 @@ def _line(
 
 def _hash(panels: Panels, anchor: str) -> str:
     """A hash of every row that the model of an anchor day learns from."""
-    import numpy as np
     import pandas as pd
 
     rows = pd.concat([panels.matured(anchor), panels.recent(anchor)])
-    data = pd.util.hash_pandas_object(
-        rows.drop(columns=["first_order_day", "last_order_day"]), index=False
-    )
-    return hashlib.sha256(np.asarray(data).tobytes()).hexdigest()
+    return champions.data_hash(rows.drop(columns=["first_order_day", "last_order_day"]))
 
 
 def _rounded(figure: float) -> float | None:
