@@ -26,16 +26,11 @@ from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from benchmarks._lines import show
 from include import policy, warehouse
-from include.features.demand_panel import (
-    HORIZON,
-    Floats,
-    Ints,
-    Settings,
-)
+from include.features.arrays import Bools, Floats, Ints
+from include.features.demand_panel import HORIZON, Settings
 from include.features.panels import top_share
 from include.models.demand.cadence import Cadence
 from include.models.demand.forecast import forecast, origins_needed
@@ -54,8 +49,6 @@ from include.warehouse import Connection
 ORIGIN = 45
 #: Places of which fewer pieces are expected within the cover are not told singly by the table either.
 LEAST_UNITS = stock.UNCOUNTED_UNITS
-
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

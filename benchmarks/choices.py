@@ -29,14 +29,9 @@ from benchmarks._lines import show
 from benchmarks._year import whole_year
 from benchmarks.recommend import day_of, load, rounded, settings, shown_lists
 from include import policy, warehouse
-from include.features.purchases import (
-    Catalogue,
-    Floats,
-    Ints,
-    Purchases,
-    one_day,
-)
-from include.models.products import backtest
+from include.features.arrays import Integers, Reals
+from include.features.purchases import Catalogue, Purchases, one_day
+from include.models.products import backtest, rivals
 from include.models.products.recommender import Recommender
 from include.models.products.snapshot import HORIZON_DAYS, Snapshot
 from include.models.products.toplists import Ranked
@@ -74,7 +69,7 @@ def at_cut(
     now = model.snapshot(purchases, known, cut)
     stands = shown_lists(model, now, asked)
     others = {name: shown_lists(model, now, other) for name, other in changed(asked)}
-    others["repeat_count"] = {"repeat": backtest.repeat_count(now, 10)}
+    others["repeat_count"] = {"repeat": rivals.repeat_count(now, 10)}
     blends = {f"variety={v:g}": model.varied(now, 10, v) for v in VARIETIES}
     out = {
         name: (
@@ -88,7 +83,7 @@ def at_cut(
     return now, out
 
 
-def groups(now: Snapshot) -> dict[str, Ints]:
+def groups(now: Snapshot) -> dict[str, Integers]:
     """Which group each customer is in, -1 where it is not known."""
     ids, p = now.purchases.customer_ids, now.purchases
     with warehouse.connect() as conn:
@@ -97,7 +92,7 @@ def groups(now: Snapshot) -> dict[str, Ints]:
             "SELECT DISTINCT ON (customer_id) customer_id, age_band, income_band, kids_count "
             "FROM core.customers ORDER BY customer_id, valid_from DESC",
         ).set_index("customer_id")
-    out: dict[str, Ints] = {}
+    out: dict[str, Integers] = {}
     out |= {str(name): pd.factorize(told[name].reindex(ids))[0] for name in told.columns}
     spend = np.bincount(p.customer, weights=p.sales, minlength=len(ids))
     known = spend > 0
@@ -105,7 +100,7 @@ def groups(now: Snapshot) -> dict[str, Ints]:
     return out | {"quarter of spend": np.where(known, np.digitize(spend, ends), -1)}
 
 
-def popular(now: Snapshot, group: Ints, customers: Ints, *, whole: bool) -> Ranked:
+def popular(now: Snapshot, group: Integers, customers: Integers, *, whole: bool) -> Ranked:
     """What is bought most in four weeks, in each customer's group or in the whole shop.
 
     A group's shares are pulled toward the shop's as if 30 customers more had them.
@@ -128,9 +123,9 @@ def popular(now: Snapshot, group: Ints, customers: Ints, *, whole: bool) -> Rank
 def report_groups(purchases: Purchases, snapshots: dict[int, Snapshot]) -> None:
     """NDCG of the popular lists by group, over the customers whose group is known."""
     for name in groups(next(iter(snapshots.values()))):
-        mine: list[Floats] = []
-        peer: list[Floats] = []
-        whose: list[Ints] = []
+        mine: list[Reals] = []
+        peer: list[Reals] = []
+        whose: list[Integers] = []
         for now in snapshots.values():
             group, truth = groups(now)[name], _truth("all", purchases, now)
             known = truth.customers[group[truth.customers] >= 0]

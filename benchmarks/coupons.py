@@ -20,12 +20,12 @@ import argparse
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from benchmarks._lines import show
 from benchmarks._year import LAST_DAY, whole_year
 from include import as_of, warehouse
+from include.features.arrays import Floats, Ints
 from include.models import evaluate
 from include.models.campaigns.redemption import (
     METRICS,
@@ -39,9 +39,8 @@ CUTS = ("2017-08-01", "2017-09-01", "2017-10-15")
 PEERS = ("past redemption rate", "smoothed past rate")
 SEED = 20170101
 
-Floats = npt.NDArray[np.float64]
 #: Truth, our scores, and each baseline's scores, of one set of exposures; and whose they are.
-Scored = tuple[Floats, Floats, dict[str, Floats], npt.NDArray[np.int64]]
+Scored = tuple[Floats, Floats, dict[str, Floats], Ints]
 
 
 def scored(model: RedemptionModel, later: pd.DataFrame) -> Scored:
@@ -53,8 +52,8 @@ def scored(model: RedemptionModel, later: pd.DataFrame) -> Scored:
 
 
 def drawn_rows(
-    household: npt.NDArray[np.int64],
-) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]]:
+    household: Ints,
+) -> Callable[[Ints], Ints]:
     """From households drawn with replacement to the rows of their campaigns."""
     order = np.argsort(household, kind="stable")
     parts = np.split(order, np.cumsum(np.bincount(household))[:-1])
@@ -73,13 +72,11 @@ def report(setting: str, found: Scored) -> dict[tuple[str, str], tuple[float, fl
             without = metric == "ece" and name == PEERS[0]
             a, b = of(truth, ours), None if without else of(truth, peer)
 
-            def mine(drawn: npt.NDArray[np.int64], of: evaluate.Metric = of) -> float:
+            def mine(drawn: Ints, of: evaluate.Metric = of) -> float:
                 chosen = rows(drawn)
                 return of(truth[chosen], ours[chosen])
 
-            def gained(
-                drawn: npt.NDArray[np.int64], of: evaluate.Metric = of, peer: Floats = peer
-            ) -> float:
+            def gained(drawn: Ints, of: evaluate.Metric = of, peer: Floats = peer) -> float:
                 chosen = rows(drawn)
                 return of(truth[chosen], ours[chosen]) - of(truth[chosen], peer[chosen])
 

@@ -33,22 +33,13 @@ from benchmarks._lines import show
 from benchmarks._replay import replay
 from benchmarks._year import LAST_DAY, whole_year
 from include import warehouse
+from include.features.arrays import Bools, Floats, Ints
 from include.features.demand import Known
-from include.features.demand_panel import (
-    HORIZON,
-    REGULAR_WEEKS,
-    WINDOW,
-    Floats,
-    Ints,
-    Panel,
-    Settings,
-    summed,
-)
+from include.features.demand_panel import HORIZON, REGULAR_WEEKS, WINDOW, Panel, Settings, summed
 from include.models import evaluate
-from include.models.demand import smoothing
+from include.models.demand import methods, smoothing
 from include.models.demand.cadence import Cadence
 from include.models.demand.forecast import (
-    METHODS,
     Forecast,
     forecast,
     origins_needed,
@@ -65,8 +56,6 @@ PARTS = ("accuracy", "replay", "speed")
 SIZES = (2000, 4000, 8000)
 SEED = 20170101
 REPEATS = 200
-
-Bools = NDArray[np.bool_]
 
 
 def day_of(week: int) -> str:
@@ -105,7 +94,7 @@ class Level:
         """The forecasts of every simple method; None where the history is too short for it."""
         found: dict[str, Floats | None] = {
             name: method(self.history)[:, None].repeat(HORIZON, axis=1)
-            for name, method in smoothing.METHODS.items()
+            for name, method in methods.STEADY.items()
         }
         naive = smoothing.seasonal_naive(self.history, HORIZON)
         return found | {"seasonal_naive": None if np.isnan(naive).any() else naive}
@@ -244,8 +233,8 @@ def accuracy(conn: Connection, origins: Sequence[int], year: Known) -> None:
             kept = level.sold_weeks >= REGULAR_WEEKS
             found.setdefault(name, {})[origin] = level.of(kept)
         chosen, counts = np.unique(ours.method, return_counts=True)
-        methods = {METHODS[m]: int(c) for m, c in zip(chosen, counts, strict=True)}
-        print(f"Methods of week {origin}: {methods}", file=sys.stderr)
+        taken = {methods.NAMES[m]: int(c) for m, c in zip(chosen, counts, strict=True)}
+        print(f"Methods of week {origin}: {taken}", file=sys.stderr)
     for name in ("category", "type", "product", "category all", "type all", "product all"):
         report(name, found[name])
     for setting, ours_name, peer_name, words in (

@@ -26,7 +26,7 @@ import pandas as pd
 
 from benchmarks._lines import show
 from benchmarks._peers import python_with
-from include.models.evaluate import Array
+from include.features.arrays import Floats
 from include.models.lifetime import BetaGeo, GammaGamma
 
 PEER = "lifetimes"
@@ -79,7 +79,7 @@ def cdnow(python: Path | None, given: str | None) -> pd.DataFrame:
     return pd.read_csv(path)[["x", "t_x", "T", "zbar"]]
 
 
-def peer(python: Path | None, x: Array, t_x: Array, age: Array) -> dict[str, Any] | None:
+def peer(python: Path | None, x: Floats, t_x: Floats, age: Floats) -> dict[str, Any] | None:
     """What the peer makes of the same customers, in a process of its own."""
     if python is None:
         return None
@@ -96,7 +96,9 @@ def peer(python: Path | None, x: Array, t_x: Array, age: Array) -> dict[str, Any
     return found
 
 
-def likelihood_of(theirs: dict[str, Any] | None, x: Array, t_x: Array, age: Array) -> float | None:
+def likelihood_of(
+    theirs: dict[str, Any] | None, x: Floats, t_x: Floats, age: Floats
+) -> float | None:
     """The peer's log-likelihood, by the same formula as ours."""
     if theirs is None:
         return None
@@ -148,7 +150,7 @@ def on_cdnow(data: pd.DataFrame, python: Path | None) -> None:
     show_apart("cdnow", model, theirs, len(data))
 
 
-def simulated(customers: int, *, by_day: bool) -> tuple[Array, Array, Array]:
+def simulated(customers: int, *, by_day: bool) -> tuple[Floats, Floats, Floats]:
     """Frequency, recency and T of customers who follow the published CDNOW parameters."""
     random = np.random.default_rng(SEED)
     age = random.integers(27 * 7, 78 * 7, customers) / 7

@@ -22,13 +22,13 @@ import argparse
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
 from benchmarks._lines import show
 from benchmarks._year import whole_year
 from include import as_of, warehouse
+from include.features.arrays import Floats
 from include.models.campaigns import lift
 from include.steps import measure
 
@@ -41,8 +41,6 @@ TRUTH = RESPONDING * 2 * SCALE
 
 #: The lowest fifth by spend before stands for whom a win-back campaign reaches.
 LAPSED = 0.2
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass

@@ -17,13 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks._lines import show
+from include.features.arrays import Floats, Ints
 from include.models.neighbours import RatingNeighbours
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 SEEDS = range(5)
 KS = (5, 40)

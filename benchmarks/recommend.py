@@ -6,7 +6,8 @@ with history and at least one purchase, at product and at product-type level, fo
 to the household and for repeats. Beside them what accuracy does not say: coverage of the catalogue, diversity
 within a list, novelty, popularity bias, share of repeats. `all variety=V` is the blend with the policy's dial
 at V; `as shown` are the published lists, after eligibility and marketing's rules. Products never sold before
-stay in the denominator. The baselines are computed in the same run:
+stay in the denominator. The rivals that are listed (`include/models/products/rivals.py`) are computed in the
+same run:
 
 * popularity: what most households bought in the last four weeks, the strongest of several windows,
 * repeat_count: what the household bought on most days, repeat_decay: each day counting half after 112 days.
@@ -29,13 +30,8 @@ import numpy as np
 from benchmarks._lines import show
 from benchmarks._year import LAST_DAY, whole_year
 from include import policy, warehouse
-from include.features.purchases import (
-    Catalogue,
-    Floats,
-    Ints,
-    Purchases,
-    one_day,
-)
+from include.features.arrays import Integers, Reals
+from include.features.purchases import Catalogue, Purchases, one_day
 from include.features.signals import KINDS
 from include.models.lists.build import ListMaker
 from include.models.lists.eligibility import Shelf
@@ -72,9 +68,9 @@ VARIETIES = (0.0, 0.3, 1.0)
 class Figures:
     """Figures of one list at one cut: of each household with truth, and of each with a list."""
 
-    customers: Ints
-    ndcg_at_10: Floats
-    recall_at_10: Floats
+    customers: Integers
+    ndcg_at_10: Reals
+    recall_at_10: Reals
     other: Beyond
     coverage: float
     coverage_95: tuple[float, float]
@@ -229,7 +225,7 @@ def report(level: str, found: dict[int, dict[str, dict[str, Figures]]]) -> None:
             )  # fmt: skip
 
 
-def told(other: Beyond, metric: str) -> tuple[Ints, Floats]:
+def told(other: Beyond, metric: str) -> tuple[Integers, Reals]:
     """Households and their figures, without lists too short to have one."""
     values = getattr(other, metric)
     known = ~np.isnan(values)
@@ -242,8 +238,8 @@ def tell(
     name: str,
     unit: str,
     weeks: list[int],
-    ours: list[tuple[Ints, Floats]],
-    peer: list[tuple[Ints, Floats]],
+    ours: list[tuple[Integers, Reals]],
+    peer: list[tuple[Integers, Reals]],
 ) -> None:
     """Print one figure beside a baseline's, over the households that both have it for."""
     both = [

@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
@@ -34,9 +33,8 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks._lines import show
 from benchmarks._peers import python_with
+from include.features.arrays import Bools, Floats
 from include.models.campaigns.uplift import FEATURES, Settings, UpliftModel, XLearner, matrix
-
-Floats = npt.NDArray[np.float64]
 
 WORLDS = ("none", "constant", "mixed")
 CONTROL, COST, SEED = 0.10, 1.0, 20170101
@@ -124,7 +122,7 @@ def _effect(kind: str, known: pd.DataFrame) -> Floats:
     return np.asarray(4.0 * away)
 
 
-def gain(world: World, chosen: npt.NDArray[np.bool_]) -> float:
+def gain(world: World, chosen: Bools) -> float:
     """True gain a person of sending to those chosen."""
     return float(np.where(chosen, world.truth - COST, 0.0).mean())
 

@@ -1,13 +1,15 @@
 """What customers were worth, against what was said of them: 13 weeks after weeks 36, 38 and 40.
 
 For each cut the champion's own recipe is fitted on what was known by then, by the functions that the DAGs
-call, and its predictions are compared with the orders after the cut, beside the naive rule on the same
+call, and its predictions are compared with the orders after the cut, beside naive rules on the same
 households (all with an order up to the cut):
 
-* high value (the top fifth by spend in the next 13 weeks): spend in the last 13 weeks. Lines with the
-  setting `rival=...` show the other algorithms at the mean of the cuts,
-* spend: the same amount (`bias` without its sign); for intervals, the quantiles of what it missed on
-  the training cuts,
+* high value (the top fifth by spend in the next 13 weeks): every baseline that is listed
+  (`include/models/value/baselines.py`), a line each; the one with the best mean of the cuts is marked
+  `"strongest": true`. Lines with the setting `rival=...` show the other algorithms at the mean of the cuts
+  beside spend in the last 13 weeks,
+* spend: the same amounts (`bias` without its sign, its strongest the one nearest to 0); for intervals, the
+  quantiles of what spend in the last 13 weeks missed on the training cuts,
 * high value in the next 4 weeks: spend in the last 13 weeks (stronger there than that of the last 4),
 * churn (no order within 28 days; weeks 40, 44 and 48): days with an order in the last 4 weeks,
 * next order (households that bought within 28 days; the same weeks): the last order plus the median gap,
@@ -32,23 +34,22 @@ import pandas as pd
 from benchmarks._lines import show
 from benchmarks._year import whole_year
 from include import warehouse
-from include.features.panels import BASELINE, CHURN_DAYS, high_value
+from include.features.arrays import Floats
+from include.features.panels import CHURN_DAYS, high_value
 from include.models import evaluate
-from include.models.evaluate import Array, Metric
+from include.models.evaluate import Metric
 from include.models.value import contest, search
 from include.models.value import model as value
+from include.models.value.algorithms import STANDING
+from include.models.value.baselines import BASELINES, USUAL
 from include.steps.training import panels as training
 from include.steps.training.panels import Panels
 from include.warehouse import Connection
 
 CUTS = (36, 38, 40)
 CHURN_CUTS = (40, 44, 48)
-NAIVE = "spend in the last 13 weeks"
 REPEATS = 200
 SEED = 20170101
-
-#: Whose figures are for the baseline too: an amount has no calibration.
-_PROBABILITY = ("ece", "brier")
 
 Known = dict[str, pd.DataFrame]
 
@@ -56,7 +57,7 @@ Known = dict[str, pd.DataFrame]
 class Scored:
     """Truth, prediction and baseline of the households of one cut."""
 
-    def __init__(self, customers: Iterable[str], truth: Array, ours: Array, peer: Array) -> None:
+    def __init__(self, customers: Iterable[str], truth: Floats, ours: Floats, peer: Floats) -> None:
         self.customers = np.array(list(customers), dtype="U")
         self.truth, self.ours, self.peer = truth, ours, peer
 
@@ -109,7 +110,7 @@ def report(
         )
 
 
-def draws(weeks: Mapping[int, Scored]) -> list[dict[int, npt.NDArray[np.int64]]]:
+def draws(weeks: Mapping[int, Scored]) -> list[dict[int, npt.NDFloats[np.int64]]]:
     """Households drawn with replacement, the same ones at every cut; the rows of each draw."""
     everybody = np.unique(np.concatenate([s.customers for s in weeks.values()]))
     place = {w: np.searchsorted(everybody, s.customers) for w, s in weeks.items()}
@@ -152,19 +153,52 @@ def classified(panels: Panels, later: Mapping[int, pd.DataFrame]) -> None:
             found.setdefault(name, {})[week] = scored(rows, truth, ours)
     for name, weeks in found.items():
         for metric, measure in evaluate.CLASSIFICATION.items():
+            if name == STANDING and metric not in evaluate.PROBABILITY:
+                beside_each(metric, weeks, later, measure)
+                continue
             report(
                 metric,
                 weeks,
                 measure,
-                NAIVE,
-                with_peer=metric not in _PROBABILITY,
-                setting=None if name == "blend" else f"rival={name}",
+                USUAL,
+                with_peer=metric not in evaluate.PROBABILITY,
+                setting=None if name == STANDING else f"rival={name}",
             )
+
+
+#: Of which figures less is better; a baseline's bias is as good as it is near to 0.
+LESS_IS_BETTER = ("misjudged", "mae", "wape", "bias")
+
+
+def beside_each(
+    metric: str,
+    found: Mapping[int, Scored],
+    later: Mapping[int, pd.DataFrame],
+    measure: Metric,
+    unit: str = "share",
+) -> None:
+    """The lines of a metric beside each baseline, the strongest of them marked as such."""
+    beside = {
+        name: {
+            week: Scored(one.customers, one.truth, one.ours, baseline.amounts(later[week]))
+            for week, one in found.items()
+        }
+        for name, baseline in BASELINES.items()
+    }
+    reached = {
+        name: float(np.mean([measure(one.truth, one.peer) for one in weeks.values()]))
+        for name, weeks in beside.items()
+    }
+    best = min if metric in LESS_IS_BETTER else max
+    strongest = best(reached, key=lambda name: reached[name])
+    for name, weeks in beside.items():
+        marked = {"strongest": True} if name == strongest else {}
+        report(metric, weeks, measure, name, unit=unit, **marked)
 
 
 def spend(panels: Panels, later: Mapping[int, pd.DataFrame]) -> None:
     """Spend in the horizon: the amount, its order and its interval."""
-    settings = training.settings()
+    settings, usual = training.settings(), BASELINES[USUAL]
     found: dict[int, Scored] = {}
     inside: dict[int, Scored] = {}
     deciles, widths = [], []
@@ -176,8 +210,8 @@ def spend(panels: Panels, later: Mapping[int, pd.DataFrame]) -> None:
             said[f"predicted_value{end}"].to_numpy(np.float64) for end in ("", "_low", "_high")
         )
         found[week] = scored(rows, truth, ours)
-        naive = rows[BASELINE].to_numpy(np.float64)
-        missed = matured["spend"].to_numpy(np.float64) - matured[BASELINE].to_numpy(np.float64)
+        naive = usual.amounts(rows)
+        missed = matured["spend"].to_numpy(np.float64) - usual.amounts(matured)
         below, above = np.quantile(missed, [value.INTERVAL_TAIL, 1 - value.INTERVAL_TAIL])
         lower = np.maximum(naive + below, 0)
         within = [
@@ -190,7 +224,7 @@ def spend(panels: Panels, later: Mapping[int, pd.DataFrame]) -> None:
     measures = dict(evaluate.SPEND) | {"bias": lambda t, p: abs(evaluate.bias(t, p))}
     for metric, measure in measures.items():
         unit = "currency" if metric == "mae" else "share"
-        report(metric, found, measure, NAIVE, unit=unit)
+        beside_each(metric, found, later, measure, unit)
     report(
         "coverage_80",
         inside,
@@ -212,7 +246,7 @@ def four_weeks(conn: Connection, cuts: Sequence[int], known: Known) -> None:
         chosen = tuned(panels, settings, week)
         model = value.ValueModel(chosen).fit_high_value(panels.matured(day_of(week)))
         found[week] = scored(later, truth, model.predict_high_value(later))
-    report("roc_auc_4w", found, evaluate.roc_auc, NAIVE)
+    report("roc_auc_4w", found, evaluate.roc_auc, USUAL)
 
 
 def churn(conn: Connection, cuts: Sequence[int], known: Known) -> None:
@@ -248,9 +282,9 @@ def churn(conn: Connection, cuts: Sequence[int], known: Known) -> None:
     )
 
 
-def scored(rows: pd.DataFrame, truth: Array, ours: Array, peer: Array | None = None) -> Scored:
+def scored(rows: pd.DataFrame, truth: Floats, ours: Floats, peer: Floats | None = None) -> Scored:
     """The cut's households; the baseline is their spend in the last 13 weeks unless given."""
-    naive = rows[BASELINE].to_numpy(np.float64) if peer is None else peer
+    naive = BASELINES[USUAL].amounts(rows) if peer is None else peer
     return Scored(rows["customer_id"].tolist(), truth, ours, naive)
 
 

@@ -6,18 +6,8 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow as pa
 
-from include.demo_shop.seeded import (
-    DAY,
-    OPENING,
-    WEEK,
-    Bools,
-    Ints,
-    Lines,
-    draws,
-    morning,
-    stamps,
-    texts,
-)
+from include.demo_shop.seeded import DAY, OPENING, WEEK, Lines, draws, morning, stamps, texts
+from include.features.arrays import Bools, Ints
 
 REGIONS = ("north", "south", "east", "west", "central")
 

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from include.demo_shop.households import People
-from include.demo_shop.seeded import CLOSING, DAY, WEEK, Ints, Lines, draws, of_number, stamps
+from include.demo_shop.seeded import CLOSING, DAY, WEEK, Lines, draws, of_number, stamps
+from include.features.arrays import Ints
 
 EVENT_TYPES = ("browse", "cart", "wishlist", "follow")
 EVENT_SHARES = (0.76, 0.14, 0.06, 0.04)

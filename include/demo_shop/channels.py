@@ -20,7 +20,6 @@ from include.demo_shop.seeded import (
     HOUR,
     OPENING,
     Baskets,
-    Bools,
     Lines,
     draws,
     morning,
@@ -28,6 +27,7 @@ from include.demo_shop.seeded import (
     stamps,
     texts,
 )
+from include.features.arrays import Bools
 
 #: A quarter of the households order by the web, two of five of their orders.
 WEB_HOUSEHOLDS, WEB_ORDERS = 0.25, 0.4

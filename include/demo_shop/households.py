@@ -7,18 +7,8 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow as pa
 
-from include.demo_shop.seeded import (
-    CLOSING,
-    DAY,
-    OPENING,
-    Baskets,
-    Floats,
-    Ints,
-    draws,
-    of_number,
-    stamps,
-    texts,
-)
+from include.demo_shop.seeded import CLOSING, DAY, OPENING, Baskets, draws, of_number, stamps, texts
+from include.features.arrays import Floats, Ints
 
 #: How far a household lives from its store, in km: half of them within three.
 DISTANCE_MEDIAN_KM, DISTANCE_SPREAD = 3.0, 0.75

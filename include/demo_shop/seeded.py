@@ -22,9 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from include.features.arrays import Floats, Ints
+
 SEED = 20170101
 ZONE = ZoneInfo("America/New_York")
 

@@ -8,13 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from include.features.demand_panel import (
-    HORIZON,
-    Bought,
-    Floats,
-    Ints,
-    Panel,
-)
+from include.features.arrays import Floats, Ints
+from include.features.demand_panel import HORIZON, Bought, Panel
 
 
 @dataclass(frozen=True)

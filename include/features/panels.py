@@ -8,15 +8,10 @@ A *panel* is a frame with one row per cut-off day and customer: the features kno
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from include.errors import BadInput
-
-Array = npt.NDArray[np.float64]
-
-#: The naive rule every model is compared with: what a customer spent in the last 13 weeks.
-BASELINE = "sales_13w"
+from include.features.arrays import Floats, Ints
 
 #: Days within which a customer who buys nothing counts as churned, and the cap of the next order.
 CHURN_DAYS = 28
@@ -31,7 +26,7 @@ _OUTCOMES = ("spend", "spend_4w", "orders", "order_days", "days_to_next_order")
 _ROW_ORDER = ("first_order_day", "sales_total", "orders_total", "recency_days", "customer_id")
 
 
-def top_share(amounts: npt.NDArray[np.float64], share: float) -> npt.NDArray[np.int64]:
+def top_share(amounts: Floats, share: float) -> Ints:
     """1 for the top `share` of customers by amount, 0 for the others.
 
     Customers level with the last one that fits are in as well, so equal customers are never split;
@@ -76,7 +71,7 @@ def panel(cuts: Iterable[tuple[str, pd.DataFrame, pd.DataFrame]]) -> pd.DataFram
     return pd.concat(parts, ignore_index=True)
 
 
-def high_value(rows: pd.DataFrame, share: float) -> Array:
+def high_value(rows: pd.DataFrame, share: float) -> Floats:
     """1 for the top share of each cut's customers by spend in the horizon, 0 for the others."""
     labels = np.zeros(len(rows))
     for _, part in rows.groupby("cut", sort=False):

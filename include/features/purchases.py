@@ -15,9 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Ints = NDArray[np.integer[Any]]
-Floats = NDArray[np.floating[Any]]
-Bools = NDArray[np.bool_]
+from include.features.arrays import Bools, Integers, Reals
 
 
 def day_number(days: Any) -> NDArray[np.int32]:
@@ -37,16 +35,16 @@ class Catalogue:
 
     item_ids: NDArray[np.str_]
     names: NDArray[np.object_]
-    group: Ints  # code of the level above, -1 where unknown
-    maker: Ints  # code of manufacturer or brand, -1 where unknown
-    family: Ints  # code of two levels above, -1 where unknown
+    group: Integers  # code of the level above, -1 where unknown
+    maker: Integers  # code of manufacturer or brand, -1 where unknown
+    family: Integers  # code of two levels above, -1 where unknown
     group_names: NDArray[np.object_]
     family_names: NDArray[np.object_]
     maker_names: NDArray[np.object_]
     eligible: Bools
     text: NDArray[np.object_]  # words that say what the item is
-    margin: Floats  # gross margin as a share of sales, NaN where unknown
-    known_from: Ints  # day on which the shop first recorded the item
+    margin: Reals  # gross margin as a share of sales, NaN where unknown
+    known_from: Integers  # day on which the shop first recorded the item
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> Catalogue:
@@ -98,12 +96,12 @@ class Purchases:
     """One row a customer, item and day, ordered so; codes point into the id arrays."""
 
     customer_ids: NDArray[np.str_]
-    customer: Ints
-    item: Ints
+    customer: Integers
+    item: Integers
     day: NDArray[np.int32]
-    sales: Floats
-    discount: Floats
-    quantity: Floats
+    sales: Reals
+    discount: Reals
+    quantity: Reals
     n_items: int
     unknown_rows: int  # rows left out because the catalogue does not know their item
 
@@ -167,7 +165,7 @@ class Purchases:
         """The rows known at the end of day `cut`, with the same codes."""
         return self._where(self.day <= cut)
 
-    def pairs_between(self, after: int, until: int) -> Ints:
+    def pairs_between(self, after: int, until: int) -> Integers:
         """Sorted keys customer * n_items + item of pairs bought in (after, until]."""
         inside = (self.day > after) & (self.day <= until)
         return np.unique(self.customer[inside] * self.n_items + self.item[inside])
@@ -186,7 +184,7 @@ class Purchases:
         )
 
 
-def _starts(keys: Ints) -> Ints:
+def _starts(keys: Integers) -> Integers:
     """Where each run of equal keys starts, in sorted keys."""
     if len(keys) == 0:
         return np.empty(0, dtype=np.int64)
@@ -197,14 +195,14 @@ def _starts(keys: Ints) -> Ints:
 class Rhythm:
     """How often and how lately something was bought: one row a key, keys sorted."""
 
-    keys: Ints
-    days: Ints  # distinct purchase days
+    keys: Integers
+    days: Integers  # distinct purchase days
     first: NDArray[np.int32]
     last: NDArray[np.int32]
-    last_gap: Floats  # days between the last two purchase days, NaN before the second
-    decayed: dict[int, Floats]  # half-life in days -> decayed number of purchase days
+    last_gap: Reals  # days between the last two purchase days, NaN before the second
+    decayed: dict[int, Reals]  # half-life in days -> decayed number of purchase days
 
-    def find(self, keys: Ints) -> Ints:
+    def find(self, keys: Integers) -> Integers:
         """Row of each key, -1 where it was never bought."""
         if len(self.keys) == 0:
             return np.full(len(keys), -1)
@@ -212,7 +210,7 @@ class Rhythm:
         return np.where(self.keys[at] == keys, at, -1)
 
 
-def rhythm(keys: Ints, day: NDArray[np.int32], cut: int, half_lives: tuple[int, ...]) -> Rhythm:
+def rhythm(keys: Integers, day: NDArray[np.int32], cut: int, half_lives: tuple[int, ...]) -> Rhythm:
     """Rhythm of keyed purchase days; any order, repeats of a day count once."""
     order = np.lexsort((day, keys))
     keys, day = keys[order], day[order]

@@ -8,14 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from include.features.purchases import (
-    Bools,
-    Catalogue,
-    Floats,
-    Ints,
-    Purchases,
-    day_number,
-)
+from include.features.arrays import Bools, Integers, Reals
+from include.features.purchases import Catalogue, Purchases, day_number
 
 #: Kinds of signal that speak for a product, in the order of their codes; each is a weight of `AlsSettings`.
 KINDS = ("browse", "cart", "follow", "wishlist", "review")
@@ -31,11 +25,11 @@ NEUTRAL_RATING = 2
 class Signals:
     """One row an event, review or return; codes of customer and item as in the purchases beside."""
 
-    customer: Ints
-    item: Ints
+    customer: Integers
+    item: Integers
     day: NDArray[np.int32]
-    kind: Ints  # position in KINDS, or RETURN
-    rating: Floats  # NaN but for reviews
+    kind: Integers  # position in KINDS, or RETURN
+    rating: Reals  # NaN but for reviews
 
     @classmethod
     def none(cls) -> Signals:
@@ -80,10 +74,10 @@ class Signals:
         )
 
     @property
-    def strength(self) -> Floats:
+    def strength(self) -> Reals:
         """1; of a review, how far its rating lies above neutral, from 0 to 1; of a return 0."""
         liked = np.clip((self.rating - NEUTRAL_RATING) / (5 - NEUTRAL_RATING), 0, 1)
-        out: Floats = np.where(self.kind == RETURN, 0.0, np.where(np.isnan(liked), 1.0, liked))
+        out: Reals = np.where(self.kind == RETURN, 0.0, np.where(np.isnan(liked), 1.0, liked))
         return out
 
     def of(self, *kinds: str) -> Signals:
@@ -107,7 +101,7 @@ class Signals:
 
 def conversion(
     signals: Signals, purchases: Purchases, cut: int, horizon: int, prior: float = 20.0
-) -> Floats:
+) -> Reals:
     """Chance that a product of a signal is bought within `horizon` days after it, for each kind.
 
     Of the signals between two and one horizon before `cut`, the share whose product the same customer
@@ -123,5 +117,5 @@ def conversion(
     end = np.searchsorted(bought, key * span + old.day + horizon, side="right")
     size = len(KINDS)
     hits = np.bincount(old.kind, weights=(end > first).astype(float), minlength=size)
-    share: Floats = (hits + 1) / (np.bincount(old.kind, minlength=size) + prior + 1)
+    share: Reals = (hits + 1) / (np.bincount(old.kind, minlength=size) + prior + 1)
     return share

@@ -12,26 +12,24 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import optimize
 from sklearn.base import clone
 
+from include.features.arrays import Bools, Floats, Ints
 from include.models.abreast import abreast
-
-Array = npt.NDArray[np.float64]
 
 #: Probabilities are kept this far from 0 and 1 before a logit is taken.
 EDGE = 1e-4
 
 
-def folds(customers: "pd.Series[Any]", count: int) -> npt.NDArray[np.int64]:
+def folds(customers: "pd.Series[Any]", count: int) -> Ints:
     """The fold of each row: customers are dealt out in turn, in the order of their first rows."""
     position, _ = pd.factorize(customers)
     return np.asarray(position % count, dtype=np.int64)
 
 
-def logit(probability: Array) -> Array:
+def logit(probability: Floats) -> Floats:
     """Log-odds, with probabilities kept off 0 and 1."""
     kept = np.clip(probability, EDGE, 1 - EDGE)
     return np.log(kept / (1 - kept))
@@ -57,7 +55,7 @@ class Member:
     root: bool = False
     gate: Any = None
 
-    def fit(self, rows: pd.DataFrame, truth: Array) -> "Member":
+    def fit(self, rows: pd.DataFrame, truth: Floats) -> "Member":
         """A copy of the member whose model is fitted."""
         seen, target = self._seen(rows), np.sqrt(truth) if self.root else truth
         if self.gate is None:
@@ -67,7 +65,7 @@ class Member:
         gate = clone(self.gate).fit(seen, some) if not some.all() else None
         return replace(self, model=clone(self.model).fit(seen[some], target[some]), gate=gate)
 
-    def predict(self, rows: pd.DataFrame) -> Array:
+    def predict(self, rows: pd.DataFrame) -> Floats:
         """A classifier's P(y = 1), a regressor's amount; shape (n_rows,)."""
         seen = self._seen(rows)
         if hasattr(self.model, "predict_proba"):
@@ -76,7 +74,7 @@ class Member:
         amount = np.maximum(amount, 0) ** 2 if self.root else amount
         return amount if self.gate is None else amount * self.gate.predict_proba(seen)[:, 1]
 
-    def _seen(self, rows: pd.DataFrame) -> Array:
+    def _seen(self, rows: pd.DataFrame) -> Floats:
         return rows[list(self.columns)].to_numpy(np.float64)
 
     def state(self) -> dict[str, Any]:
@@ -106,13 +104,13 @@ class Fitted:
     """
 
     members: dict[str, Member]
-    unseen: dict[str, Array]
+    unseen: dict[str, Floats]
 
 
 def cross_fit(
     members: Mapping[str, Member],
     rows: pd.DataFrame,
-    truth: Array,
+    truth: Floats,
     customers: "pd.Series[Any]",
     fold_count: int = 3,
     *,
@@ -131,7 +129,7 @@ def cross_fit(
     fold = folds(customers, fold_count)
     unseen = {name: np.zeros(len(rows)) for name in members}
 
-    def fill(name: str, out: npt.NDArray[np.bool_]) -> None:
+    def fill(name: str, out: Bools) -> None:
         unseen[name][out] = members[name].fit(rows[~out], truth[~out]).predict(rows[out])
 
     whole = list(members) if refit else []
@@ -155,9 +153,9 @@ class ProbabilityBlend:
     members_: dict[str, Member]
     intercept_: float
     slope_: float
-    unseen_: Array
+    unseen_: Floats
 
-    def fit(self, fitted: Fitted, truth: Array, names: Sequence[str]) -> Self:
+    def fit(self, fitted: Fitted, truth: Floats, names: Sequence[str]) -> Self:
         """Average and calibrate the named members; `truth` holds 0 and 1, shape (n_rows,)."""
         mean = np.mean([logit(fitted.unseen[name]) for name in names], axis=0)
         self.intercept_, self.slope_ = _platt(mean, truth)
@@ -165,7 +163,7 @@ class ProbabilityBlend:
         self.members_ = {name: fitted.members[name] for name in names}
         return self
 
-    def predict(self, rows: pd.DataFrame) -> Array:
+    def predict(self, rows: pd.DataFrame) -> Floats:
         """P(y = 1) of each row, shape (n_rows,)."""
         logits = [logit(member.predict(rows)) for member in self.members_.values()]
         return sigmoid(self.intercept_ + self.slope_ * np.mean(logits, axis=0))
@@ -196,9 +194,9 @@ class AmountBlend:
 
     members_: dict[str, Member]
     scale_: float
-    unseen_: Array
+    unseen_: Floats
 
-    def fit(self, fitted: Fitted, truth: Array) -> Self:
+    def fit(self, fitted: Fitted, truth: Floats) -> Self:
         """Average and scale every member; `truth` is an amount of 0 or more, shape (n_rows,)."""
         mean = np.mean([np.maximum(seen, 0) for seen in fitted.unseen.values()], axis=0)
         self.scale_ = float(truth.sum() / mean.sum()) if mean.sum() > 0 else 1.0
@@ -206,7 +204,7 @@ class AmountBlend:
         self.members_ = dict(fitted.members)
         return self
 
-    def predict(self, rows: pd.DataFrame) -> Array:
+    def predict(self, rows: pd.DataFrame) -> Floats:
         """The amount of each row, 0 or more, shape (n_rows,)."""
         amounts = [np.maximum(member.predict(rows), 0) for member in self.members_.values()]
         return np.asarray(self.scale_ * np.mean(amounts, axis=0))
@@ -231,15 +229,15 @@ def _members(state: Mapping[str, Any]) -> dict[str, Member]:
     return {name: Member.from_state(part) for name, part in state["members"].items()}
 
 
-def sigmoid(value: Array) -> Array:
+def sigmoid(value: Floats) -> Floats:
     """The probability of log-odds."""
     return np.asarray(1 / (1 + np.exp(-value)))
 
 
-def _platt(score: Array, truth: Array) -> tuple[float, float]:
+def _platt(score: Floats, truth: Floats) -> tuple[float, float]:
     """Intercept and slope (0 or more) of least log-loss."""
 
-    def loss(parameters: Array) -> tuple[float, Array]:
+    def loss(parameters: Floats) -> tuple[float, Floats]:
         fitted = parameters[0] + parameters[1] * score
         residual = (sigmoid(fitted) - truth) / len(truth)
         value = np.mean(np.logaddexp(0, fitted) - truth * fitted)

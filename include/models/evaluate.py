@@ -8,18 +8,18 @@ import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 from sklearn import metrics
 
-Array = npt.NDArray[np.float64]
-Metric = Callable[[Array, Array], float]
+from include.features.arrays import Floats, Ints
+
+Metric = Callable[[Floats, Floats], float]
 
 #: Bins of the calibration error, each with the same number of customers.
 CALIBRATION_BINS = 10
 
 
-def roc_auc(truth: Array, score: Array) -> float:
+def roc_auc(truth: Floats, score: Floats) -> float:
     """Chance that a positive scores above a negative, ties counting half (Mann and Whitney 1947).
 
     By ranks: many times faster than by the curve, which counts where thousands of draws are measured.
@@ -32,14 +32,14 @@ def roc_auc(truth: Array, score: Array) -> float:
     return above / (positives * negatives)
 
 
-def pr_auc(truth: Array, score: Array) -> float:
+def pr_auc(truth: Floats, score: Floats) -> float:
     """Area under precision over recall (average precision)."""
     if not truth.any():
         return float("nan")
     return float(metrics.average_precision_score(truth, score))
 
 
-def lift_top_decile(truth: Array, score: Array) -> float:
+def lift_top_decile(truth: Floats, score: Floats) -> float:
     """Share of positives in the tenth with the highest scores, over their share in all."""
     if not truth.any():
         return float("nan")
@@ -47,7 +47,7 @@ def lift_top_decile(truth: Array, score: Array) -> float:
     return float(truth[best].mean() / truth.mean())
 
 
-def ece(truth: Array, probability: Array) -> float:
+def ece(truth: Floats, probability: Floats) -> float:
     """Expected calibration error over ten bins of equal count.
 
     Naeini, Cooper and Hauskrecht (2015): the mean over customers of |share of positives - mean
@@ -59,36 +59,36 @@ def ece(truth: Array, probability: Array) -> float:
     return float(np.sum(gaps) / len(order))
 
 
-def brier(truth: Array, probability: Array) -> float:
+def brier(truth: Floats, probability: Floats) -> float:
     """Mean squared error of a probability (Brier 1950)."""
     return float(np.mean((truth - probability) ** 2))
 
 
-def mae(truth: Array, predicted: Array) -> float:
+def mae(truth: Floats, predicted: Floats) -> float:
     """Mean absolute error, in the unit of the truth."""
     return float(np.mean(np.abs(truth - predicted)))
 
 
-def wape(truth: Array, predicted: Array) -> float:
+def wape(truth: Floats, predicted: Floats) -> float:
     """Sum of absolute errors over the sum of the truth."""
     total = float(np.sum(truth))
     return float(np.sum(np.abs(truth - predicted)) / total) if total else float("nan")
 
 
-def bias(truth: Array, predicted: Array) -> float:
+def bias(truth: Floats, predicted: Floats) -> float:
     """How far the predicted total is off, as a share of the true total; negative is too low."""
     total = float(np.sum(truth))
     return float(np.sum(predicted) / total - 1) if total else float("nan")
 
 
-def spearman(truth: Array, score: Array) -> float:
+def spearman(truth: Floats, score: Floats) -> float:
     """Rank correlation."""
     if len(np.unique(truth)) < 2 or len(np.unique(score)) < 2:
         return float("nan")
     return float(stats.spearmanr(truth, score).statistic)
 
 
-def gini(truth: Array, score: Array) -> float:
+def gini(truth: Floats, score: Floats) -> float:
     """Normalised Gini: spend captured in the order of the score, 1 for the perfect order.
 
     Customers with equal scores share their spend equally, so that their order does not matter.
@@ -97,7 +97,7 @@ def gini(truth: Array, score: Array) -> float:
     return float(_captured(truth, score) / best) if best else float("nan")
 
 
-def _captured(truth: Array, score: Array) -> float:
+def _captured(truth: Floats, score: Floats) -> float:
     total = truth.sum()
     if not total:
         return 0.0
@@ -108,26 +108,26 @@ def _captured(truth: Array, score: Array) -> float:
     return float(np.cumsum(shared).sum() / total / n - (n + 1) / (2 * n))
 
 
-def mean_by_decile(values: Array, score: Array) -> list[float]:
+def mean_by_decile(values: Floats, score: Floats) -> list[float]:
     """The mean within each tenth of customers by score, the best tenth first."""
     order = np.argsort(-score, kind="stable")
     return [float(values[b].mean()) for b in np.array_split(order, 10)]
 
 
-def captured_by_decile(truth: Array, score: Array) -> list[float]:
+def captured_by_decile(truth: Floats, score: Floats) -> list[float]:
     """Share of all spend that lies in each tenth of customers by score, the best tenth first."""
     order = np.argsort(-score, kind="stable")
     total = truth.sum() or 1.0
     return [float(truth[b].sum() / total) for b in np.array_split(order, 10)]
 
 
-def lift_by_decile(truth: Array, score: Array) -> list[float]:
+def lift_by_decile(truth: Floats, score: Floats) -> list[float]:
     """Share of positives in each tenth of customers by score over their share in all, the best first."""
     share = float(truth.mean()) or 1.0
     return [mean / share for mean in mean_by_decile(truth, score)]
 
 
-def misjudged(truth: Array, score: Array) -> float:
+def misjudged(truth: Floats, score: Floats) -> float:
     """Share of customers on the wrong side of the line when as many are called high as truly are."""
     called = np.zeros(len(score))
     called[np.argsort(-score, kind="stable")[: int(truth.sum())]] = 1
@@ -156,7 +156,7 @@ SPEND: Mapping[str, Metric] = {
 
 
 def bootstrap(
-    statistic: Callable[[npt.NDArray[np.int64]], float],
+    statistic: Callable[[Ints], float],
     n: int,
     *,
     seed: int,
@@ -171,13 +171,13 @@ def bootstrap(
 
 
 def bootstrap_many(
-    statistics: Callable[[npt.NDArray[np.int64]], Array],
+    statistics: Callable[[Ints], Floats],
     n: int,
     *,
     seed: int,
     repeats: int = 200,
     level: float = 0.95,
-) -> tuple[Array, Array]:
+) -> tuple[Floats, Floats]:
     """Percentile intervals of statistics over customers drawn with replacement (Efron 1979).
 
     Parameters

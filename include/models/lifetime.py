@@ -20,9 +20,9 @@ import pandas as pd
 from scipy import optimize, special
 
 from include.errors import BadInput
+from include.features.arrays import Floats
 
-Array = npt.NDArray[np.float64]
-Objective = Callable[[Array], tuple[float, Array]]
+Objective = Callable[[Floats], tuple[float, Floats]]
 
 #: Codes of rows are counted anew beyond this many, long before they could overflow.
 _CODES = 2**40
@@ -91,7 +91,7 @@ class BetaGeo:
         )
         return self
 
-    def _objective(self, rows: Array, weight: Array) -> Objective:
+    def _objective(self, rows: Floats, weight: Floats) -> Objective:
         """Mean negative log-likelihood over weighted rows, and its gradient, in log-parameters."""
         x, x_of = np.unique(rows[0], return_inverse=True)
         t_x, t_of = np.unique(rows[1], return_inverse=True)
@@ -106,7 +106,7 @@ class BetaGeo:
         x_rep_of, weight_rep = x_of[repeat], weight[repeat]
         sum_x_by_age = np.bincount(age_of, weights=weight * frequency)
 
-        def evaluate(log_parameters: Array) -> tuple[float, Array]:
+        def evaluate(log_parameters: Floats) -> tuple[float, Floats]:
             r, alpha, a, b = np.exp(log_parameters)
             log_age, log_t = np.log(alpha + age), np.log(alpha + t_x)
             a_1 = special.gammaln(r + x) - special.gammaln(r) + r * np.log(alpha)
@@ -161,7 +161,7 @@ class BetaGeo:
 
     def log_likelihood(
         self, frequency: npt.ArrayLike, recency: npt.ArrayLike, T: npt.ArrayLike
-    ) -> Array:
+    ) -> Floats:
         """Each customer's log-likelihood at the parameters (equation 6), shape (n_customers,)."""
         x, t_x, age = _checked(frequency, recency, T)
         r, alpha, a, b = self.r_, self.alpha_, self.a_, self.b_
@@ -175,7 +175,7 @@ class BetaGeo:
             - self._log_alive(x, t_x, age)
         )
 
-    def _log_alive(self, x: Array, t_x: Array, age: Array) -> Array:
+    def _log_alive(self, x: Floats, t_x: Floats, age: Floats) -> Floats:
         """Logarithm of P(alive) of each customer."""
         r, alpha, a, b = self.r_, self.alpha_, self.a_, self.b_
         again = x > 0
@@ -185,7 +185,7 @@ class BetaGeo:
 
     def probability_alive(
         self, frequency: npt.ArrayLike, recency: npt.ArrayLike, T: npt.ArrayLike
-    ) -> Array:
+    ) -> Floats:
         """P(a customer has not dropped out by T); 1 for a customer who bought once, by construction.
 
         Returns
@@ -201,7 +201,7 @@ class BetaGeo:
         frequency: npt.ArrayLike,
         recency: npt.ArrayLike,
         T: npt.ArrayLike,
-    ) -> Array:
+    ) -> Floats:
         """Purchases expected in the next `t` units of time (equation 10 of the paper).
 
         The hypergeometric function is taken after Euler's transformation, where its first two
@@ -275,11 +275,11 @@ class GammaGamma:
         self.log_likelihood_ = float(self._log_likelihood(x, m).sum())
         return self
 
-    def _objective(self, x: Array, m: Array, weight: Array) -> Objective:
+    def _objective(self, x: Floats, m: Floats, weight: Floats) -> Objective:
         """Mean negative log-likelihood over weighted rows, and its gradient, in log-parameters."""
         log_m, log_x, total = np.log(m), np.log(x), weight.sum()
 
-        def evaluate(log_parameters: Array) -> tuple[float, Array]:
+        def evaluate(log_parameters: Floats) -> tuple[float, Floats]:
             p, q, v = np.exp(log_parameters)
             px, log_sum = p * x, np.log(x * m + v)
             value = (
@@ -303,7 +303,7 @@ class GammaGamma:
 
         return evaluate
 
-    def _log_likelihood(self, x: Array, m: Array) -> Array:
+    def _log_likelihood(self, x: Floats, m: Floats) -> Floats:
         p, q, v = self.p_, self.q_, self.v_
         return np.asarray(
             special.gammaln(p * x + q)
@@ -315,7 +315,7 @@ class GammaGamma:
             - (p * x + q) * np.log(x * m + v)
         )
 
-    def expected_value(self, frequency: npt.ArrayLike, monetary_value: npt.ArrayLike) -> Array:
+    def expected_value(self, frequency: npt.ArrayLike, monetary_value: npt.ArrayLike) -> Floats:
         """Expected mean value of a customer's purchases (equation 5 of the paper).
 
         A customer without repeat purchases gets the population's mean; where the fitted distribution
@@ -332,7 +332,7 @@ class GammaGamma:
         return np.where(known, expected, self.mean_)
 
 
-def _minimise(objective: Objective, start: Array) -> optimize.OptimizeResult:
+def _minimise(objective: Objective, start: Floats) -> optimize.OptimizeResult:
     """L-BFGS-B with the analytic gradient; the bounds only keep exp() finite."""
     found = optimize.minimize(
         objective,
@@ -350,7 +350,7 @@ def _minimise(objective: Objective, start: Array) -> optimize.OptimizeResult:
     return found
 
 
-def _same_shape(**arrays: npt.ArrayLike) -> list[Array]:
+def _same_shape(**arrays: npt.ArrayLike) -> list[Floats]:
     shaped = {name: np.asarray(values, dtype=np.float64).ravel() for name, values in arrays.items()}
     sizes = {name: len(values) for name, values in shaped.items()}
     if len(set(sizes.values())) > 1:
@@ -366,7 +366,7 @@ def _same_shape(**arrays: npt.ArrayLike) -> list[Array]:
 
 def _checked(
     frequency: npt.ArrayLike, recency: npt.ArrayLike, age: npt.ArrayLike
-) -> tuple[Array, Array, Array]:
+) -> tuple[Floats, Floats, Floats]:
     x, t_x, age_ = _same_shape(frequency=frequency, recency=recency, T=age)
     if (t_x > age_).any():
         raise BadInput(
@@ -376,13 +376,13 @@ def _checked(
     return x, t_x, age_
 
 
-def _distinct(x: Array, t_x: Array, age: Array) -> tuple[Array, Array]:
+def _distinct(x: Floats, t_x: Floats, age: Floats) -> tuple[Floats, Floats]:
     """Different rows as an array of shape (3, n_rows), and how many customers stand on each."""
     values, place = _distinct_of(x, t_x, age)
     return np.stack(values), np.bincount(place).astype(np.float64)
 
 
-def _distinct_of(*columns: Array) -> tuple[list[Array], npt.NDArray[np.intp]]:
+def _distinct_of(*columns: Floats) -> tuple[list[Floats], npt.NDArray[np.intp]]:
     """Different rows of several columns, and the row that each customer stands on.
 
     Each column is coded by its own values, and the codes are joined into one whole number: counting such

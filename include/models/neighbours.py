@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import sparse
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from include.features.arrays import Floats, Ints
 
 #: Similarities held at once, in numbers: customers are worked through in blocks of this many cells.
 BLOCK_CELLS = 8_000_000

@@ -19,15 +19,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import optimize
 
 from include.errors import BadInput
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+from include.features.arrays import Bools, Floats, Ints
 
 #: A look at all candidates: prices, the bound at them, its slope.
 Look = tuple[Floats, float, Floats]
@@ -63,7 +59,7 @@ class Allocation:
     prices : dict of budget to the gain that one more unit of money in it would bring; 0 where it is not short
     """
 
-    chosen: Flags
+    chosen: Bools
     value: float
     bound: float
     spent: dict[str, float]
@@ -288,7 +284,7 @@ class _Problem:
             picked = np.sort(np.concatenate([picked, more]))
         return self._improved(picked, left)
 
-    def _fits(self, cost: Floats, room: Floats) -> Flags:
+    def _fits(self, cost: Floats, room: Floats) -> Bools:
         """Whether each candidate by itself could be paid."""
         found = np.ones(len(cost), dtype=bool)
         for drawn in self.draws:

@@ -4,17 +4,13 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from include.features.arrays import Bools, Floats, Ints
 from include.offers import control
 from include.offers.allocate import Allocation, allocate
 from include.offers.inputs import Inputs, coded
 from include.policy import Policy
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 #: What is decided about a candidate.
 DECISIONS = ("send", "hold", "suppress", "control")
@@ -133,7 +129,7 @@ def arbitrate(
     return found, _budgets(chosen, limits, found, best | explored, value)
 
 
-def _allocated(found: pd.DataFrame, open_: Flags, limits: Limits) -> Allocation:
+def _allocated(found: pd.DataFrame, open_: Bools, limits: Limits) -> Allocation:
     few = pd.DataFrame(
         {
             "customer_id": found["customer"].to_numpy()[open_],
@@ -148,8 +144,8 @@ def _allocated(found: pd.DataFrame, open_: Flags, limits: Limits) -> Allocation:
 
 
 def _one_of_each(
-    customer: Ints, allowed: Flags, inputs: Inputs, policy: Policy, as_of: date
-) -> Flags:
+    customer: Ints, allowed: Bools, inputs: Inputs, policy: Policy, as_of: date
+) -> Bools:
     """Of each customer's open candidates one, each with the same chance; a flag for each candidate."""
     row = np.flatnonzero(allowed)
     found = np.zeros(len(customer), dtype=bool)
@@ -167,7 +163,7 @@ def _one_of_each(
     return found
 
 
-def _affordable(random: Flags, cost: Floats, campaign: pd.Series, limits: Limits) -> Flags:
+def _affordable(random: Bools, cost: Floats, campaign: pd.Series, limits: Limits) -> Bools:
     """Which of the candidates that chance picked the budgets can pay, in the order in which they stand."""
     found = np.zeros(len(random), dtype=bool)
     left, by_name = limits.binding, dict(limits.campaigns)
@@ -181,7 +177,7 @@ def _affordable(random: Flags, cost: Floats, campaign: pd.Series, limits: Limits
 
 
 def _choice(
-    found: pd.DataFrame, chosen: Allocation, sent: Flags, allowed: Flags, policy: Policy
+    found: pd.DataFrame, chosen: Allocation, sent: Bools, allowed: Bools, policy: Policy
 ) -> Floats:
     """The chance with which each candidate that is sent was picked among its customer's open ones.
 
@@ -216,7 +212,7 @@ def _choice(
 
 
 def _budgets(
-    chosen: Allocation, limits: Limits, found: pd.DataFrame, sent: Flags, value: Floats
+    chosen: Allocation, limits: Limits, found: pd.DataFrame, sent: Bools, value: Floats
 ) -> pd.DataFrame:
     cost = found["cost_expected"].to_numpy()
     by_name = pd.Series(cost[sent]).groupby(found["campaign"][sent].astype("str").to_numpy()).sum()
@@ -255,7 +251,7 @@ def hold_stale(decided: pd.DataFrame, as_of: date, newest: date, max_age_days: i
     return held(decided, (decided["decision"] == "send").to_numpy(), STALE)
 
 
-def held(decided: pd.DataFrame, rows: Flags, reason: str) -> pd.DataFrame:
+def held(decided: pd.DataFrame, rows: Bools, reason: str) -> pd.DataFrame:
     """Some rows turned from send to hold, for a reason."""
     found = decided.copy(deep=False)
     for name, code in (("decision", "hold"), ("decision_reason", reason)):

@@ -15,13 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from include.features.arrays import Bools, Floats, Ints
 from include.offers.inputs import Inputs
 from include.policy import Policy
 from include.policy.limits import Control
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 #: The scope of the group that no campaign may reach.
 EVERY_CAMPAIGN = "all campaigns"
@@ -42,7 +39,7 @@ def places(people: Iterable[str], salt: str) -> Floats:
 
 def in_group(
     people: npt.NDArray[np.object_], accounts: pd.DataFrame, salt: str, share: float
-) -> tuple[Flags, Floats]:
+) -> tuple[Bools, Floats]:
     """Whether each person belongs to the group of a salt, by any account of theirs, and the chance of it.
 
     Parameters
@@ -69,7 +66,7 @@ def drawn(
     campaign: npt.NDArray[np.object_],
     accounts: pd.DataFrame,
     policy: Policy,
-) -> tuple[Flags, Floats]:
+) -> tuple[Bools, Floats]:
     """Whether each of what would be sent falls to a control group, and the chance of it.
 
     Parameters
@@ -111,7 +108,7 @@ def members(inputs: Inputs, policy: Policy) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def explorers(customer: Ints, customers: pd.DataFrame, control: Control, as_of: date) -> Flags:
+def explorers(customer: Ints, customers: pd.DataFrame, control: Control, as_of: date) -> Bools:
     """Whether each customer's offer of the day is left to chance.
 
     Parameters

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from include.features.arrays import Bools, Ints
 from include.offers.inputs import Inputs, coded
 from include.policy import Policy
 from include.policy.limits import Cap
@@ -33,9 +34,6 @@ REFUSALS = (
     "age_unknown",
     "minor",
 )
-
-_Flags = NDArray[np.bool_]
-_Ints = NDArray[np.int64]
 
 
 def guard(candidates: pd.DataFrame, inputs: Inputs, policy: Policy, as_of: date) -> pd.DataFrame:
@@ -66,7 +64,7 @@ def guard(candidates: pd.DataFrame, inputs: Inputs, policy: Policy, as_of: date)
     customer = found["customer"].to_numpy(dtype=np.int64)
     channel, refusal = _channels(found, inputs, policy)
 
-    def refuse(reason: str, rows: _Flags) -> None:
+    def refuse(reason: str, rows: Bools) -> None:
         refusal[rows] = REFUSALS.index(reason)
 
     past = _Past.of(found, inputs, as_of)
@@ -109,7 +107,7 @@ def _counts(policy: Policy, campaign: str) -> bool:
     return campaign not in {c.name for c in policy.campaigns if c.cap_class == "transactional"}
 
 
-def _of_campaigns(found: pd.DataFrame, names: set[str]) -> _Flags:
+def _of_campaigns(found: pd.DataFrame, names: set[str]) -> Bools:
     return np.asarray(found["campaign"].isin(list(names)), dtype=bool)
 
 
@@ -283,7 +281,7 @@ def _closed(inputs: Inputs, channel: str, policy: Policy) -> NDArray[np.int8]:
     return found
 
 
-def _minors(customers: pd.DataFrame, policy: Policy, as_of: date) -> _Flags:
+def _minors(customers: pd.DataFrame, policy: Policy, as_of: date) -> Bools:
     sending = as_of + timedelta(days=1)
     # Born after this day: not of age on the day of sending.
     latest = pd.Timestamp(sending) - pd.DateOffset(years=policy.activation.minimum_age)
@@ -291,20 +289,20 @@ def _minors(customers: pd.DataFrame, policy: Policy, as_of: date) -> _Flags:
     return (born > latest).to_numpy(dtype=bool, na_value=False)
 
 
-def _ageless(customers: pd.DataFrame, policy: Policy) -> _Flags:
+def _ageless(customers: pd.DataFrame, policy: Policy) -> Bools:
     faulty = customers["is_birthday_faulty"].to_numpy(dtype=bool, na_value=False)
     unknown = customers["birth_date"].isna().to_numpy(dtype=bool)
     return np.asarray(faulty & unknown & (policy.activation.minimum_age > 0))
 
 
-def _out_of_stock(found: pd.DataFrame, inputs: Inputs) -> _Flags:
+def _out_of_stock(found: pd.DataFrame, inputs: Inputs) -> Bools:
     """Whether the product that the message is about is known to be sold out where the customer shops."""
     sold_out = ~inputs.signals["in_stock"].to_numpy(dtype=bool, na_value=True)
     signal = found["signal"].to_numpy(dtype=np.int64)
     return np.asarray((signal >= 0) & np.append(sold_out, False)[signal])
 
 
-def _kept_back(found: pd.DataFrame, inputs: Inputs) -> _Flags:
+def _kept_back(found: pd.DataFrame, inputs: Inputs) -> Bools:
     """Whether the product that the message is about is reserved for customers of a higher value."""
     kept = inputs.signals["kept_back"].to_numpy(dtype=bool, na_value=False)
     signal = found["signal"].to_numpy(dtype=np.int64)
@@ -315,8 +313,8 @@ def _kept_back(found: pd.DataFrame, inputs: Inputs) -> _Flags:
 class _Past:
     """Decisions of other days about today's customers, as numbers that compare with the candidates'."""
 
-    customer: _Ints
-    days: _Ints
+    customer: Ints
+    days: Ints
     campaign: pd.Series
     period: pd.Series
 
@@ -332,7 +330,7 @@ class _Past:
         offsets = np.asarray(days.to_numpy(dtype=np.int64), dtype=np.int64)
         return cls(place[rows], offsets, kept["campaign"], kept["period"])
 
-    def keys(self, found: pd.DataFrame, *, with_period: bool) -> tuple[_Ints, _Ints]:
+    def keys(self, found: pd.DataFrame, *, with_period: bool) -> tuple[Ints, Ints]:
         """One number for each customer and campaign (and period): of the past, and of the candidates."""
         past = self._codes(self.campaign, found["campaign"])
         theirs = np.asarray(found["campaign"].cat.codes, dtype=np.int64)
@@ -346,20 +344,20 @@ class _Past:
         return standing, wanted
 
     @staticmethod
-    def _codes(values: pd.Series, like: pd.Series) -> _Ints:
+    def _codes(values: pd.Series, like: pd.Series) -> Ints:
         """The category of each value; one past the last where it is none of them."""
         names = pd.Index(like.cat.categories.astype("str"))
         codes = names.get_indexer(pd.Index(values.astype("str"))).astype(np.int64)
         return np.where(codes < 0, len(names), codes)
 
 
-def _repeated(found: pd.DataFrame, past: _Past) -> _Flags:
+def _repeated(found: pd.DataFrame, past: _Past) -> Bools:
     """Already decided on another day of the same campaign and period."""
     standing, wanted = past.keys(found, with_period=True)
     return np.isin(wanted, standing)
 
 
-def _too_soon(found: pd.DataFrame, past: _Past, policy: Policy) -> _Flags:
+def _too_soon(found: pd.DataFrame, past: _Past, policy: Policy) -> Bools:
     """Another period of the same campaign less than its `gap_days` away, before or after."""
     gaps = {campaign.name: campaign.gap_days for campaign in policy.campaigns}
     near = np.abs(past.days) < past.campaign.map(gaps).astype(float).fillna(0.0).to_numpy()
@@ -367,13 +365,13 @@ def _too_soon(found: pd.DataFrame, past: _Past, policy: Policy) -> _Flags:
     return np.isin(wanted, standing[near])
 
 
-def _over(found: pd.DataFrame, as_of: date) -> _Flags:
+def _over(found: pd.DataFrame, as_of: date) -> Bools:
     """Whether the last day on which the message makes sense is over when messages begin to leave."""
     sending = pd.Timestamp(as_of + timedelta(days=1))
     return np.asarray(found["last_day"] < sending, dtype=bool)
 
 
-def _capped(customer: _Ints, past: _Past, policy: Policy) -> _Flags:
+def _capped(customer: Ints, past: _Past, policy: Policy) -> Bools:
     """Whether one more message on the day would break the cap in any window that holds the day."""
     cap = policy.caps.marketing
     if cap.messages == 0:
@@ -383,7 +381,7 @@ def _capped(customer: _Ints, past: _Past, policy: Policy) -> _Flags:
     return np.isin(customer, full)
 
 
-def capped_customers(customer: _Ints, days: _Ints, cap: Cap) -> _Ints:
+def capped_customers(customer: Ints, days: Ints, cap: Cap) -> Ints:
     """Customers with messages near a day for whom one more on that day would exceed a cap.
 
     Every window of `window_days` consecutive days that holds the day is looked at, whether it reaches

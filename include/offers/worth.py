@@ -3,17 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from include.features.arrays import Bools, Floats, Ints
 from include.models.campaigns.redemption import level_of, moved_to
 from include.offers.inputs import Inputs, Past
 from include.policy import Policy
 from include.policy.campaigns import Campaign
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 #: A predicted basket may differ from the campaign's assumed one by at most this factor.
 BASKET_FACTOR = 3.0
@@ -42,7 +38,7 @@ class Worth:
     p_redeem: Floats
     cost: Floats
     value: Floats
-    is_experiment: Flags
+    is_experiment: Bools
 
 
 def valued(campaign: Campaign, customer: Ints, inputs: Inputs, policy: Policy) -> Worth:

@@ -4,8 +4,8 @@ Four things are looked at: how many rows (beside the same weekday), how old the 
 share of each column is empty, and how each column's values are distributed. A figure is unusual when it lies
 further from the median of the past days than `SPREADS` times their median absolute deviation (scaled to a
 standard deviation), with room for what a sample of that size does by chance. Distributions are compared by
-the population stability index, sum of (p - q) ln(p / q), against all past days together; the past days' own
-indices, each against the others, say what is usual.
+the population stability index (`include.features.stability`), against all past days together; the past
+days' own indices, each against the others, say what is usual.
 """
 
 import math
@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from include.features.stability import stability_index
 from include.quality import Result
 from include.quality.profiles import Profile
 
@@ -120,9 +121,9 @@ def _distribution(day: Profile, past: Sequence[Profile], name: str) -> Result | 
     together: Counter[str] = Counter()
     for one in known:
         together.update(one.counts[name])
-    own = [stability_index(one.counts[name], together - Counter(one.counts[name])) for one in known]
+    own = [index_of_counts(one.counts[name], together - Counter(one.counts[name])) for one in known]
     middle, spread = _usual(own)
-    index = stability_index(day.counts[name], together)
+    index = index_of_counts(day.counts[name], together)
     # By chance alone the index of a day is about its bins less one, divided by its rows.
     rows, usual_rows = day.looked_at, median(one.looked_at for one in known)
     chance = max(len(together) - 1, 1) * max(1 / rows - 1 / usual_rows, 0.0)
@@ -137,21 +138,18 @@ def _distribution(day: Profile, past: Sequence[Profile], name: str) -> Result | 
     )
 
 
-def stability_index(counts: Mapping[str, int], reference: Mapping[str, int]) -> float:
+def index_of_counts(counts: Mapping[str, int], reference: Mapping[str, int]) -> float:
     """The population stability index of two counts over the same bins; 0 where they agree.
 
     Half a row is added to every bin, so that an empty one does not make it infinite.
     """
-    bins = set(counts) | set(reference)
-    if not bins:
-        return 0.0
-    ours, theirs = sum(counts.values()), sum(reference.values())
-    index = 0.0
-    for name in bins:
-        p = (counts.get(name, 0) + 0.5) / (ours + 0.5 * len(bins))
-        q = (reference.get(name, 0) + 0.5) / (theirs + 0.5 * len(bins))
-        index += (p - q) * math.log(p / q)
-    return index
+    bins = sorted(set(counts) | set(reference))
+
+    def shares(of: Mapping[str, int]) -> list[float]:
+        rows = sum(of.values()) + 0.5 * len(bins)
+        return [(of.get(name, 0) + 0.5) / rows for name in bins]
+
+    return stability_index(shares(counts), shares(reference))
 
 
 def _usual(values: Sequence[float]) -> tuple[float, float]:

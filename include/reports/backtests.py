@@ -6,6 +6,7 @@ from datetime import date
 
 from include import warehouse
 from include.console import charts
+from include.models.products.rivals import RIVALS
 from include.warehouse import Connection
 
 #: Coefficients that are shown, the largest first.
@@ -27,16 +28,11 @@ METRICS = {
     "coverage_80": "coverage of the 80% interval",
 }
 
-#: What product lists are judged by, and the simple lists beside them.
+#: What product lists are judged by.
 LIST_SETTINGS = {
     "product/all": "all purchases",
     "product/new": "new to the customer",
     "product/repeat": "bought before",
-}
-LIST_BASELINES = {
-    "popularity": "most popular",
-    "repeat_count": "bought most often",
-    "repeat_decay": "bought most often lately",
 }
 
 
@@ -56,20 +52,24 @@ class Backtest:
     customers: int
 
     @property
+    def is_beside(self) -> bool:
+        """Whether the line repeats the champion's figure beside a further baseline."""
+        return self.setting.startswith("beside ")
+
+    @property
     def metric_words(self) -> str:
         return METRICS.get(self.metric, charts.words(self.metric))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Algorithms side by side: a column a metric, the baseline in the last row."""
+    """Algorithms side by side: a column a metric, the baselines in the last rows."""
 
     cut: date
     customers: int
-    baseline_name: str
     metrics: list[str]
     algorithms: list[tuple[str, bool, list[float | None]]]
-    baseline: list[float | None]
+    baselines: list[tuple[str, list[float | None]]]
 
     @classmethod
     def of(cls, tests: Sequence[Backtest]) -> "Comparison | None":
@@ -78,7 +78,8 @@ class Comparison:
             return None
         metrics = list(dict.fromkeys(test.metric for test in tests))
         found = {(test.setting, test.metric): test for test in tests}
-        names = dict.fromkeys((test.setting, test.chosen) for test in tests)
+        names = dict.fromkeys((test.setting, test.chosen) for test in tests if not test.is_beside)
+        baselines = {test.baseline_name: test.setting for test in reversed(tests)}
 
         def line(setting: str) -> list[Backtest | None]:
             return [found.get((setting, metric)) for metric in metrics]
@@ -87,13 +88,15 @@ class Comparison:
         return cls(
             cut=first.cut,
             customers=first.customers,
-            baseline_name=first.baseline_name,
             metrics=[METRICS.get(metric, charts.words(metric)) for metric in metrics],
             algorithms=[
                 (name, chosen, [test.ours if test else None for test in line(name)])
                 for name, chosen in names
             ],
-            baseline=[test.baseline if test else None for test in line(first.setting)],
+            baselines=[
+                (name, [test.baseline if test else None for test in line(baselines[name])])
+                for name in dict.fromkeys(test.baseline_name for test in tests)
+            ],
         )
 
 
@@ -129,7 +132,7 @@ class ListComparison:
         }
         if not found:
             return None
-        baselines = [name for name in LIST_BASELINES if any(key[2] == name for key in found)]
+        baselines = [name for name in RIVALS if any(key[2] == name for key in found)]
         figures = []
         for setting, what in LIST_SETTINGS.items():
             metrics = dict.fromkeys(metric for other, metric, _ in found if other == setting)
@@ -141,7 +144,7 @@ class ListComparison:
         return cls(
             cut=next(iter(found.values())).cut,
             customers=next(iter(found.values())).customers,
-            baselines=[LIST_BASELINES[name] for name in baselines],
+            baselines=[RIVALS[name].label for name in baselines],
             figures=figures,
         )
 

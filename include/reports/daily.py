@@ -49,7 +49,7 @@ def render() -> str:
     rivals = [
         (test.setting, test.ours, test.baseline, test.chosen)
         for test in tests
-        if test.kind == "value" and test.metric == "roc_auc"
+        if test.kind == "value" and test.metric == "roc_auc" and not test.is_beside
     ]
     figures = view.figures(today) | {
         "backtests": charts.against_baseline(rivals) if rivals else None,

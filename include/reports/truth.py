@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include import as_of, policy, warehouse
+from include.models.value.baselines import BASELINES, USUAL
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BASELINE = "spend in the last 13 weeks"
 #: The one shop whose own tables are known here.
 DEMO_SHOP = "complete_journey"
 
@@ -36,8 +36,8 @@ def predictions(day: str) -> "pd.DataFrame":
     with warehouse.connect() as conn:
         return warehouse.frame(
             conn,
-            """
-            SELECT s.external_id, s.p_high_value, s.predicted_value, f.sales_13w AS naive
+            f"""
+            SELECT s.external_id, s.p_high_value, s.predicted_value, f.{BASELINES[USUAL].column} AS naive
             FROM marketing.customer_segments AS s
             JOIN features.customer_features AS f USING (as_of, customer_id)
             WHERE s.as_of = %(day)s AND f.orders_total > 0

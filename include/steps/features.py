@@ -105,6 +105,13 @@ def outcomes(conn: Connection, cut: str, horizon_days: int) -> "pd.DataFrame":
     )
 
 
+def spend(conn: Connection, day: str, weeks: int) -> "pd.DataFrame":
+    """What each customer spent in the last weeks up to a day: `queries/training/spend.sql`."""
+    return warehouse.frame(
+        conn, warehouse.sql("queries/training/spend"), parameters(day) | {"weeks": weeks}
+    )
+
+
 def _ordered(conn: Connection, table: str, statement: str, key: str, day: str) -> "pd.DataFrame":
     contract = contracts.load("features", table)
     return warehouse.frame(

@@ -200,7 +200,7 @@ def forecasts(found: "Known", expected: "Forecast", counts: "pd.DataFrame") -> "
     import pandas as pd
 
     from include.features.demand_panel import summed
-    from include.models.demand.forecast import METHODS
+    from include.models.demand.methods import NAMES
 
     panel, rows = found.panel, expected.rows
     number = found.products["product_id"].to_numpy(dtype=object)[rows]
@@ -214,7 +214,7 @@ def forecasts(found: "Known", expected: "Forecast", counts: "pd.DataFrame") -> "
     total = (rest + summed(units[single], panel.kind[rows[single]], panel.n_kinds)).round(_DIGITS)
     shown = np.flatnonzero(total.sum(axis=1) > 0)
     nothing = np.full((len(shown), *ends.shape[1:]), np.nan)
-    named = np.asarray(METHODS, dtype=object)[expected.method[single]]
+    named = np.asarray(NAMES, dtype=object)[expected.method[single]]
     of_kind = kinds[panel.kind[rows[single]]]
     levels = (
         ("product", number[single], of_kind, units[single], ends[single], named),

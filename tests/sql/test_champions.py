@@ -181,11 +181,14 @@ def test_show_and_export_tell_what_a_model_is_made_of(
         },
         "rules": ["recency_days <= 3: 80% of 100 rows"],
     }
-    version = store(conn, "a", "2017-10-01", explained=explained, rows=12)
+    version = store(
+        conn, "a", "2017-10-01", explained=explained, rows=12, repeat_weights={"since": -0.4}
+    )
     command._show(conn, command.parser().parse_args(["show", version]))
     shown = capsys.readouterr().out
     assert "+0.900 [+0.500, +1.300]  2.46 [1.65, 3.67]" in shown
     assert "recency_days <= 3" in shown
+    assert "  -0.400  days since it was bought" in shown
     command._export(conn, command.parser().parse_args(["export", version, str(tmp_path)]))
     assert (tmp_path / f"{version}.model").read_bytes() == b"model"
     about = json.loads((tmp_path / f"{version}.json").read_text())

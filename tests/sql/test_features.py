@@ -122,3 +122,19 @@ def test_labels_count_what_came_strictly_after_and_equal_orders_twice(past):
     assert after.loc[str(BEN), "orders"] == 2
     assert after.loc[str(BEN), "days_to_next_order"] == 20
     assert nothing.empty
+
+
+def test_spend_of_a_window_is_brought_to_13_weeks_by_the_days_that_the_shop_has_had(past):
+    """The first order is of 1 February, 150 days with DAY: a longer window is divided by those."""
+    with warehouse.connect() as conn:
+        found = {weeks: features.spend(conn, DAY, weeks) for weeks in (13, 21, 22, 52)}
+    spent = {
+        weeks: dict(zip(rows["customer_id"], rows["spend"], strict=True))
+        for weeks, rows in found.items()
+    }
+    ana, ben = str(ANA), str(BEN)
+    assert spent[13] == {ana: 35}
+    # 21 weeks begin on 4 February, three days too late for Ben; 22 reach beyond the first order.
+    assert spent[21] == {ana: pytest.approx(35 * 91 / 147)}
+    assert spent[22] == {ana: pytest.approx(35 * 91 / 150), ben: pytest.approx(400 * 91 / 150)}
+    assert spent[52] == spent[22]

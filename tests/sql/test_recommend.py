@@ -11,6 +11,7 @@ from include.errors import BadInput
 from include.features.purchases import Catalogue, Purchases
 from include.models.products.als import AlsSettings
 from include.models.products.recommender import Settings
+from include.models.products.rivals import RIVALS
 from include.steps import gate, lists, product_rows
 from include.steps.training import champions, recommender
 from tests.sql import planted
@@ -267,7 +268,7 @@ def test_marketing_reads_lists_with_the_shops_own_numbers(conn, small):
     assert found[["policy_hash", "model_version"]].notna().all(axis=None)
     with warehouse.connect() as etl:
         figures = warehouse.frame(etl, "SELECT * FROM ml.backtests")
-    assert set(figures["baseline_name"]) == {"popularity", "repeat_count", "repeat_decay"}
+    assert set(figures["baseline_name"]) == set(RIVALS)
     assert (figures["cut"] == pd.Timestamp("2017-05-28")).all()
 
 

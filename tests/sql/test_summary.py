@@ -59,6 +59,8 @@ def test_the_champion_is_shown_beside_its_rivals_and_the_baseline(request):
                 figure("v2", "decision_tree", 0.91),
                 figure("v0", "logistic_regression", 0.94),
                 figure("v1", "random_forest", 5.1) | {"metric": "novelty"},
+                figure("v1", "beside spend / 2", 0.95)
+                | {"baseline": 0.89, "baseline_name": "spend / 2"},
             ],
         )
         out = io.StringIO()
@@ -67,6 +69,8 @@ def test_the_champion_is_shown_beside_its_rivals_and_the_baseline(request):
     lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
     assert "random_forest (serves) 0.95 / 0.9" in lines
     assert "decision_tree 0.91 / 0.9" in lines
+    # A further baseline is named by its line, so the others need no column for theirs.
+    assert "beside spend / 2 0.95 / 0.89" in lines
     assert not any("logistic" in line for line in lines)
     assert not any("novelty" in line for line in lines)
     assert any("baseline spend in the last 13 weeks, cut 2017-07-02, n 2394" in x for x in lines)

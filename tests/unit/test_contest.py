@@ -1,18 +1,21 @@
-"""Who serves: the naive rule is a floor, the same recipe is renewed, another one has to be better."""
+"""Who serves: every baseline is a floor, the same recipe is renewed, another one has to be better."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from include.features import customers as features
 from include.features.panels import panel
-from include.models.value import contest, search
+from include.models.value import algorithms, baselines, contest, search
+from include.models.value.baselines import USUAL
 from include.models.value.contest import Verdict
-from include.models.value.model import Settings
+from include.models.value.model import Settings, ValueModel
 from tests.unit.shoppers import cuts, day
 
 
-def figures(ours: float, baseline: float) -> contest.Figures:
-    return {"roc_auc": {"ours": ours, "baseline": baseline}}
+def figures(ours: float, baseline: float, **others: float) -> contest.Judged:
+    naive = {USUAL: baseline} | others
+    return contest.Judged({"roc_auc": ours}, {name: {"roc_auc": n} for name, n in naive.items()})
 
 
 GOOD = figures(0.95, 0.94)
@@ -37,7 +40,7 @@ def test_first_model_serves_unless_the_naive_rule_is_better():
     assert contest.first(figures(0.936, 0.94)).promoted
     beaten = contest.first(figures(0.93, 0.94))
     assert not beaten.promoted
-    assert "naive" in beaten.because
+    assert f"the baseline '{USUAL}' is better by 0.0100" in beaten.because
 
 
 def test_same_recipe_is_renewed_unless_its_lead_has_shrunk():
@@ -46,6 +49,76 @@ def test_same_recipe_is_renewed_unless_its_lead_has_shrunk():
     assert not worse.promoted
     assert "worse by more than" in worse.because
     assert not contest.renewal(figures(0.90, 0.94), before=figures(0.90, 0.94)).promoted
+
+
+def test_leads_are_compared_over_the_strongest_baseline_that_both_were_judged_beside():
+    before = figures(0.95, 0.94)
+    level = contest.renewal(figures(0.95, 0.94, longer=0.949), before)
+    assert level.promoted
+    assert f"leads '{USUAL}' by +0.0100 ROC AUC, +0.0100 before" in level.because
+    shrunk = contest.renewal(figures(0.95, 0.94, longer=0.949), figures(0.95, 0.94, longer=0.93))
+    assert not shrunk.promoted
+    assert "leads 'longer' by +0.0010" in shrunk.because
+    apart = contest.Judged({"roc_auc": 0.95}, {"gone": {"roc_auc": 0.9}})
+    assert contest.renewal(figures(0.95, 0.94), apart).promoted
+
+
+def test_a_baseline_stronger_than_every_model_keeps_all_of_them_from_serving(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """What is listed last and knows the future is stronger than any model: none may serve."""
+    listed = dict(baselines.BASELINES) | {"a prophet": baselines.Baseline("spend")}
+    monkeypatch.setattr(baselines, "BASELINES", listed)
+    later = judge_day()
+    judged = contest.judge(contest.rivals(Settings(seed=3), cuts()), later)
+    for name, found in judged.items():
+        assert found.strongest == "a prophet"
+        verdict = contest.first(found)
+        assert not verdict.promoted, name
+        assert verdict.because.startswith("the baseline 'a prophet' is better by")
+        usual = found.beside([USUAL])
+        assert name in ("decision_tree", "random_forest") or contest.first(usual).promoted
+    for refused in (
+        contest.renewal(found, found),
+        contest.challenge(found, *[np.zeros(2)] * 3, age_days=500, seed=1),
+    ):
+        assert not refused.promoted
+
+
+def test_the_tables_call_the_baselines_by_these_names():
+    assert {
+        "spend in the last 13 weeks",
+        "spend in the last 26 weeks / 2",
+        "spend in the last 52 weeks / 4",
+    } <= set(baselines.BASELINES)
+
+
+def test_a_baseline_never_serves_in_disguise():
+    assert not set(baselines.BASELINES) & set(algorithms.ALGORITHMS)
+    later = judge_day()
+
+    class Disguised(ValueModel):
+        def predict_high_value(self, known):
+            amount = baselines.BASELINES["spend in the last 26 weeks / 2"].amounts(known)
+            return amount / (1 + amount)
+
+    judged = contest.judge({"odd": Disguised(Settings())}, later)["odd"]
+    assert judged.repeats == "spend in the last 26 weeks / 2"
+    verdict = contest.first(judged)
+    assert not verdict.promoted
+    assert "no baseline may serve" in verdict.because
+
+
+def judge_day() -> pd.DataFrame:
+    """Customers of a later day, with what the baselines need beside features."""
+    later = panel([("2017-07-05", *day(600, seed=8))])
+    random = np.random.default_rng(5)
+    longer = {
+        baseline.column: later["sales_13w"] * random.gamma(130 / baseline.weeks, 1, len(later))
+        for baseline in baselines.BASELINES.values()
+        if baseline.weeks
+    }
+    return later.assign(**longer)
 
 
 def test_another_recipe_has_to_be_better_by_more_than_chance():
@@ -73,19 +146,14 @@ def test_no_recipe_goes_past_the_naive_rule():
 
 def test_algorithms_compete_and_the_blend_stands_where_none_is_clearly_better():
     rivals = contest.rivals(Settings(seed=3), cuts())
-    later = panel([("2017-07-05", *day(600, seed=8))])
-    assert set(rivals) == {
-        "blend",
-        "logistic_regression",
-        "extra_trees",
-        "gradient_boosting",
-        "random_forest",
-        "decision_tree",
-    }
+    later = judge_day()
+    assert list(rivals) == list(algorithms.ALGORITHMS)
     assert contest.winner(rivals, later) in rivals
-    judged = contest.judge(rivals["blend"], later)
-    assert judged["roc_auc"]["ours"] > 0.8
-    assert np.isnan(judged["ece"]["baseline"])
+    judged = contest.judge(rivals, later)["blend"]
+    assert judged.ours["roc_auc"] > 0.8
+    assert list(judged.baselines) == list(baselines.BASELINES)
+    assert all(np.isnan(naive["ece"]) for naive in judged.baselines.values())
+    assert judged.repeats is None
     # A blend that says the opposite of the truth loses to a model that learnt it.
     rivals["blend"].high_.slope_ *= -1
     assert contest.winner(rivals, later) != "blend"

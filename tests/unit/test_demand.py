@@ -15,7 +15,7 @@ from include.features.demand_panel import (
     Settings,
     learnt_from,
 )
-from include.models.demand import forecast
+from include.models.demand import forecast, methods
 from include.models.demand.cadence import Cadence
 from include.models.demand.regressors import features
 from include.models.demand.split import shares
@@ -123,13 +123,13 @@ def test_a_product_of_two_weeks_is_forecast_and_one_that_never_sold_is_not():
 def test_a_young_shop_gets_a_simple_forecast_without_intervals():
     panel, _ = made_up(weeks=6)
     found = forecast.forecast(panel, {}, QUICK)
-    assert {forecast.METHODS[m] for m in found.method} == {forecast.SIMPLE}
+    assert {methods.NAMES[m] for m in found.method} == {forecast.SIMPLE}
     assert np.isnan(found.ends).all()
     assert (found.units >= 0).all()
 
 
 def test_a_series_takes_the_method_that_served_it_where_the_difference_is_large():
-    error = np.full((40, len(forecast.METHODS)), 10.0)
+    error = np.full((40, len(methods.METHODS)), 10.0)
     error[:, 0] = 8.0
     error[7, 0], error[7, 3] = 40.0, 1.0
     error[8, 3] = 7.9

@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from include.features import pairs
 from include.features.purchases import Catalogue, Purchases, rhythm
-from include.models.products import backtest
+from include.models.products import backtest, rivals
 from include.models.products.als import AlsSettings, PurchaseAls
 from include.models.products.recommender import Recommender
 from include.models.products.snapshot import Snapshot
@@ -57,6 +58,20 @@ def test_rates_of_being_bought_again_by_hand(known):
     assert np.isclose(of_item[0], np.log(item / (1 - item)))
     assert np.isclose(of_item[4], of_group[4])
     assert of_item[5] < of_item[59] < of_item[0]
+
+
+def test_rankers_see_the_features_that_are_declared_in_their_order(model, bought, known):
+    now = model.snapshot(bought, known, DAY)
+    repeat = now.repeat_candidates(200, known.eligible)
+    new = now.new_candidates(model.settings, known.eligible, np.unique(now.pair_customer))
+    for found, ranker, stored in (
+        (repeat, "repeat", model.repeat_),
+        (new, "discover", model.new_),
+    ):
+        names = [feature.name for feature in pairs.RANKERS[ranker]]
+        assert list(found.features) == names == list(stored.names)
+        assert all(feature.theme and feature.label for feature in pairs.RANKERS[ranker])
+    assert len(set(pairs.LABELS.values())) == len(pairs.LABELS)
 
 
 def test_best_per_group_breaks_ties_by_code_and_not_by_order():
@@ -212,7 +227,7 @@ def test_truth_counts_customers_with_history_and_purchases_once(bought, known, m
 
 def test_popularity_leaves_out_what_one_has(bought, known, model):
     now = model.snapshot(bought, known, DAY)
-    shown = backtest.popularity(now, 10, new_only=True)
+    shown = rivals.popularity(now, 10, "new")
     keys = shown.customer * now.n_items + shown.item
     assert (now.pairs.find(keys) < 0).all()
     assert np.bincount(shown.customer).max() == 10

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from include.models.demand import smoothing
+from include.models.demand import methods, smoothing
 
 SERIES = np.array([[2.0, 0.0, 4.0, 0.0, 0.0, 3.0]])
 
@@ -52,9 +52,9 @@ def test_seasonal_naive_needs_a_year():
     assert np.isnan(smoothing.seasonal_naive(year[:, :40], 2)).all()
 
 
-@pytest.mark.parametrize("name", smoothing.METHODS)
+@pytest.mark.parametrize("name", methods.STEADY)
 def test_nothing_sold_is_nothing_expected_and_a_constant_stays(name):
     units = np.array([[0.0] * 15, [4.0] * 15])
-    nothing, constant = smoothing.METHODS[name](units)
+    nothing, constant = methods.STEADY[name](units)
     assert nothing == 0
     assert constant == pytest.approx(4.0 * (0.95 if name == "croston_sba" else 1.0))

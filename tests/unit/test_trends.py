@@ -90,7 +90,7 @@ def test_a_table_that_is_empty_on_most_days_has_no_usual_volume():
 
 def test_stability_index_is_that_of_the_definition():
     # Two bins, 60:40 against 50:50: (0.6 - 0.5) ln(0.6 / 0.5) + (0.4 - 0.5) ln(0.4 / 0.5).
-    found = trends.stability_index({"a": 600_000, "b": 400_000}, {"a": 500_000, "b": 500_000})
+    found = trends.index_of_counts({"a": 600_000, "b": 400_000}, {"a": 500_000, "b": 500_000})
     assert found == pytest.approx(0.0405465, abs=1e-5)
-    assert trends.stability_index({"a": 5}, {"a": 9}) == 0
-    assert trends.stability_index({}, {}) == 0
+    assert trends.index_of_counts({"a": 5}, {"a": 9}) == 0
+    assert trends.index_of_counts({}, {}) == 0

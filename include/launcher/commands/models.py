@@ -10,6 +10,7 @@ from typing import Any
 
 from include import warehouse
 from include.errors import BadInput
+from include.features import pairs
 from include.launcher.arguments import Parser
 from include.steps.training import champions
 from include.warehouse import Connection
@@ -122,6 +123,13 @@ def _show(conn: Connection, options: argparse.Namespace) -> None:
             )
     for rule in explained.get("rules", []):
         print(f"  {rule}")
+    for ranker in pairs.RANKERS:
+        weights = manifest.get(f"{ranker}_weights", {})
+        if weights:
+            print(f"\nweights of the {ranker} ranker for one standard deviation more")
+            ordered = sorted(weights.items(), key=lambda line: -abs(line[1]))
+            for name, weight in ordered[:SHOWN]:
+                print(f"  {weight:+.3f}  {pairs.LABELS.get(name, name)}")
 
 
 def _rollback(conn: Connection, options: argparse.Namespace) -> None:

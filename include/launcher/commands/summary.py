@@ -12,6 +12,7 @@ from rich.text import Text
 from include import contracts, policy, warehouse
 from include.contracts import Contract
 from include.launcher.servers.api import Run
+from include.models.value import baselines
 from include.reports import truth
 
 #: Rows of a table that are shown.
@@ -60,7 +61,7 @@ def _show_truth(console: Console, day: str) -> None:
     days = policy.load().models.horizon_days
     console.print(
         f"\nWhat came true in the {days} days after {day}, read from the shop by this comparison alone "
-        f"({customers:,} customers; baseline: {truth.BASELINE}):"
+        f"({customers:,} customers; baseline: {baselines.USUAL}):"
     )
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("metric", "ours", "baseline"):
@@ -174,8 +175,11 @@ def _show_models(console: Console, conn: warehouse.Connection, day: str) -> None
 
 def _show_champion(console: Console, kind: str, rows: list[tuple[Any, ...]]) -> None:
     """Rows of (baseline's name, cut, n, setting, metric, ours, baseline)."""
+    # A setting such as "beside ..." names its own baseline.
+    rows = [("" if row[0] in row[3] else row[0], *row[1:]) for row in rows]
     about = {
-        title: [plain(row[at]) for row in rows] for at, title in enumerate(("baseline", "cut", "n"))
+        title: [text for row in rows if (text := plain(row[at]))]
+        for at, title in enumerate(("baseline", "cut", "n"))
     }
     # What is the same for all stands above the table, which has to fit a line.
     same = [f"{title} {texts[0]}" for title, texts in about.items() if len(set(texts)) == 1]

@@ -16,12 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-Array = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
+from include.features.arrays import Bools, Floats
 
 #: Confidence of every interval, and the chance with which the minimum detectable effect would be found.
 LEVEL, POWER = 0.95, 0.8
@@ -65,7 +63,7 @@ class Effect:
 
 
 def effect(
-    outcome: Array, treated: Flags, propensity: Array, before: Array | None = None
+    outcome: Floats, treated: Bools, propensity: Floats, before: Floats | None = None
 ) -> Effect:
     """The average effect of treatment on an outcome.
 
@@ -118,14 +116,14 @@ def effect(
     )
 
 
-def _weights(chance: Array, arm: Flags) -> Array:
+def _weights(chance: Floats, arm: Bools) -> Floats:
     """Weights of one arm's people that add up to 1; 0 for everybody else."""
     raw = np.where(arm, 1 / np.clip(chance, 1e-9, None), 0.0)
     total = raw.sum()
     return np.asarray(raw / total if total > 0 else raw)
 
 
-def _centred(values: Array, arms: Iterable[Array]) -> Array:
+def _centred(values: Floats, arms: Iterable[Floats]) -> Floats:
     """Values minus the mean of the arm they are in."""
     found = values.astype(np.float64)
     for weights in arms:
@@ -153,7 +151,7 @@ def _relaxed(value: float, skewness: float) -> float:
     return float(stats.norm.ppf(below) if below < above else stats.norm.isf(above))
 
 
-def odd_split(treated: Flags, propensity: Array) -> float:
+def odd_split(treated: Bools, propensity: Floats) -> float:
     """Sample-ratio mismatch: the p-value of as odd a split as this under the propensities."""
     expected = float(propensity.sum())
     if np.ptp(propensity) < 1e-12:
@@ -298,7 +296,7 @@ def _people(every: pd.DataFrame, flag: str) -> int:
     return int(every.loc[every[flag].astype(bool), "customer_id"].nunique())
 
 
-def _mean(values: Array) -> float:
+def _mean(values: Floats) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 

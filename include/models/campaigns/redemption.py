@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import optimize
 from sklearn.linear_model import LogisticRegression
@@ -19,10 +18,9 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.errors import BadInput
+from include.features.arrays import Floats
 from include.models import evaluate
 from include.models.blend import logit
-
-Array = npt.NDArray[np.float64]
 
 #: Fewer exposures, or fewer of either outcome, than this are no training set.
 MINIMUM_EXPOSURES = 200
@@ -71,7 +69,7 @@ def matrix(rows: pd.DataFrame) -> pd.DataFrame:
     rate = {name: value / full[int(name[-2:])] for name, value in seen.items()}
     redeemed = rows["campaigns_redeemed"].to_numpy(dtype=np.float64)
     expected = rows["campaigns_expected"].to_numpy(dtype=np.float64)
-    found: dict[str, Array] = {
+    found: dict[str, Floats] = {
         "past_redemption_ratio": np.log((redeemed + 0.3) / (expected + 0.3)),
         "past_redemptions_expected": np.log1p(expected),
         "type_redemption_rate": logit(rows["type_rate"].to_numpy(dtype=np.float64)),
@@ -90,20 +88,20 @@ def matrix(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, index=rows.index)
 
 
-def _freshness(days: pd.Series, scale: float) -> Array:
+def _freshness(days: pd.Series, scale: float) -> Floats:
     """1 for today, a half after `scale` days, 0 for never."""
     known = days.to_numpy(dtype=np.float64, na_value=np.inf)
     return 1 / (1 + known / scale)
 
 
-def past_rate(rows: pd.DataFrame) -> Array:
+def past_rate(rows: pd.DataFrame) -> Floats:
     """The baseline: of the campaigns sent to the customer before, the share redeemed; 0 without any."""
     sent = rows["campaigns_sent"].to_numpy(dtype=np.float64)
     redeemed = rows["campaigns_redeemed"].to_numpy(dtype=np.float64)
     return redeemed / np.maximum(sent, 1)
 
 
-def smoothed_rate(rows: pd.DataFrame, rate: float) -> Array:
+def smoothed_rate(rows: pd.DataFrame, rate: float) -> Floats:
     """The past rate, drawn to the rate of all customers as if they had redeemed at it ten times before."""
     sent = rows["campaigns_sent"].to_numpy(dtype=np.float64)
     redeemed = rows["campaigns_redeemed"].to_numpy(dtype=np.float64)
@@ -160,7 +158,7 @@ class RedemptionModel:
         return self
 
     @threadpool_limits.wrap(limits=1)
-    def predict(self, rows: pd.DataFrame) -> Array:
+    def predict(self, rows: pd.DataFrame) -> Floats:
         """P(redeemed) of each row, shape (n_rows,)."""
         return np.asarray(self.model_.predict_proba(matrix(rows))[:, 1])
 
@@ -209,7 +207,7 @@ METRICS: Mapping[str, evaluate.Metric] = {
 }
 
 
-def moved_to(chances: Array, mean: float) -> Array:
+def moved_to(chances: Floats, mean: float) -> Floats:
     """The same order of customers at another level: every log-odds shifted alike until the mean is `mean`.
 
     The shop's own campaigns tell who redeems more readily than others; how many redeem is a matter of the
@@ -244,5 +242,5 @@ def level_of(redeemed: int, sent: int, assumed: float, weight: float = 50.0) -> 
     return (redeemed + weight * assumed) / (sent + weight)
 
 
-def _sigmoid(value: Array) -> Array:
+def _sigmoid(value: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-value)))

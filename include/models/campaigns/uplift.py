@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
@@ -24,11 +23,9 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.errors import BadInput
+from include.features.arrays import Bools, Floats, Ints
 from include.models import evaluate
 from include.models.campaigns import lift
-
-Array = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 #: What is known of a customer when a campaign is decided: columns of features.customer_features. Amounts and
 #: counts enter on a log scale.
@@ -63,7 +60,7 @@ class Settings:
         return asdict(self)
 
 
-def matrix(rows: pd.DataFrame) -> Array:
+def matrix(rows: pd.DataFrame) -> Floats:
     """The rows as the model sees them, shape (n_rows, n_features); what is missing counts as nothing."""
     values = rows[list(FEATURES)].astype(float).to_numpy(dtype=np.float64)
     return np.log1p(np.maximum(np.nan_to_num(values), 0.0))
@@ -85,7 +82,7 @@ class XLearner:
         self.settings = settings or Settings()
 
     @threadpool_limits.wrap(limits=1)
-    def fit(self, known: Array, outcome: Array, treated: Flags) -> Self:
+    def fit(self, known: Floats, outcome: Floats, treated: Bools) -> Self:
         """Learn from people of both arms.
 
         Parameters
@@ -106,7 +103,7 @@ class XLearner:
         return self
 
     @threadpool_limits.wrap(limits=1)
-    def predict(self, known: Array, chance: float) -> Array:
+    def predict(self, known: Floats, chance: float) -> Floats:
         """The effect on each row, shape (n_rows,); `chance` is that of treatment."""
         from_control, from_treated = self.control_.predict(known), self.treated_.predict(known)
         # The larger the treated arm, the better its fit of outcomes, which the control's effects rest on.
@@ -135,7 +132,7 @@ class CampaignUplift:
     chance: float
     learner: XLearner | None
 
-    def predict(self, rows: pd.DataFrame) -> Array:
+    def predict(self, rows: pd.DataFrame) -> Floats:
         """The effect on each row, shape (n_rows,)."""
         if self.learner is None:
             return np.full(len(rows), self.mean)
@@ -239,7 +236,7 @@ def _fitted(part: pd.DataFrame, settings: Settings) -> tuple[CampaignUplift, dic
     return CampaignUplift(mean, float(chance.mean()), learner), judged
 
 
-def _blocks(days: pd.Series) -> npt.NDArray[np.int64]:
+def _blocks(days: pd.Series) -> Ints:
     """The block of consecutive days that each day lies in, as equal in people as whole days allow."""
     names, counts = np.unique(pd.to_datetime(days).to_numpy(), return_counts=True)
     middle = np.cumsum(counts) - counts / 2
@@ -253,7 +250,7 @@ def _learner(part: pd.DataFrame, settings: Settings) -> XLearner:
     return XLearner(settings).fit(matrix(part), outcome, treated)
 
 
-def _arms(part: pd.DataFrame) -> tuple[Flags, Array]:
+def _arms(part: pd.DataFrame) -> tuple[Bools, Floats]:
     return (
         part["is_treated"].to_numpy(dtype=bool),
         part["propensity"].to_numpy(dtype=np.float64),
@@ -266,16 +263,16 @@ def _smaller_arm(part: pd.DataFrame) -> int:
 
 
 def _judge(
-    outcome: Array, treated: Flags, chance: Array, score: Array, seed: int
+    outcome: Floats, treated: Bools, chance: Floats, score: Floats, seed: int
 ) -> dict[str, float]:
-    def of(rows: npt.NDArray[np.int64]) -> float:
+    def of(rows: Ints) -> float:
         return qini(outcome[rows], treated[rows], chance[rows], score[rows])
 
     low, _ = evaluate.bootstrap(of, len(outcome), seed=seed)
     return {"qini": of(np.arange(len(outcome))), "qini_low": low}
 
 
-def qini(outcome: Array, treated: Flags, chance: Array, score: Array) -> float:
+def qini(outcome: Floats, treated: Bools, chance: Floats, score: Floats) -> float:
     """How much more is gained a person by treating in the order of a score than in any order.
 
     The area between the curve of what treating the first share of people gains (outcomes weighted by the

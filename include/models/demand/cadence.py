@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from include.features.demand_panel import Bought, Floats, Ints
+from include.features.arrays import Floats, Ints
+from include.features.demand_panel import Bought
 
 #: A state needs that many earlier weeks of history before anything is counted.
 FIRST_WEEK = 8

@@ -6,10 +6,10 @@ How a forecast comes about, all of it from weeks that had ended at the origin:
    at once: levels and trends of the product and of its type, price and discount, and the mailers of the week
    forecast as far as the plan was known. The Poisson loss makes its totals unbiased, which an absolute loss
    does not. It predicts a multiple of the product's level, so that slow and fast goods share what they teach.
-2. The methods of `smoothing` forecast every series too, and so does what customers are due to buy
-   (`cadence`). A second booster that knew nothing of the newest eight weeks is fitted for a rolling backtest
-   beside them, and each series takes the method that did best, where the difference is more than chance
-   makes between few weeks.
+2. The other methods of `methods` forecast every series too: averages and smoothing, and what customers are
+   due to buy (`cadence`). A second booster that knew nothing of the newest eight weeks is fitted for a
+   rolling backtest beside them, and each series takes the method that did best, where the difference is
+   more than chance makes between few weeks.
 3. Products sum to their type: a type is the sum of its products and of one further row, `rest`, for what
    sells again or for the first time without having sold in the window.
 4. Intervals come from the backtest's errors, in units of what a count of that size is expected to miss.
@@ -21,25 +21,21 @@ from functools import partial
 
 import numpy as np
 
+from include.features.arrays import Floats, Ints
 from include.features.demand_panel import (
     HORIZON,
     REGULAR_WEEKS,
     WINDOW,
-    Floats,
-    Ints,
     Panel,
     Settings,
     learnt_from,
     summed,
 )
 from include.models.abreast import abreast
-from include.models.demand import smoothing
+from include.models.demand import methods
+from include.models.demand.methods import METHODS, Origin
 from include.models.demand.regressors import features
 
-BOOSTER = "booster"
-DUE = "customers_due"
-#: How a series can be forecast; its method is a place in this list.
-METHODS = (BOOSTER, DUE, *smoothing.METHODS)
 #: What forecasts a shop too young for a booster.
 SIMPLE = "adida"
 
@@ -117,7 +113,7 @@ class Forecast:
         Expected units and the ends of the intervals in the order of `QUANTILES`, (n, HORIZON) and
         (n, HORIZON, 4).
     method
-        Places in `METHODS`, (n,).
+        Places in `methods.NAMES`, (n,).
     rest
         Units of each type outside `rows`, (kinds, HORIZON).
     kinds, kind_ends
@@ -168,9 +164,8 @@ def forecast(panel: Panel, due: Mapping[int, Floats], settings: Settings) -> For
     now = panel.weeks
     rows = panel.active(now)
     if not learnt_from(now, settings):
-        units = np.repeat(smoothing.METHODS[SIMPLE](panel.units[rows])[:, None], HORIZON, axis=1)
-        boosted = units
-        method = np.full(len(rows), METHODS.index(SIMPLE))
+        boosted = units = METHODS[SIMPLE].expect(Origin(panel, now, rows))
+        method = np.full(len(rows), methods.NAMES.index(SIMPLE))
         tested: tuple[Tested, ...] = ()
     else:
 
@@ -196,13 +191,14 @@ def _chosen(
 ) -> tuple[Floats, Ints, tuple[Tested, ...]]:
     """Units and method of each product, and the backtest, if the history is long enough for one."""
     now = panel.weeks
+    usual = np.full(len(rows), methods.NAMES.index(methods.BOOSTER))
     earlier = now - TESTED[0]
     if earlier <= 0 or not learnt_from(earlier, settings):
-        return boosted, np.zeros(len(rows), dtype=np.int64), ()
+        return boosted, usual, ()
     booster = Booster(settings).fit(panel, earlier)
     # A booster that had less to learn from than today's says little about today's: then none is refused.
     fair = len(learnt_from(earlier, settings)) == len(learnt_from(now, settings))
-    scale = _due_scale(panel, due, earlier)
+    scale = methods.due_scale(panel, due, earlier)
     error = np.zeros((len(panel.units), len(METHODS)))
     weeks = np.zeros(len(panel.units))
     tested = []
@@ -211,55 +207,22 @@ def _chosen(
         then = panel.active(origin)
         truth = panel.units[:, origin : origin + steps]
         units = booster.predict(panel, origin, then)
-        every = candidates(panel, due, scale, origin, then, units)
+        every = candidates(Origin(panel, origin, then, units, due, scale))
         error[then] += np.stack(
             [((truth[then] - one[:, :steps]) ** 2).sum(axis=1) for one in every], axis=1
         )
         weeks[then] += steps
         tested.append(_tested(panel, origin, then, units, steps, settings))
     if not fair:
-        return boosted, np.zeros(len(rows), dtype=np.int64), tuple(tested)
+        return boosted, usual, tuple(tested)
     method = _best(error[rows], weeks[rows], panel.sold_weeks(now, rows), settings)
-    every = candidates(panel, due, scale, now, rows, boosted)
+    every = candidates(Origin(panel, now, rows, boosted, due, scale))
     return np.stack(every)[method, np.arange(len(rows))], method, tuple(tested)
 
 
-def candidates(
-    panel: Panel,
-    due: Mapping[int, Floats],
-    scale: Floats,
-    origin: int,
-    rows: Ints,
-    boosted: Floats,
-) -> list[Floats]:
+def candidates(origin: Origin) -> list[Floats]:
     """The forecasts of every method at an origin, in the order of `METHODS`, each (len(rows), HORIZON)."""
-    wanted = boosted
-    if due:
-        wanted = due[origin][rows] * scale[_regularity(panel.sold_weeks(origin, rows)), None]
-    known = panel.units[rows, :origin]
-    simple = [
-        method(known)[:, None].repeat(HORIZON, axis=1) for method in smoothing.METHODS.values()
-    ]
-    return [boosted, wanted, *simple]
-
-
-def _regularity(sold_weeks: Ints) -> Ints:
-    """Classes of how regularly a series sells, 0 to 4."""
-    return np.digitize(sold_weeks, (2, 4, REGULAR_WEEKS, 10))
-
-
-def _due_scale(panel: Panel, due: Mapping[int, Floats], origin: int) -> Floats:
-    """Units sold for each one that was due, by regularity: first purchases are due from nobody."""
-    if not due:
-        return np.ones(5)
-    rows = panel.active(origin)
-    group = _regularity(panel.sold_weeks(origin, rows))
-    sold = panel.units[rows, origin : origin + HORIZON].sum(axis=1)
-    sums = [
-        np.bincount(group, weights=w, minlength=5) for w in (sold, due[origin][rows].sum(axis=1))
-    ]
-    scale: Floats = (sums[0] + 1.0) / (sums[1] + 1.0)
-    return scale
+    return [method.expect(origin) for method in METHODS.values()]
 
 
 def _best(error: Floats, weeks: Floats, sold_weeks: Ints, settings: Settings) -> Ints:
@@ -268,7 +231,7 @@ def _best(error: Floats, weeks: Floats, sold_weeks: Ints, settings: Settings) ->
     A series without a backtest (its first sales are newer) takes what is best for its kind.
     """
     own = error / np.maximum(error.mean(axis=1, keepdims=True), 1e-9)
-    method = np.zeros(len(error), dtype=np.int64)
+    method = np.full(len(error), methods.NAMES.index(methods.BOOSTER))
     regular = sold_weeks >= REGULAR_WEEKS
     for kind in (regular, ~regular):
         if not error[kind].any():

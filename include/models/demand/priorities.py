@@ -24,8 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from include.features.arrays import Floats, Ints
 
 #: No more pieces than this multiple of the expected demand, and this many on top, are ever looked at.
 _MOST, _MORE = 4, 8

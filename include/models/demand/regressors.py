@@ -7,14 +7,8 @@ teach.
 import numpy as np
 from numpy.typing import NDArray
 
-from include.features.demand_panel import (
-    HORIZON,
-    IN_MAILER,
-    WINDOW,
-    Floats,
-    Ints,
-    Panel,
-)
+from include.features.arrays import Floats, Ints
+from include.features.demand_panel import HORIZON, IN_MAILER, WINDOW, Panel
 from include.models.demand import smoothing
 
 

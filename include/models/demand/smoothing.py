@@ -9,14 +9,9 @@ Journal of Forecasting 21 (SBA); Teunter, Syntetos and Babai (2011), European Jo
 214 (TSB); Nikolopoulos et al. (2011), Journal of the Operational Research Society 62 (ADIDA).
 """
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Method = Callable[[Floats], Floats]
+from include.features.arrays import Floats
 
 #: Weights of the newest week among which exponential smoothing chooses, series by series.
 ALPHAS = (0.05, 0.1, 0.2, 0.3, 0.5)
@@ -120,16 +115,3 @@ def adida(units: Floats, alpha: float = 0.2) -> Floats:
         out[rows] = smoothed(sums, alpha) / width
     out[counts == 0] = 0.0
     return out
-
-
-#: The methods by name; each forecasts every coming week alike.
-METHODS: dict[str, Method] = {
-    "last_week": last_week,
-    "moving_average_4": partial(moving_average, weeks=4),
-    "moving_average_8": partial(moving_average, weeks=8),
-    "moving_average_13": partial(moving_average, weeks=13),
-    "exponential_smoothing": exponential_smoothing,
-    "croston_sba": croston_sba,
-    "tsb": tsb,
-    "adida": adida,
-}

@@ -7,13 +7,9 @@ after its type.
 
 import numpy as np
 
+from include.features.arrays import Bools, Floats, Ints
 from include.features.demand import Known
-from include.features.demand_panel import (
-    HORIZON,
-    Bools,
-    Floats,
-    Ints,
-)
+from include.features.demand_panel import HORIZON
 from include.models.demand.cadence import Cadence
 
 #: Weeks of sales that are added up.

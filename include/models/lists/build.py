@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from include.features.purchases import Bools, Floats, Ints
+from include.features.arrays import Bools, Integers, Reals
 from include.models.lists import eligibility, wording
 from include.models.lists.candidates import Found, Sources, new_products
 from include.models.lists.eligibility import Shelf
@@ -48,9 +48,9 @@ class Made:
     """One list of every customer: its candidates, which of them are shown at which rank, and why."""
 
     pool: Pool
-    shown: Ints  # positions in the pool
-    rank: Ints  # from 0
-    because: Ints  # item or signal row that each shown product rests on, -1 without
+    shown: Integers  # positions in the pool
+    rank: Integers  # from 0
+    because: Integers  # item or signal row that each shown product rests on, -1 without
 
 
 class ListMaker:
@@ -114,12 +114,12 @@ class ListMaker:
         deeper = self._discover(short[~mine], short[mine], SHORT_DEPTH)
         return _joined(made, deeper, short)
 
-    def _short(self, made: Made) -> Ints:
+    def _short(self, made: Made) -> Integers:
         rows = np.r_[self.warm, self.cold]
         size = np.bincount(made.pool.customer[made.shown], minlength=self.now.purchases.n_customers)
         return np.sort(rows[size[rows] < self.asked.list_length])
 
-    def _discover(self, warm: Ints, cold: Ints, depth: int) -> Made:
+    def _discover(self, warm: Integers, cold: Integers, depth: int) -> Made:
         now, eligible = self.now, self.now.catalogue.eligible
         rows = np.sort(np.r_[warm, cold])
         sources = Sources(now, self.people, rows, self.sensitive)
@@ -163,7 +163,7 @@ class ListMaker:
         because = _because(keys[at], pool.source[at], sources, self._new)
         return Made(pool, at, rank, because)
 
-    def _cold_chance(self, customer: Ints, item: Ints, sources: Sources) -> Floats:
+    def _cold_chance(self, customer: Integers, item: Integers, sources: Sources) -> Reals:
         """Share of the region's customers who bought an item, times how much likelier this one is to.
 
         How much likelier is the ALS score from what the customer looked at over the mean customer's,
@@ -181,10 +181,10 @@ class ListMaker:
         typical = float(np.linalg.norm(now.factors[buyers], axis=1).mean())
         own = now.als.scores(now.factors, customer, item) * typical / np.maximum(norm, 1e-9)
         likelier = np.clip((own + 1e-4) / (np.abs(usual[item]) + 1e-4), 0.2, 5.0)
-        chance: Floats = np.clip(np.where(known, share * likelier, share), 1e-6, 0.99)
+        chance: Reals = np.clip(np.where(known, share * likelier, share), 1e-6, 0.99)
         return chance
 
-    def _fill(self, pool: Pool) -> tuple[Ints, Ints]:
+    def _fill(self, pool: Pool) -> tuple[Integers, Integers]:
         """What is shown of a pool: eligible, as the rules say, the best first."""
         rules = list_rules.of_list(self.asked.rules, pool.name)
         eligibility.apply(pool, self.now, self.people, self.shelf, self.asked.eligibility)
@@ -224,11 +224,11 @@ def _rating_model(now: Snapshot, k: int) -> tuple[RatingNeighbours, Bools] | Non
     return RatingNeighbours(k).fit(rows.customer, rows.item, rows.rating), reviewed
 
 
-def _of(now: Snapshot, keys: Ints, rows: Ints) -> Ints:
+def _of(now: Snapshot, keys: Integers, rows: Integers) -> Integers:
     return keys[np.isin(keys // now.n_items, rows)]
 
 
-def _because(keys: Ints, source: Ints, sources: Sources, new: Found) -> Ints:
+def _because(keys: Integers, source: Integers, sources: Sources, new: Found) -> Integers:
     out = np.full(len(keys), -1, dtype=np.int64)
     for code, found in ((BROWSE, sources.browsed), (NEIGHBOURS, sources.together), (SIMILAR, new)):
         mine = source == code
@@ -236,7 +236,7 @@ def _because(keys: Ints, source: Ints, sources: Sources, new: Found) -> Ints:
     return out
 
 
-def _joined(first: Made, second: Made, rows: Ints) -> Made:
+def _joined(first: Made, second: Made, rows: Integers) -> Made:
     """The first lists, those of customers `rows` from the second."""
     left = ~np.isin(first.pool.customer, rows)
     a, b = first.pool, second.pool
@@ -312,7 +312,7 @@ def summary(maker: ListMaker, made: Made) -> pd.DataFrame:
     )
 
 
-def _why_short(pool: Pool, shown: int, wanted: int, looked: int, counts: Ints) -> str:
+def _why_short(pool: Pool, shown: int, wanted: int, looked: int, counts: Integers) -> str:
     if looked == 0:
         nothing = (
             "the customer has bought nothing yet"

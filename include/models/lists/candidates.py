@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from include.features.purchases import Bools, Floats, Ints
+from include.features.arrays import Bools, Integers, Reals
 from include.features.signals import KINDS, conversion
 from include.models.lists.together import bought_together
 from include.models.products.content import Content, with_new
@@ -24,7 +24,7 @@ OWN_DEPTH, TOGETHER_DEPTH, BROWSED_DEPTH, NEW_DEPTH = 30, 40, 30, 10
 BROWSED = ("browse", "cart", "follow", "wishlist")
 
 
-def own_items(now: Snapshot, hidden: Bools, depth: int = OWN_DEPTH) -> Ints:
+def own_items(now: Snapshot, hidden: Bools, depth: int = OWN_DEPTH) -> Integers:
     """Each customer's strongest items, shape (n_customers, depth), -1 where there are fewer.
 
     Items that are `hidden` stand for nothing: what they bring up would tell of them.
@@ -41,10 +41,10 @@ def own_items(now: Snapshot, hidden: Bools, depth: int = OWN_DEPTH) -> Ints:
 class Found:
     """Pairs of one source: sorted keys customer * n_items + item, and of each what it rests on."""
 
-    keys: Ints
-    because: Ints
+    keys: Integers
+    because: Integers
 
-    def of(self, keys: Ints) -> Ints:
+    def of(self, keys: Integers) -> Integers:
         """What each pair rests on, -1 where this source did not bring it up."""
         if len(self.keys) == 0:
             return np.full(len(keys), -1, dtype=np.int64)
@@ -53,7 +53,7 @@ class Found:
 
 
 def _best_of(
-    now: Snapshot, customer: Ints, item: Ints, because: Ints, score: Floats, n: int
+    now: Snapshot, customer: Integers, item: Integers, because: Integers, score: Reals, n: int
 ) -> Found:
     """The `n` best new pairs of each customer, each once."""
     key = customer * now.n_items + item
@@ -74,7 +74,7 @@ class Sources:
     Items that are `hidden` (one entry an item) bring nothing up.
     """
 
-    def __init__(self, now: Snapshot, people: People, rows: Ints, hidden: Bools) -> None:
+    def __init__(self, now: Snapshot, people: People, rows: Integers, hidden: Bools) -> None:
         self.now = now
         self.people = people
         self.rows = rows
@@ -107,22 +107,22 @@ class Sources:
         )
 
     @cached_property
-    def conversions(self) -> Floats:
+    def conversions(self) -> Reals:
         """Chance that what a signal of each kind names is bought in the four weeks after it."""
         return conversion(self.now.signals, self.now.purchases, self.now.cut, HORIZON_DAYS)
 
-    def browse_chance(self, keys: Ints) -> Floats:
+    def browse_chance(self, keys: Integers) -> Reals:
         """Chance of a purchase from the customer's own signal, 0 without one."""
         row = self.browsed.of(keys)
         out = np.zeros(len(keys))
         out[row >= 0] = self._worth(row[row >= 0])
         return out
 
-    def _worth(self, at: Ints) -> Floats:
+    def _worth(self, at: Integers) -> Reals:
         """Chance of a purchase from signals, halved every month: old wishes are hardly wishes any more."""
         signals = self.now.signals
         age = self.now.cut - signals.day[at]
-        worth: Floats = self.conversions[signals.kind[at]] * 0.5 ** (age / HORIZON_DAYS)
+        worth: Reals = self.conversions[signals.kind[at]] * 0.5 ** (age / HORIZON_DAYS)
         return worth
 
     @cached_property
@@ -148,7 +148,7 @@ class Sources:
             )
         return out
 
-    def popular(self, depth: int, allowed: Bools) -> Ints:
+    def popular(self, depth: int, allowed: Bools) -> Integers:
         """What is bought most in each customer's region: sorted keys of pairs never bought."""
         parts = [np.empty(0, dtype=np.int64)]
         n = self.now.n_items
@@ -163,7 +163,7 @@ class Sources:
 
 
 def new_products(
-    now: Snapshot, content: Content, within_days: int, rows: Ints
+    now: Snapshot, content: Content, within_days: int, rows: Integers
 ) -> tuple[Found, Bools]:
     """New products that resemble what a customer buys, and which items they are.
 

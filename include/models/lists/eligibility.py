@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from include.features.purchases import Bools, Floats
+from include.features.arrays import Bools, Reals
 from include.models.products.pool import People, Pool
 from include.models.products.snapshot import Snapshot
 from include.policy.recommendations import Eligibility
@@ -54,7 +54,7 @@ def _too_soon(pool: Pool, now: Snapshot, share: float) -> Bools:
     return (at >= 0) & (since < share * replacement_times(now)[at_])
 
 
-def replacement_times(now: Snapshot) -> Floats:
+def replacement_times(now: Snapshot) -> Reals:
     """Days after which each bought pair may be bought again; one entry a pair of the snapshot.
 
     The item's usual gap, or the customer's own mean one where that is a habit and shorter: who drinks
@@ -63,11 +63,11 @@ def replacement_times(now: Snapshot) -> Floats:
     pairs = now.pairs
     own = (pairs.last - pairs.first) / np.maximum(pairs.days - 1, 1)
     usual = usual_gaps(now)[now.pair_item]
-    out: Floats = np.where(pairs.days >= ENOUGH_DAYS, np.minimum(own, usual), usual)
+    out: Reals = np.where(pairs.days >= ENOUGH_DAYS, np.minimum(own, usual), usual)
     return out
 
 
-def usual_gaps(now: Snapshot) -> Floats:
+def usual_gaps(now: Snapshot) -> Reals:
     """Median days between a customer's purchases of each item; 0 where nobody bought it twice.
 
     An item with few such customers has the median of its group.
@@ -81,11 +81,11 @@ def usual_gaps(now: Snapshot) -> Floats:
     known = group[item] >= 0
     wide, _ = _medians(group[item[known]], gap[known], int(group.max(initial=-1)) + 1)
     of_group = np.where(group >= 0, np.r_[wide, 0.0][group], 0.0)
-    out: Floats = np.where(count >= ENOUGH_GAPS, own, of_group)
+    out: Reals = np.where(count >= ENOUGH_GAPS, own, of_group)
     return out
 
 
-def _medians(group: np.ndarray, value: Floats, size: int) -> tuple[Floats, np.ndarray]:
+def _medians(group: np.ndarray, value: Reals, size: int) -> tuple[Reals, np.ndarray]:
     """Lower median of each group's values, 0 where it has none, and their number."""
     order = np.lexsort((value, group))
     count = np.bincount(group, minlength=size)

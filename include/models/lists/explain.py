@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from include.features.purchases import Ints
+from include.features.arrays import Integers
 from include.models.lists import build
 from include.models.lists.build import ListMaker, Made
 from include.models.products.pool import SOURCES
@@ -77,7 +77,7 @@ def _left_out(maker: ListMaker, made: Made) -> Iterator[str]:
         yield from _group(maker, made, f"passed over, {reason}", np.asarray(at, dtype=np.int64))
 
 
-def _group(maker: ListMaker, made: Made, title: str, at: Ints) -> Iterator[str]:
+def _group(maker: ListMaker, made: Made, title: str, at: Integers) -> Iterator[str]:
     if len(at) == 0:
         return
     pool, now = made.pool, maker.now
@@ -111,7 +111,7 @@ def _passed_over(maker: ListMaker, made: Made) -> dict[str, list[int]]:
     return found
 
 
-def _ranks_by_chance(made: Made) -> Ints:
+def _ranks_by_chance(made: Made) -> Integers:
     """Each candidate's rank by chance alone, from 1."""
     order = np.lexsort((made.pool.item, -made.pool.score))
     rank = np.empty(len(order), dtype=np.int64)

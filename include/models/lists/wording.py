@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from include.features.purchases import Bools, Ints
+from include.features.arrays import Bools, Integers
 from include.features.signals import KINDS
 from include.models.lists.candidates import own_items
 from include.models.products.pool import (
@@ -37,8 +37,8 @@ def reasons(
     now: Snapshot,
     people: People,
     pool: Pool,
-    at: Ints,
-    because: Ints,
+    at: Integers,
+    because: Integers,
     rules: Sequence[Rule],
     hidden: Bools,
 ) -> tuple[list[str], list[str]]:
@@ -74,7 +74,9 @@ def reasons(
     return [SOURCES[code] for code in source.tolist()], texts
 
 
-def _repeat(now: Snapshot, people: People, customer: Ints, item: Ints, _: Ints) -> list[str]:
+def _repeat(
+    now: Snapshot, people: People, customer: Integers, item: Integers, _: Integers
+) -> list[str]:
     at = now.pairs.find(customer * now.n_items + item)
     days = now.pairs.days[at]
     since = now.cut - now.pairs.last[at]
@@ -87,7 +89,9 @@ def _repeat(now: Snapshot, people: People, customer: Ints, item: Ints, _: Ints) 
     ]
 
 
-def _browse(now: Snapshot, people: People, customer: Ints, item: Ints, row: Ints) -> list[str]:
+def _browse(
+    now: Snapshot, people: People, customer: Integers, item: Integers, row: Integers
+) -> list[str]:
     signals = now.signals
     return [
         f"{_DID[KINDS[signals.kind[k]]]}; last {_ago(int(now.cut - signals.day[k]))}"
@@ -95,7 +99,9 @@ def _browse(now: Snapshot, people: People, customer: Ints, item: Ints, row: Ints
     ]
 
 
-def _popular(now: Snapshot, people: People, customer: Ints, item: Ints, _: Ints) -> list[str]:
+def _popular(
+    now: Snapshot, people: People, customer: Integers, item: Integers, _: Integers
+) -> list[str]:
     buyers = now.buyers[28][item].astype(int).tolist()
     out = []
     for region, count in zip(people.region[customer].tolist(), buyers, strict=True):
@@ -107,7 +113,12 @@ def _popular(now: Snapshot, people: People, customer: Ints, item: Ints, _: Ints)
 
 
 def _by_rule(
-    now: Snapshot, pool: Pool, at: Ints, source: Ints, rules: Sequence[Rule], texts: list[str]
+    now: Snapshot,
+    pool: Pool,
+    at: Integers,
+    source: Integers,
+    rules: Sequence[Rule],
+    texts: list[str],
 ) -> None:
     """The words of rules that bring products up; their own where they have some."""
     for k in np.flatnonzero(source == RULE).tolist():
@@ -128,8 +139,8 @@ def _ago(days: int) -> str:
 
 
 def _nearest_bought(
-    now: Snapshot, customer: Ints, item: Ints, wanted: Bools, hidden: Bools
-) -> Ints:
+    now: Snapshot, customer: Integers, item: Integers, wanted: Bools, hidden: Bools
+) -> Integers:
     """For each wanted pair, which of the customer's strongest items lies nearest; -1 without any."""
     out = np.full(len(item), -1, dtype=np.int64)
     rows = np.flatnonzero(wanted)

@@ -25,11 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from include.features.arrays import Bools, Integers, Reals
 from include.features.purchases import Purchases
 from include.features.signals import KINDS, Signals
-
-Floats = NDArray[np.floating[Any]]
-Ints = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,8 @@ def confidence(
     strength, both halved every `half_life_days`.
     """
 
-    def decay(days: NDArray[np.int32]) -> Floats:
-        halved: Floats = (0.5 ** ((cut - days) / settings.half_life_days)).astype(np.float32)
+    def decay(days: NDArray[np.int32]) -> Reals:
+        halved: Reals = (0.5 ** ((cut - days) / settings.half_life_days)).astype(np.float32)
         return halved
 
     bought = purchases.until(cut)
@@ -129,7 +127,7 @@ class PurchaseAls:
     """
 
     item_factors_: NDArray[np.float32]
-    known_: NDArray[np.bool_]
+    known_: Bools
 
     def __init__(self, settings: AlsSettings | None = None) -> None:
         self.settings = settings or AlsSettings()
@@ -193,7 +191,7 @@ class PurchaseAls:
         factors = solver.recalculate_user(np.arange(kept.shape[0]), kept)
         return np.nan_to_num(np.asarray(factors, dtype=np.float32))
 
-    def filled(self, items: Ints, factors: Floats) -> PurchaseAls:
+    def filled(self, items: Integers, factors: Reals) -> PurchaseAls:
         """The same model with factors for `items` too few customers have bought to learn them."""
         out = PurchaseAls(self.settings)
         out.known_ = self.known_
@@ -201,7 +199,7 @@ class PurchaseAls:
         out.item_factors_[items] = factors
         return out
 
-    def scores(self, customers: Floats, rows: Ints, items: Ints) -> NDArray[np.float32]:
+    def scores(self, customers: Reals, rows: Integers, items: Integers) -> NDArray[np.float32]:
         """Score of each pair (customers[rows[k]], items[k]); shape (n_pairs,)."""
         out = np.empty(len(rows), dtype=np.float32)
         step = 1 << 17  # bounds memory: two gathered blocks of step x factors float32
@@ -213,8 +211,8 @@ class PurchaseAls:
         return out
 
     def top_items(
-        self, customers: Floats, excluded: sparse.csr_matrix, n: int, allowed: NDArray[np.bool_]
-    ) -> tuple[Ints, Ints, Floats]:
+        self, customers: Reals, excluded: sparse.csr_matrix, n: int, allowed: Bools
+    ) -> tuple[Integers, Integers, Reals]:
         """The `n` best allowed items of each customer that are not in `excluded`.
 
         Parameters

@@ -1,4 +1,4 @@
-"""Judge recommendation lists by what was bought in the following weeks, beside simple baselines.
+"""Judge recommendation lists by what was bought in the following weeks, beside those of their rivals.
 
 NDCG@n gives each hit 1 / log2(rank + 1) and divides by what a perfect list of the same length could
 have had; Recall@n is hits over everything bought. Items that no list could hold (never sold before)
@@ -13,29 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from include.features.purchases import (
-    Catalogue,
-    Floats,
-    Ints,
-    Purchases,
-)
+from include.features.arrays import Integers, Reals
+from include.features.purchases import Catalogue, Purchases
 from include.features.signals import Signals
+from include.models.products import rivals
 from include.models.products.beyond import FIGURES, beyond, coverage
 from include.models.products.content import Content
 from include.models.products.recommender import Recommender, Settings
 from include.models.products.snapshot import HORIZON_DAYS, Snapshot
-from include.models.products.toplists import Ranked, best_per_group
-
-#: Half-life of the decayed repeat counts that serve as baseline.
-BASELINE_HALF_LIFE = 112
+from include.models.products.toplists import Ranked
 
 
 @dataclass(frozen=True)
 class Truth:
     """What was bought after a cut, by customers with history: sorted keys customer * n_items + item."""
 
-    keys: Ints
-    customers: Ints
+    keys: Integers
+    customers: Integers
     n_items: int
 
     @classmethod
@@ -61,8 +55,8 @@ class Truth:
 class Scores:
     """Figures of each customer in `Truth.customers`, and the share of the catalogue shown."""
 
-    ndcg: Floats
-    recall: Floats
+    ndcg: Reals
+    recall: Reals
     coverage: float
 
 
@@ -90,54 +84,6 @@ def score(ranked: Ranked, truth: Truth, n: int = 10, sellable: int | None = None
     )
     best = np.r_[0.0, np.cumsum(1 / np.log2(np.arange(2, n + 2)))][np.minimum(wanted, n)]
     return Scores(gain / best, hits / wanted, shown / max(sellable or truth.n_items, 1))
-
-
-def repeat_count(now: Snapshot, n: int) -> Ranked:
-    """Baseline: what each customer bought on most days."""
-    return _own(now, now.pairs.days.astype(float), n)
-
-
-def repeat_decay(now: Snapshot, n: int) -> Ranked:
-    """Baseline: the same, each day counting half after 112 days. The one that matters most."""
-    return _own(now, now.pairs.decayed[BASELINE_HALF_LIFE].astype(float), n)
-
-
-def _own(now: Snapshot, weight: Floats, n: int) -> Ranked:
-    ok = np.flatnonzero(now.catalogue.eligible[now.pair_item])
-    best, rank = best_per_group(now.pair_customer[ok], weight[ok], now.pair_item[ok], n)
-    rows = ok[best]
-    return Ranked(now.pair_customer[rows], now.pair_item[rows], weight[rows], rank)
-
-
-def popularity(now: Snapshot, n: int, *, new_only: bool) -> Ranked:
-    """Baseline: what most customers bought in the last four weeks; with `new_only`, less one's own.
-
-    Of purchase days and buyers, over one week to the whole history, this counting is the strongest.
-    """
-    buyers = now.buyers[28].astype(float)
-    buyers[~now.catalogue.eligible] = 0
-    customers = np.unique(now.pair_customer)
-    most = int(now.items_known.max(initial=0)) if new_only else 0
-    order = np.lexsort((np.arange(now.n_items), -buyers))[: most + n]
-    order = order[buyers[order] > 0]
-    if not new_only:
-        return Ranked(
-            np.repeat(customers, len(order)),
-            np.tile(order, len(customers)),
-            np.tile(buyers[order], len(customers)),
-            np.tile(np.arange(len(order)), len(customers)),
-        )
-    parts: list[tuple[int, Ints]] = []
-    starts = np.searchsorted(now.pair_customer, customers)
-    ends = np.searchsorted(now.pair_customer, customers, side="right")
-    for customer, start, end in zip(customers.tolist(), starts, ends, strict=True):
-        known = end - start
-        ahead = order[: known + n]
-        parts.append((customer, ahead[~np.isin(ahead, now.pair_item[start:end])][:n]))
-    item = np.concatenate([p for _, p in parts]) if parts else np.empty(0, dtype=np.int64)
-    sizes = [len(p) for _, p in parts]
-    rank = np.concatenate([np.arange(s) for s in sizes]) if parts else item
-    return Ranked(np.repeat(customers, sizes), item, buyers[item], rank)
 
 
 @dataclass(frozen=True)
@@ -242,8 +188,8 @@ def truth_of(setting: str, purchases: Purchases, now: Snapshot, until: int) -> T
 class Known:
     """One figure of each customer who has it."""
 
-    customers: Ints
-    values: Floats
+    customers: Integers
+    values: Reals
 
 
 def figures(ranked: Ranked, truth: Truth, now: Snapshot, content: Content) -> dict[str, Known]:
@@ -264,28 +210,17 @@ def figures(ranked: Ranked, truth: Truth, now: Snapshot, content: Content) -> di
 def compared(
     model: Recommender, now: Snapshot, n: int
 ) -> list[tuple[str, Ranked, dict[str, Ranked]]]:
-    """For all purchases, for new and for repeated ones: our lists, and each baseline's."""
-    return [
-        (
-            "all",
-            model.varied(now, n, model.settings.variety),
-            {
-                "popularity": popularity(now, n, new_only=False),
-                "repeat_count": repeat_count(now, n),
-                "repeat_decay": repeat_decay(now, n),
-            },
-        ),
-        ("new", model.discover(now, n), {"popularity": popularity(now, n, new_only=True)}),
-        (
-            "repeat",
-            model.replenish(now, n),
-            {"repeat_count": repeat_count(now, n), "repeat_decay": repeat_decay(now, n)},
-        ),
-    ]
+    """For all purchases, for new and for repeated ones: our lists, and each rival's."""
+    ours = {
+        "all": model.varied(now, n, model.settings.variety),
+        "new": model.discover(now, n),
+        "repeat": model.replenish(now, n),
+    }
+    return [(setting, ours[setting], rivals.lists(now, n, setting)) for setting in rivals.SETTINGS]
 
 
 def interval(
-    customers: Ints, a: Floats, b: Floats, seed: int, rounds: int = 1000
+    customers: Integers, a: Reals, b: Reals, seed: int, rounds: int = 1000
 ) -> dict[str, tuple[float, float]]:
     """95% bootstrap intervals of mean(a), of mean(a) / mean(b) and of mean(a - b).
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from include.features.purchases import Floats, Ints
+from include.features.arrays import Integers, Reals
 from include.models.products.content import Content
 from include.models.products.snapshot import Snapshot
 from include.models.products.toplists import Ranked
@@ -25,11 +25,11 @@ FIGURES = ("diversity", "novelty", "popularity_bias", "repeat_share")
 class Beyond:
     """Figures of each customer with a list; arrays of one length."""
 
-    customers: Ints
-    diversity: Floats  # 0 all alike, 1 nothing in common; NaN for a list of one
-    novelty: Floats  # bits
-    popularity_bias: Floats  # log buyers; 0 as popular as what the customer buys
-    repeat_share: Floats  # of the list, bought before
+    customers: Integers
+    diversity: Reals  # 0 all alike, 1 nothing in common; NaN for a list of one
+    novelty: Reals  # bits
+    popularity_bias: Reals  # log buyers; 0 as popular as what the customer buys
+    repeat_share: Reals  # of the list, bought before
 
 
 def beyond(ranked: Ranked, now: Snapshot, content: Content, n: int = 10) -> Beyond:
@@ -44,10 +44,8 @@ def beyond(ranked: Ranked, now: Snapshot, content: Content, n: int = 10) -> Beyo
     information = -np.log2(np.clip((now.buyers[28] + 0.5) / (live + 1), 1e-12, 1))
     log_buyers = np.log1p(now.buyers[28])
 
-    def mean(values: Floats) -> Floats:
-        out: Floats = np.bincount(at, weights=values, minlength=len(customers)) / np.maximum(
-            size, 1
-        )
+    def mean(values: Reals) -> Reals:
+        out: Reals = np.bincount(at, weights=values, minlength=len(customers)) / np.maximum(size, 1)
         return out
 
     own_days = now.pairs.days.astype(float)
@@ -66,7 +64,7 @@ def beyond(ranked: Ranked, now: Snapshot, content: Content, n: int = 10) -> Beyo
     )
 
 
-def _diversity(at: Ints, item: Ints, size: Ints, content: Content) -> Floats:
+def _diversity(at: Integers, item: Integers, size: Integers, content: Content) -> Reals:
     """One less the mean cosine of all pairs of each list; lists lie one after the other."""
     left, right, whose = [], [], []
     for step in range(1, int(size.max(initial=0))):

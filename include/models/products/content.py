@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from include.features.purchases import Catalogue, Floats, Ints
+from include.features.arrays import Integers, Reals
+from include.features.purchases import Catalogue
 from include.models.products.als import PurchaseAls
 
 #: Similarity that stands for "nothing in particular" in the mean: few or distant likenesses stay small.
@@ -27,7 +28,7 @@ class Content:
     def __init__(self, catalogue: Catalogue) -> None:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        def codes(name: str, code: Ints) -> NDArray[np.object_]:
+        def codes(name: str, code: Integers) -> NDArray[np.object_]:
             known = np.asarray([f" {name}{c}" for c in code.tolist()], dtype=object)
             known[code < 0] = ""
             return known
@@ -44,7 +45,7 @@ class Content:
         vectorizer = TfidfVectorizer(sublinear_tf=True, dtype=np.float32, strip_accents="unicode")
         self.vectors = sparse.csr_matrix(vectorizer.fit_transform(texts.tolist()))
 
-    def similarity(self, left: Ints, right: Ints) -> Floats:
+    def similarity(self, left: Integers, right: Integers) -> Reals:
         """Cosine of each pair of items, from 0 to 1; shape (n_pairs,)."""
         out = np.empty(len(left), dtype=np.float32)
         for start in range(0, len(left), 1 << 15):
@@ -53,7 +54,7 @@ class Content:
             out[part] = np.asarray(product.sum(axis=1)).ravel()
         return out
 
-    def nearest(self, items: Ints, among: Ints, k: int) -> tuple[Ints, Floats]:
+    def nearest(self, items: Integers, among: Integers, k: int) -> tuple[Integers, Reals]:
         """The `k` items of `among` most like each of `items`, best first, shapes (len(items), k).
 
         Equal ones in the order of `among`; where fewer are alike at all, similarity 0 fills up.
@@ -75,8 +76,8 @@ class Content:
 
 
 def with_new(
-    als: PurchaseAls, content: Content, items: Ints, k: int = 20
-) -> tuple[PurchaseAls, Ints]:
+    als: PurchaseAls, content: Content, items: Integers, k: int = 20
+) -> tuple[PurchaseAls, Integers]:
     """The model with factors for new `items`, and of each the learnt item that it is most like (or -1).
 
     Factors are the mean of those of the `k` most similar items that were learnt, weighted by

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from include.features.purchases import Bools, Floats, Ints
+from include.features.arrays import Bools, Integers, Reals
 
 #: Sources as they stand in marketing.product_recommendations.
 SOURCES = ("repeat", "als", "neighbours", "similar", "popular", "browse", "rule")
@@ -19,14 +19,16 @@ class Pool:
     """Pairs of a customer (row number) and an item, ordered by customer, then item."""
 
     name: str  # of the list
-    customer: Ints
-    item: Ints
-    score: Floats  # chance of a purchase in the next four weeks
-    source: Ints  # position in SOURCES
-    dropped: Ints = field(init=False)  # position in `reasons`, -1 where nothing speaks against it
-    moved: Floats = field(init=False)  # log odds added to the score when lists are ordered
-    pinned: Ints = field(init=False)  # position that a rule asks for, 0 without
-    rating: Floats = field(init=False)  # stars that the customer is expected to give, NaN unknown
+    customer: Integers
+    item: Integers
+    score: Reals  # chance of a purchase in the next four weeks
+    source: Integers  # position in SOURCES
+    dropped: Integers = field(
+        init=False
+    )  # position in `reasons`, -1 where nothing speaks against it
+    moved: Reals = field(init=False)  # log odds added to the score when lists are ordered
+    pinned: Integers = field(init=False)  # position that a rule asks for, 0 without
+    rating: Reals = field(init=False)  # stars that the customer is expected to give, NaN unknown
     reasons: list[str] = field(default_factory=list)
     effects: list[tuple[str, Bools]] = field(default_factory=list)
 
@@ -54,10 +56,10 @@ class Pool:
         if where.any():
             self.effects.append((what, where))
 
-    def odds(self) -> Floats:
+    def odds(self) -> Reals:
         """What lists are ordered by: log odds of the score, moved by the rules."""
         chance = np.clip(self.score, 1e-9, 1 - 1e-9)
-        out: Floats = np.log(chance / (1 - chance)) + self.moved
+        out: Reals = np.log(chance / (1 - chance)) + self.moved
         return out
 
 
@@ -67,7 +69,7 @@ class People:
 
     customer_ids: NDArray[np.str_]
     listed: Bools  # gets lists
-    region: Ints  # position in `regions`, -1 unknown
+    region: Integers  # position in `regions`, -1 unknown
     regions: NDArray[np.str_]
     segment: NDArray[np.object_]  # empty where unknown
     low_value: Bools

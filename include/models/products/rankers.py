@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from include.features.purchases import Bools, Floats
+from include.features.arrays import Bools, Floats, Reals
 from include.models.products.snapshot import Candidates
 
 
@@ -16,9 +15,9 @@ class LinearRanker:
     """A ridge logistic regression over named features, as plain arrays."""
 
     names: tuple[str, ...]
-    centre: Floats
-    scale: Floats
-    weights: Floats
+    centre: Reals
+    scale: Reals
+    weights: Reals
     intercept: float
 
     @classmethod
@@ -39,7 +38,7 @@ class LinearRanker:
         weights = np.asarray(model.coef_[0], dtype=np.float64)
         return cls(tuple(candidates.features), centre, scale, weights, float(model.intercept_[0]))
 
-    def probability(self, candidates: Candidates) -> NDArray[np.float64]:
+    def probability(self, candidates: Candidates) -> Floats:
         """P(bought in the next four weeks) of each candidate."""
         if tuple(candidates.features) != self.names:
             raise ValueError(

@@ -17,12 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from include.features.purchases import (
-    Catalogue,
-    Floats,
-    Ints,
-    Purchases,
-)
+from include.features.arrays import Integers, Reals
+from include.features.purchases import Catalogue, Purchases
 from include.features.signals import Signals
 from include.models.products import select
 from include.models.products.als import PurchaseAls, confidence
@@ -122,14 +118,14 @@ class Recommender:
         """Purchases as of `cut`, customers folded in: also those who came after the training."""
         return Snapshot(purchases, catalogue, cut, self.als_, signals)
 
-    def score_repeats(self, found: Candidates) -> Floats:
+    def score_repeats(self, found: Candidates) -> Reals:
         """P(bought again in the next four weeks) of candidates that were bought before."""
         if self.repeat_ is None:
             # A count decayed over four months, as a share that never reaches 1.
             return 1 - np.exp(-np.exp(found.features["decayed_112"].astype(np.float64)) / 4)
         return self.repeat_.probability(found)
 
-    def score_new(self, found: Candidates) -> Floats:
+    def score_new(self, found: Candidates) -> Reals:
         """P(bought in the next four weeks) of candidates that are new to their customers."""
         if self.new_ is None:
             return 1 - np.exp(-np.exp(found.features["score"].astype(np.float64)))
@@ -140,7 +136,7 @@ class Recommender:
         found = now.repeat_candidates(self.settings.repeat_depth, now.catalogue.eligible)
         return ranked(found.customer, found.item, self.score_repeats(found), n)
 
-    def discover(self, now: Snapshot, n: int, rows: Ints | None = None) -> Ranked:
+    def discover(self, now: Snapshot, n: int, rows: Integers | None = None) -> Ranked:
         """The `n` things new to each customer that suit best; eligible items only."""
         if rows is None:
             rows = np.unique(now.pair_customer)

@@ -10,12 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from include.features.purchases import (
-    Bools,
-    Catalogue,
-    Floats,
-    Ints,
-)
+from include.features.arrays import Bools, Integers, Reals
+from include.features.purchases import Catalogue
 from include.features.signals import KINDS, RETURN
 from include.models.products.pool import RULE, People, Pool
 from include.models.products.snapshot import Snapshot
@@ -100,9 +96,9 @@ def unknown(rules: Sequence[Rule], catalogue: Catalogue) -> Iterator[str]:
                 )
 
 
-def wanted(rules: Sequence[Rule], now: Snapshot, people: People, rows: Ints) -> Ints:
+def wanted(rules: Sequence[Rule], now: Snapshot, people: People, rows: Integers) -> Integers:
     """Pairs that rules bring up for the customers `rows`, as sorted keys customer * n_items + item."""
-    parts: list[Ints] = [np.empty(0, dtype=np.int64)]
+    parts: list[Integers] = [np.empty(0, dtype=np.int64)]
     for rule in rules:
         mine = rows[heeds(rule, people)[rows]]
         if isinstance(rule, Include | Pin):
@@ -115,7 +111,7 @@ def wanted(rules: Sequence[Rule], now: Snapshot, people: People, rows: Ints) -> 
     return np.unique(np.concatenate(parts))
 
 
-def _favourites(now: Snapshot, brands: int) -> tuple[Ints, Ints]:
+def _favourites(now: Snapshot, brands: int) -> tuple[Integers, Integers]:
     """Customer and maker of each customer's most bought makers."""
     from include.models.products.toplists import best_per_group
 
@@ -139,7 +135,7 @@ def is_new(now: Snapshot, within_days: int) -> Bools:
     return out
 
 
-def _new_of_favourites(rule: FavouriteBrand, now: Snapshot, rows: Ints) -> Ints:
+def _new_of_favourites(rule: FavouriteBrand, now: Snapshot, rows: Integers) -> Integers:
     fresh = is_new(now, rule.within_days) & now.catalogue.eligible & (now.catalogue.maker >= 0)
     items = np.flatnonzero(fresh)
     items = items[np.lexsort((items, -now.buyers[91][items], now.catalogue.maker[items]))]
@@ -153,7 +149,7 @@ def _new_of_favourites(rule: FavouriteBrand, now: Snapshot, rows: Ints) -> Ints:
     low, high = np.searchsorted(maker, favourite), np.searchsorted(maker, favourite, side="right")
     size = high - low
     offset = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
-    keys: Ints = np.repeat(customer * now.n_items, size) + items[np.repeat(low, size) + offset]
+    keys: Integers = np.repeat(customer * now.n_items, size) + items[np.repeat(low, size) + offset]
     return keys
 
 
@@ -218,7 +214,7 @@ def _off_price(pool: Pool, now: Snapshot, rule: PriceBand) -> Bools:
     wanted_key = np.where(code >= 0, pool.customer * width + code, -1)
     found = np.minimum(np.searchsorted(keys, wanted_key), len(keys) - 1)
     price = now.usual_price[pool.item]
-    ratio: Floats = price / usual[found]
+    ratio: Reals = price / usual[found]
     outside: Bools = (keys[found] == wanted_key) & (price > 0)
     return outside & ((ratio < rule.lowest) | (ratio > rule.highest))
 
@@ -233,12 +229,12 @@ def _too_early(pool: Pool, now: Snapshot, after: float) -> Bools:
     return (at >= 0) & (pairs.days[at_] > 1) & (now.cut - pairs.last[at_] < after * gap)
 
 
-def _keys(now: Snapshot, kind: int, after: int) -> Ints:
+def _keys(now: Snapshot, kind: int, after: int) -> Integers:
     rows = now.signals.where((now.signals.kind == kind) & (now.signals.day > after))
     return rows.customer * now.n_items + rows.item
 
 
-def _rated_low(now: Snapshot, at_most: int) -> Ints:
+def _rated_low(now: Snapshot, at_most: int) -> Integers:
     """Pairs whose newest rating is `at_most` or less."""
     rows = now.signals.where(now.signals.kind == KINDS.index("review"))
     keys = rows.customer * now.n_items + rows.item
@@ -248,10 +244,10 @@ def _rated_low(now: Snapshot, at_most: int) -> Ints:
     return keys[newest][rows.rating[newest] <= at_most]
 
 
-def _among(pool: Pool, now: Snapshot, keys: Ints) -> Bools:
+def _among(pool: Pool, now: Snapshot, keys: Integers) -> Bools:
     return np.isin(pool.customer * now.n_items + pool.item, keys)
 
 
-def brought_up(pool: Pool, now: Snapshot, keys: Ints) -> None:
+def brought_up(pool: Pool, now: Snapshot, keys: Integers) -> None:
     """Name rules as the source of what nothing else brought up."""
     pool.source[_among(pool, now, keys) & (pool.source < 0)] = RULE

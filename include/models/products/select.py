@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from include.features.purchases import Bools, Floats, Ints
+from include.features.arrays import Bools, Integers, Reals
 from include.models.products.pool import People, Pool
 from include.models.products.snapshot import Snapshot
 from include.models.products.toplists import Ranked
@@ -29,14 +29,14 @@ class Limit:
     """At most `at_most` items of one code in a list, for some customers."""
 
     name: str
-    code: Ints  # one entry an item, -1 where it counts for none
+    code: Integers  # one entry an item, -1 where it counts for none
     at_most: int
     heeds: Bools  # one entry a customer
 
 
 def select(
     pool: Pool, now: Snapshot, n: int, variety: float, limits: Sequence[Limit]
-) -> tuple[Ints, Ints]:
+) -> tuple[Integers, Integers]:
     """Positions in the pool that are shown, and their rank from 0; ordered by customer, then rank.
 
     What only a limit kept out of a list that ended short is dropped with the limit's name.
@@ -51,8 +51,8 @@ def select(
     customer = pool.customer[order]
     starts = np.flatnonzero(np.r_[True, customer[1:] != customer[:-1]]) if len(order) else order
     sizes = np.diff(np.r_[starts, len(order)])
-    shown: list[Ints] = []
-    ranks: list[Ints] = []
+    shown: list[Integers] = []
+    ranks: list[Integers] = []
     step = max(1, _CELLS // max(int(sizes.max(initial=1)), 1))
     for first in range(0, len(starts), step):
         part = slice(first, first + step)
@@ -69,14 +69,14 @@ def select(
 def _fill(
     pool: Pool,
     now: Snapshot,
-    order: Ints,
-    starts: Ints,
-    sizes: Ints,
-    odds: Floats,
+    order: Integers,
+    starts: Integers,
+    sizes: Integers,
+    odds: Reals,
     n: int,
     variety: float,
     limits: Sequence[Limit],
-) -> tuple[Ints, Ints]:
+) -> tuple[Integers, Integers]:
     """The lists of some customers; tables have one row a customer, one column a candidate."""
     width = int(sizes.max())
     columns = np.arange(width)
@@ -124,11 +124,11 @@ def _fill(
 
 def _say_limits(
     pool: Pool,
-    at: Ints,
-    value: Floats,
-    found: Ints,
-    limited: Sequence[tuple[Limit, Ints, Bools]],
-    held: Sequence[Ints],
+    at: Integers,
+    value: Reals,
+    found: Integers,
+    limited: Sequence[tuple[Limit, Integers, Bools]],
+    held: Sequence[Integers],
 ) -> None:
     short = (found < 0).any(axis=1)
     for (limit, _, heeds), count in zip(limited, held, strict=True):
@@ -158,6 +158,6 @@ def limits_of(rules: Sequence[object], now: Snapshot, people: People) -> list[Li
     return out
 
 
-def as_ranked(pool: Pool, at: Ints, rank: Ints) -> Ranked:
+def as_ranked(pool: Pool, at: Integers, rank: Integers) -> Ranked:
     """Shown candidates as ranked lists."""
     return Ranked(pool.customer[at], pool.item[at], pool.score[at], rank)

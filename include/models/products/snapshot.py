@@ -10,14 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from include.features.purchases import (
-    Bools,
-    Catalogue,
-    Floats,
-    Ints,
-    Purchases,
-    rhythm,
-)
+from include.features.arrays import Bools, Integers, Reals
+from include.features.purchases import Catalogue, Purchases, rhythm
 from include.features.signals import Signals
 from include.models.products.als import AlsSettings, PurchaseAls, confidence
 from include.models.products.toplists import best_per_group
@@ -57,8 +51,8 @@ class Settings:
 class Candidates:
     """Pairs of a customer (row number) and an item, ordered by customer, then item."""
 
-    customer: Ints
-    item: Ints
+    customer: Integers
+    item: Integers
     features: dict[str, NDArray[np.float32]]
 
     def matrix(self) -> NDArray[np.float32]:
@@ -106,17 +100,17 @@ class Snapshot:
         self._count_items()
         self._count_customers()
 
-    def _rhythm_of(self, code: Ints) -> Any:
+    def _rhythm_of(self, code: Integers) -> Any:
         of_row = code[self.purchases.item]
         known = of_row >= 0
         width = int(code.max(initial=-1)) + 1
         keys = self.purchases.customer[known] * width + of_row[known]
         return rhythm(keys, self.purchases.day[known], self.cut, HALF_LIVES)
 
-    def _find(self, of: Any, code: Ints, customer: Ints, item: Ints) -> Ints:
+    def _find(self, of: Any, code: Integers, customer: Integers, item: Integers) -> Integers:
         width = int(code.max(initial=-1)) + 1
         keys = np.where(code[item] >= 0, customer * width + code[item], -1)
-        found: Ints = of.find(keys)
+        found: Integers = of.find(keys)
         return found
 
     def _count_items(self) -> None:
@@ -167,9 +161,9 @@ class Snapshot:
         again, item = np.isin(earlier, later).astype(float), earlier % n
         usual = (again.sum() + 1) / (len(again) + 2)
 
-        def rate(code: Ints, hit: Floats, size: int, toward: Any, cases: float) -> Floats:
+        def rate(code: Integers, hit: Reals, size: int, toward: Any, cases: float) -> Reals:
             hits = np.bincount(code, weights=hit, minlength=size)
-            out: Floats = (hits + cases * toward) / (np.bincount(code, minlength=size) + cases)
+            out: Reals = (hits + cases * toward) / (np.bincount(code, minlength=size) + cases)
             return out
 
         known = group[item] >= 0
@@ -206,7 +200,7 @@ class Snapshot:
         features = self._common(customer, item) | self._repeat(rows, customer, item)
         return Candidates(customer, item, features)
 
-    def new_keys(self, settings: Settings, allowed: Bools, rows: Ints) -> Ints:
+    def new_keys(self, settings: Settings, allowed: Bools, rows: Integers) -> Integers:
         """What customers `rows` have not bought, by ALS and by what is popular: sorted keys of pairs."""
         customer, item, _ = self.als.top_items(
             self.factors, self.bought, settings.als_depth, allowed & (self.buyers[91] > 0)
@@ -225,16 +219,16 @@ class Snapshot:
         )
         return keys[self.pairs.find(keys) < 0]
 
-    def describe_new(self, keys: Ints, settings: Settings) -> Candidates:
+    def describe_new(self, keys: Integers, settings: Settings) -> Candidates:
         """Pairs that were never bought, with features; keys are customer * n_items + item, sorted."""
         customer, item = keys // self.n_items, keys % self.n_items
         return Candidates(customer, item, self._new(customer, item, settings.trend_weight))
 
-    def new_candidates(self, settings: Settings, allowed: Bools, rows: Ints) -> Candidates:
+    def new_candidates(self, settings: Settings, allowed: Bools, rows: Integers) -> Candidates:
         """What each customer of `rows` has not bought: ALS and popular items, with features."""
         return self.describe_new(self.new_keys(settings, allowed, rows), settings)
 
-    def _common(self, customer: Ints, item: Ints) -> dict[str, NDArray[np.float32]]:
+    def _common(self, customer: Integers, item: Integers) -> dict[str, NDArray[np.float32]]:
         """Numbers of a pair that need no purchase of the item itself; logarithms of counts."""
         c = self.catalogue
         group = self._find(self.groups, c.group, customer, item)
@@ -273,7 +267,9 @@ class Snapshot:
             "items_tried": _log(self.items_tried[customer]),
         }
 
-    def _repeat(self, rows: Ints, customer: Ints, item: Ints) -> dict[str, NDArray[np.float32]]:
+    def _repeat(
+        self, rows: Integers, customer: Integers, item: Integers
+    ) -> dict[str, NDArray[np.float32]]:
         """Recency and cadence of pairs that were bought, with the curvature a linear model lacks."""
         p, c = self.pairs, self.catalogue
         days = p.days[rows].astype(np.float32)
@@ -318,7 +314,7 @@ class Snapshot:
         return {name: np.asarray(values, dtype=np.float32) for name, values in out.items()}
 
     def _new(
-        self, customer: Ints, item: Ints, trend_weight: float
+        self, customer: Integers, item: Integers, trend_weight: float
     ) -> dict[str, NDArray[np.float32]]:
         """One score to order by, and what turns it into a chance.
 
@@ -332,31 +328,31 @@ class Snapshot:
             "items_tried": _log(self.items_tried[customer]),
         }
 
-    def _trend(self, item: Ints) -> NDArray[np.float32]:
+    def _trend(self, item: Integers) -> NDArray[np.float32]:
         """Logarithm of an item's buyers of the last four weeks over those of thirteen, a month's."""
         return np.log((3.25 * self.buyers[28][item] + 5) / (self.buyers[91][item] + 5))
 
 
-def _at(values: Any, at: Ints, default: float) -> NDArray[np.float32]:
+def _at(values: Any, at: Integers, default: float) -> NDArray[np.float32]:
     if len(values) == 0:
         return np.full(len(at), default, dtype=np.float32)
     return np.where(at >= 0, np.asarray(values)[np.maximum(at, 0)], default).astype(np.float32)
 
 
-def _mean_gap(of: Any, at: Ints) -> NDArray[np.float32]:
+def _mean_gap(of: Any, at: Integers) -> NDArray[np.float32]:
     """Mean days between purchase days, 60 where there are fewer than two."""
     days = _at(of.days, at, 0)
     span = _at(of.last - of.first, at, 0)
     return np.where(days < 2, 60, span / np.maximum(days - 1, 1)).astype(np.float32)
 
 
-def _log_odds(share: Floats) -> NDArray[np.float32]:
+def _log_odds(share: Reals) -> NDArray[np.float32]:
     return np.log(share / (1 - share)).astype(np.float32)
 
 
-def _log(values: Floats) -> NDArray[np.float32]:
+def _log(values: Reals) -> NDArray[np.float32]:
     return np.log(values + 0.1).astype(np.float32)
 
 
-def _log_days(values: Floats) -> NDArray[np.float32]:
+def _log_days(values: Reals) -> NDArray[np.float32]:
     return np.log(np.minimum(values, 400) + 0.3).astype(np.float32)

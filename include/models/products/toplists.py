@@ -6,24 +6,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from include.features.purchases import Bools, Floats, Ints
+from include.features.arrays import Bools, Integers, Reals
 
 
 @dataclass(frozen=True)
 class Ranked:
     """Lists as arrays: customer row, item, probability, rank from 0; best first per customer."""
 
-    customer: Ints
-    item: Ints
-    score: Floats
-    rank: Ints
+    customer: Integers
+    item: Integers
+    score: Reals
+    rank: Integers
 
     def where(self, rows: Bools) -> Ranked:
         """Some of the rows."""
         return Ranked(self.customer[rows], self.item[rows], self.score[rows], self.rank[rows])
 
 
-def best_per_group(group: Ints, score: Floats, tie: Ints, n: int) -> tuple[Ints, Ints]:
+def best_per_group(
+    group: Integers, score: Reals, tie: Integers, n: int
+) -> tuple[Integers, Integers]:
     """Positions of the `n` highest scores of each group, best first, and their rank from 0.
 
     Equal scores are ordered by `tie`, so that the outcome does not depend on the order of rows.
@@ -38,7 +40,7 @@ def best_per_group(group: Ints, score: Floats, tie: Ints, n: int) -> tuple[Ints,
     return order[keep], rank[keep]
 
 
-def ranked(customer: Ints, item: Ints, score: Floats, n: int) -> Ranked:
+def ranked(customer: Integers, item: Integers, score: Reals, n: int) -> Ranked:
     """The `n` highest scores of each customer as lists; equal scores in the order of items."""
     best, rank = best_per_group(customer, score, item, n)
     return Ranked(customer[best], item[best], score[best], rank)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from include.features.purchases import Catalogue, Floats, Purchases
+from include.features.arrays import Reals
+from include.features.purchases import Catalogue, Purchases
 from include.features.signals import Signals
 from include.models.products import backtest
 from include.models.products.als import AlsSettings
@@ -56,7 +57,7 @@ def tune(
     known = purchases.until(cut)
     if not declared.alternatives or len(known.day) == 0 or known.day.min() > cut - HORIZON_DAYS:
         return declared, []
-    found: list[tuple[AlsSettings, Floats]] = []
+    found: list[tuple[AlsSettings, Reals]] = []
     for als in (declared.als, *declared.alternatives):
         figures = _new_ndcg(purchases, catalogue, cut, replace(declared, als=als), signals)
         if figures is not None:
@@ -81,7 +82,7 @@ def _new_ndcg(
     cut: int,
     settings: Settings,
     signals: Signals | None,
-) -> Floats | None:
+) -> Reals | None:
     """NDCG of what is new to each customer, ordered by ALS and season as the discover list is."""
     als = Recommender(settings).fit_als(purchases, cut, signals)
     if als is None:

@@ -1,14 +1,19 @@
-"""The members of the value model: which estimators, with which settings.
+"""The classifiers of "high value" that compete, and the members of the other predictions: their settings.
+
+A rival for "high value" joins by a line in `CLASSIFIERS`: it is then tuned with what it may be tried with,
+fitted, judged beside the others and the baselines (`include.models.value.contest`), explained, stored, and
+shown in `ml.backtests`, the report and `bench value`.
 
 Settings were chosen on outcomes that ended by week 36 of the demo's data: on cut-off days 18 to 23 with
 what could be learnt by then, and on customers left out of days up to 23. Forests and boosting with their
 defaults lose to the naive rule here; strong smoothing and few leaves do not.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+import pandas as pd
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -23,12 +28,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from include.features import customers as features
+from include.features.arrays import Floats
 from include.models.blend import Member
-
-#: What the blend averages; the tree and the forest are its rivals in every comparison.
-BLENDED = ("logistic_regression", "extra_trees", "gradient_boosting")
-
-ALGORITHMS = ("blend", *BLENDED, "random_forest", "decision_tree")
+from include.models.value import explain
 
 #: The column of `include.models.value.buy_till_you_die`: the root of the spend that it expects.
 BUY_TILL_YOU_DIE = "root_buy_till_you_die"
@@ -68,48 +70,109 @@ class Tuning:
         return cls(**dict(stored) | {"linear_without": tuple(stored["linear_without"])})
 
 
+#: What else the manifest keeps of a fitted classifier: of (member, rows, labels, customers), the rows it was
+#: fitted on.
+Explain = Callable[[Member, pd.DataFrame, Floats, "pd.Series[Any]"], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """How a classifier of "high value" is made.
+
+    Attributes
+    ----------
+    make
+        Names of the features, seed and tuning -> the unfitted member.
+    blended
+        Whether the blend averages it; otherwise it is a rival of the blend in every comparison.
+    tried
+        Changes of `Tuning` that `include.models.value.search` tries of a member of the blend, by name.
+    explain
+        What the manifest keeps of it beside the themes' importance (`include.models.value.reasons`, which
+        has to know how a prediction of its kind comes about).
+    """
+
+    make: Callable[[Sequence[str], int, Tuning], Member]
+    blended: bool = False
+    tried: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    explain: Explain = lambda *_: {}
+
+
+def _logistic_regression(names: Sequence[str], seed: int, tuning: Tuning) -> Member:
+    """P = 1 / (1 + exp(-(b0 + b1 x1 + ... + bn xn))), on features standardised with the training rows."""
+    left_out = {f.name for f in features.FEATURES if f.theme in tuning.linear_without}
+    return Member(
+        logistic_regression(tuning.strength), tuple(n for n in names if n not in left_out)
+    )
+
+
+def _extra_trees(names: Sequence[str], seed: int, tuning: Tuning) -> Member:
+    model = ExtraTreesClassifier(
+        n_estimators=60, min_samples_leaf=tuning.leaf, max_features=0.4, random_state=seed
+    )
+    return Member(_trees(model), tuple(names))
+
+
+def _gradient_boosting(names: Sequence[str], seed: int, tuning: Tuning) -> Member:
+    """Boosted trees that are told which features never lower the value."""
+    model = HistGradientBoostingClassifier(
+        monotonic_cst=_rising(names), **_boosting(seed, tuning.rounds)
+    )
+    return Member(_trees(model), tuple(names))
+
+
+def _random_forest(names: Sequence[str], seed: int, tuning: Tuning) -> Member:
+    model = RandomForestClassifier(
+        n_estimators=60, min_samples_leaf=20, max_features=0.2, max_samples=0.4, random_state=seed
+    )
+    return Member(_trees(model), tuple(names))
+
+
+def _decision_tree(names: Sequence[str], seed: int, tuning: Tuning) -> Member:
+    model = DecisionTreeClassifier(max_depth=4, min_samples_leaf=100, random_state=seed)
+    return Member(_trees(model), tuple(names))
+
+
+#: Every classifier that competes, by the name that tables, reports and benches call it by.
+CLASSIFIERS: Mapping[str, Classifier] = {
+    "logistic_regression": Classifier(
+        _logistic_regression,
+        blended=True,
+        tried={f"strength {v}": {"strength": v} for v in (0.003, 0.03, 0.1)},
+        explain=lambda *fitted: {"coefficients": explain.coefficients(*fitted)},
+    ),
+    "extra_trees": Classifier(
+        _extra_trees, blended=True, tried={f"leaf {v}": {"leaf": v} for v in (10, 40)}
+    ),
+    "gradient_boosting": Classifier(
+        _gradient_boosting,
+        blended=True,
+        tried={f"rounds {v}": {"rounds": v} for v in (100, 250)},
+    ),
+    "random_forest": Classifier(_random_forest),
+    "decision_tree": Classifier(
+        _decision_tree, explain=lambda member, *_: {"rules": explain.rules(member)}
+    ),
+}
+
+#: What the blend averages.
+BLENDED = tuple(name for name, classifier in CLASSIFIERS.items() if classifier.blended)
+
+#: Every algorithm that competes; the blend stands where none is clearly better.
+STANDING = "blend"
+ALGORITHMS = (STANDING, *CLASSIFIERS)
+
+
 def members_of(algorithm: str) -> list[str]:
     """The classifiers that an algorithm averages."""
-    return list(BLENDED) if algorithm == "blend" else [algorithm]
+    return list(BLENDED) if algorithm == STANDING else [algorithm]
 
 
 def classifiers(names: Sequence[str], seed: int, tuning: Tuning | None = None) -> dict[str, Member]:
-    """Unfitted classifiers by name, on the named features.
-
-    `logistic_regression`: P = 1 / (1 + exp(-(b0 + b1 x1 + ... + bn xn))) on features standardised with the
-    training rows. `gradient_boosting` is told which features never lower the value.
-    """
-    columns, tuning = tuple(names), tuning or Tuning()
-    left_out = {f.name for f in features.FEATURES if f.theme in tuning.linear_without}
-    found = {
-        "extra_trees": _trees(
-            ExtraTreesClassifier(
-                n_estimators=60, min_samples_leaf=tuning.leaf, max_features=0.4, random_state=seed
-            )
-        ),
-        "gradient_boosting": _trees(
-            HistGradientBoostingClassifier(
-                monotonic_cst=_rising(columns), **_boosting(seed, tuning.rounds)
-            )
-        ),
-        "random_forest": _trees(
-            RandomForestClassifier(
-                n_estimators=60,
-                min_samples_leaf=20,
-                max_features=0.2,
-                max_samples=0.4,
-                random_state=seed,
-            )
-        ),
-        "decision_tree": _trees(
-            DecisionTreeClassifier(max_depth=4, min_samples_leaf=100, random_state=seed)
-        ),
-    }
-    linear = Member(
-        logistic_regression(tuning.strength), tuple(n for n in columns if n not in left_out)
-    )
-    return {"logistic_regression": linear} | {
-        name: Member(model, columns) for name, model in found.items()
+    """Unfitted classifiers by name, on the named features."""
+    return {
+        name: classifier.make(names, seed, tuning or Tuning())
+        for name, classifier in CLASSIFIERS.items()
     }
 
 

@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from include.errors import BadInput
+from include.features.arrays import Floats
 from include.models.lifetime import BetaGeo, GammaGamma
-
-Array = npt.NDArray[np.float64]
 
 #: Pull of the BG/NBD parameters toward 1: customers of a grocer hardly ever drop out, so that the
 #: likelihood of a and b is flat.
@@ -24,7 +22,7 @@ _ORDERS = ("r_", "alpha_", "a_", "b_")
 _VALUE = ("p_", "q_", "v_", "mean_")
 
 
-def purchase_history(known: pd.DataFrame) -> tuple[Array, Array, Array]:
+def purchase_history(known: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
     """Frequency, recency and T in weeks, as `include.models.lifetime` means them.
 
     Days with an order count as purchases; a customer without any has no history, and 0 for all three.
@@ -67,15 +65,15 @@ class BuyTillYouDie:
             self.value_ = None
         return self
 
-    def orders(self, known: pd.DataFrame, weeks: float) -> Array:
+    def orders(self, known: pd.DataFrame, weeks: float) -> Floats:
         """Days with an order expected in the next `weeks`, shape (n_customers,)."""
         return self.orders_.expected_purchases(weeks, *purchase_history(known))
 
-    def alive(self, known: pd.DataFrame) -> Array:
+    def alive(self, known: pd.DataFrame) -> Floats:
         """P(has not left for good), shape (n_customers,)."""
         return self.orders_.probability_alive(*purchase_history(known))
 
-    def spend(self, known: pd.DataFrame, weeks: float) -> Array:
+    def spend(self, known: pd.DataFrame, weeks: float) -> Floats:
         """Expected orders times the expected value of one, shape (n_customers,)."""
         if self.value_ is None:
             return np.zeros(len(known))
@@ -103,13 +101,13 @@ class BuyTillYouDie:
         return found
 
 
-def _mean_value(known: pd.DataFrame) -> Array:
+def _mean_value(known: pd.DataFrame) -> Floats:
     """Spend a day with an order; 0 for a customer without any."""
     days = _column(known, "order_days_total")
     return np.maximum(_column(known, "sales_total"), 0) / np.maximum(days, 1)
 
 
-def _column(known: pd.DataFrame, name: str) -> Array:
+def _column(known: pd.DataFrame, name: str) -> Floats:
     """A column as finite numbers; what is missing or infinite counts as 0."""
     values = known[name].to_numpy(dtype=np.float64, na_value=np.nan)
     return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)

@@ -3,38 +3,76 @@
 Every comparison is on customers of a later cut whose outcomes have matured, which none of the compared has
 learnt from. Rules:
 
-* a model that the naive rule beats by more than `WORSE_THAN_NAIVE` never serves;
-* the same recipe on newer data is promoted unless its lead over the naive rule has shrunk by more than
-  `SHRUNK_LEAD`: two cuts differ in how hard they are, the lead much less;
+* a model that any baseline beats by more than `WORSE_THAN_BASELINE` never serves, nor one that orders
+  customers just as a baseline does: no baseline serves in disguise;
+* the same recipe on newer data is promoted unless its lead over the strongest baseline has shrunk by more
+  than `SHRUNK_LEAD`: two cuts differ in how hard they are, the lead much less. Baselines that the champion
+  was not judged beside are left out of this one comparison;
 * another recipe is promoted only where it is better than the champion on the same customers by more than
   chance, by a paired bootstrap of ROC AUC. A champion older than `TOO_OLD_DAYS`, which no run can fit anew,
   gives way to a recipe that is not worse by more than `SHRUNK_LEAD`.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from include.features.panels import BASELINE, high_value
+from include.features.arrays import Floats
+from include.features.panels import high_value
 from include.models import evaluate
-from include.models.value import algorithms
+from include.models.value import algorithms, baselines
 from include.models.value.model import Settings, ValueModel, blends
 
-Array = npt.NDArray[np.float64]
-
-WORSE_THAN_NAIVE = 0.005
+WORSE_THAN_BASELINE = 0.005
 SHRUNK_LEAD = 0.01
 TOO_OLD_DAYS = 91
 
 #: Predictions that agree to this are those of one recipe, whatever its code says.
 SAME = 1e-6
 
-Figures = Mapping[str, Mapping[str, float]]
+#: A rank correlation above this is one order.
+SAME_ORDER = 1 - 1e-9
+
+#: By metric.
+Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a model and each baseline reach on the same later customers.
+
+    Attributes
+    ----------
+    ours
+        The model's figures.
+    baselines
+        Each baseline's, by name; an amount has no calibration, so those are NaN.
+    repeats
+        The baseline in whose order the model puts the customers; None where it has one of its own.
+    """
+
+    ours: Figures
+    baselines: Mapping[str, Figures]
+    repeats: str | None = None
+
+    @property
+    def strongest(self) -> str:
+        """The baseline with the highest ROC AUC; of equal ones the first that is listed."""
+        return max(self.baselines, key=lambda name: self.baselines[name]["roc_auc"])
+
+    def lead(self, baseline: str) -> float:
+        """How much higher the model's ROC AUC is than a baseline's."""
+        return self.ours["roc_auc"] - self.baselines[baseline]["roc_auc"]
+
+    def beside(self, names: Iterable[str]) -> "Judged":
+        """The same beside some of the baselines alone."""
+        return replace(
+            self, baselines={n: self.baselines[n] for n in self.baselines if n in set(names)}
+        )
 
 
 @dataclass(frozen=True)
@@ -62,26 +100,37 @@ def rivals(settings: Settings, past: pd.DataFrame) -> dict[str, ValueModel]:
     return found
 
 
-def judge(model: ValueModel, later: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """How P(high value) does on a later cut, beside the naive baseline.
+def judge(compared: Mapping[str, ValueModel], later: pd.DataFrame) -> dict[str, Judged]:
+    """How P(high value) of each model does on a later cut, beside every baseline.
 
-    Returns
-    -------
-    dict of metric to {`ours`, `baseline`}; the baseline is an amount, so it has no calibration.
+    Parameters
+    ----------
+    later
+        The rows of one cut, with the columns of the baselines (`include.models.value.baselines`).
     """
-    truth = high_value(later, model.settings.high_value_share)
-    ours = model.predict_high_value(later)
-    naive = later[BASELINE].to_numpy(np.float64)
+    share = next(iter(compared.values())).settings.high_value_share
+    truth, expected = high_value(later, share), baselines.amounts(later)
+    theirs = {name: _figures(truth, amount, is_amount=True) for name, amount in expected.items()}
+    found = {}
+    for name, model in compared.items():
+        ours = model.predict_high_value(later)
+        repeats = (
+            n for n, amount in expected.items() if evaluate.spearman(amount, ours) > SAME_ORDER
+        )
+        found[name] = Judged(_figures(truth, ours), theirs, next(repeats, None))
+    return found
+
+
+def _figures(truth: Floats, score: Floats, *, is_amount: bool = False) -> dict[str, float]:
     return {
-        name: {
-            "ours": metric(truth, ours),
-            "baseline": float("nan") if name in evaluate.PROBABILITY else metric(truth, naive),
-        }
+        name: float("nan") if is_amount and name in evaluate.PROBABILITY else metric(truth, score)
         for name, metric in evaluate.CLASSIFICATION.items()
     }
 
 
-def winner(compared: Mapping[str, ValueModel], later: pd.DataFrame, standing: str = "blend") -> str:
+def winner(
+    compared: Mapping[str, ValueModel], later: pd.DataFrame, standing: str = algorithms.STANDING
+) -> str:
     """The algorithm to go on with: the standing one, unless a rival is better by more than chance.
 
     Rivals are compared by ROC AUC on the same later customers; a rival wins where the lower end of the
@@ -101,50 +150,55 @@ def winner(compared: Mapping[str, ValueModel], later: pd.DataFrame, standing: st
     return names[best] if low[best] > 0 else standing
 
 
-def _gains(truth: Array, standing: Array, scores: list[Array]) -> Array:
+def _gains(truth: Floats, standing: Floats, scores: list[Floats]) -> Floats:
     """How much higher each score's ROC AUC is than the standing one's."""
     reached = evaluate.roc_auc(truth, standing)
     return np.array([evaluate.roc_auc(truth, score) - reached for score in scores])
 
 
-def first(figures: Figures) -> Verdict:
+def first(judged: Judged) -> Verdict:
     """Of a model that has no champion before it, or one that answered another question."""
-    refused = _beaten(figures)
-    return refused or Verdict(True, "there was no champion for what is asked")
+    return _refused(judged) or Verdict(True, "there was no champion for what is asked")
 
 
-def renewal(figures: Figures, before: Figures) -> Verdict:
+def renewal(judged: Judged, before: Judged) -> Verdict:
     """Of the champion's own recipe on newer data.
 
     Parameters
     ----------
-    figures, before
+    judged, before
         What `judge` said of the new fit and of the champion, each on its own judge day.
     """
-    refused = _beaten(figures)
+    refused = _refused(judged)
     if refused:
         return refused
-    now, then = _lead(figures), _lead(before)
+    both = judged.beside(before.baselines)
+    if not both.baselines:
+        return Verdict(
+            True, "the same recipe on newer data, and no baseline is that of the champion's day"
+        )
+    baseline = both.strongest
+    now, then = judged.lead(baseline), before.lead(baseline)
     if now < then - SHRUNK_LEAD:
         return Verdict(
             False,
-            f"the same recipe on newer data leads the naive rule by {now:+.4f} ROC AUC, the champion did by "
+            f"the same recipe on newer data leads '{baseline}' by {now:+.4f} ROC AUC, the champion did by "
             f"{then:+.4f}: worse by more than {SHRUNK_LEAD}",
         )
     return Verdict(
         True,
-        f"the same recipe on newer data leads the naive rule by {now:+.4f} ROC AUC, {then:+.4f} before",
+        f"the same recipe on newer data leads '{baseline}' by {now:+.4f} ROC AUC, {then:+.4f} before",
     )
 
 
 def challenge(
-    figures: Figures, truth: Array, ours: Array, champion: Array, *, age_days: int, seed: int
+    judged: Judged, truth: Floats, ours: Floats, champion: Floats, *, age_days: int, seed: int
 ) -> Verdict:
     """Of another recipe, on the customers that the champion was judged on.
 
     Parameters
     ----------
-    figures
+    judged
         What `judge` said of the new model on the newest judge day.
     truth, ours, champion : arrays of shape (n_customers,)
         Labels, and what the challenger and the champion say of the same customers, neither of which has
@@ -152,7 +206,7 @@ def challenge(
     age_days
         Days since the champion's anchor day.
     """
-    refused = _beaten(figures)
+    refused = _refused(judged)
     if refused:
         return refused
     if np.abs(ours - champion).max() <= SAME:
@@ -174,14 +228,18 @@ def challenge(
     return Verdict(False, f"{found}: not better by more than chance")
 
 
-def _beaten(figures: Figures) -> Verdict | None:
-    lead = _lead(figures)
-    if lead >= -WORSE_THAN_NAIVE:
+def _refused(judged: Judged) -> Verdict | None:
+    """Why a model may not serve whatever served before it, or None."""
+    if judged.repeats is not None:
+        return Verdict(
+            False, f"it puts customers in the order of '{judged.repeats}': no baseline may serve"
+        )
+    strongest = judged.strongest
+    lead = judged.lead(strongest)
+    if lead >= -WORSE_THAN_BASELINE:
         return None
     return Verdict(
-        False, f"the naive rule is better by {-lead:.4f} ROC AUC: no model that it beats may serve"
+        False,
+        f"the baseline '{strongest}' is better by {-lead:.4f} ROC AUC: no model that a baseline beats may "
+        "serve",
     )
-
-
-def _lead(figures: Figures) -> float:
-    return figures["roc_auc"]["ours"] - figures["roc_auc"]["baseline"]

@@ -3,20 +3,18 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
 from include.features import customers as features
+from include.features.arrays import Floats
 from include.models.blend import Member, sigmoid
-
-Array = npt.NDArray[np.float64]
 
 LEVEL = 0.95
 
 
 def coefficients(
-    member: Member, rows: pd.DataFrame, truth: Array, customers: "pd.Series[Any]"
+    member: Member, rows: pd.DataFrame, truth: Floats, customers: "pd.Series[Any]"
 ) -> dict[str, dict[str, float]]:
     """The named coefficients of a fitted logistic regression, on standardised features.
 

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.errors import BadInput
 from include.features import customers as features
+from include.features.arrays import Bools, Floats
 from include.features.panels import (
     CHURN_DAYS,
     MINIMUM_POSITIVES,
@@ -22,11 +22,9 @@ from include.features.panels import (
 )
 from include.models.blend import AmountBlend, Member, ProbabilityBlend, cross_fit
 from include.models.value import algorithms as recipes
-from include.models.value import explain, reasons
+from include.models.value import reasons
 from include.models.value.algorithms import Tuning
 from include.models.value.buy_till_you_die import BuyTillYouDie
-
-Array = npt.NDArray[np.float64]
 
 #: Half of the customers that an interval may miss lie below it, half above.
 INTERVAL_TAIL = 0.1
@@ -100,8 +98,8 @@ class ValueModel:
     churn_: ProbabilityBlend
     spend_: AmountBlend
     quantiles_: dict[str, Member]
-    interval_edges_: Array
-    interval_shift_: Array
+    interval_edges_: Floats
+    interval_shift_: Floats
     next_order_: Member
     orders_: BuyTillYouDie
     value_of_orders_: BuyTillYouDie
@@ -148,7 +146,7 @@ class ValueModel:
         return self
 
     @threadpool_limits.wrap(limits=1)
-    def predict_high_value(self, known: pd.DataFrame) -> Array:
+    def predict_high_value(self, known: pd.DataFrame) -> Floats:
         """P(high value in the horizon) of customers with at least one order."""
         return self.high_.predict(matrix(known, self.settings))
 
@@ -194,8 +192,8 @@ class ValueModel:
 
         Returns
         -------
-        dict with the members, the calibration, the `importance` of each theme, and, where the model holds
-        such a member, the `coefficients` of the logistic regression and the `rules` of the tree
+        dict with the members, the calibration, the `importance` of each theme, and what each member tells
+        of itself, such as the `coefficients` of the logistic regression and the `rules` of the tree
         """
         rows = matrix(matured, self.settings)
         found: dict[str, Any] = {
@@ -203,14 +201,12 @@ class ValueModel:
             "calibration": [round(self.high_.intercept_, 5), round(self.high_.slope_, 5)],
             "importance": reasons.importance(self.high_, rows),
         }
+        labels, customers = (
+            high_value(matured, self.settings.high_value_share),
+            matured["customer_id"],
+        )
         for name, member in self.high_.members_.items():
-            if name == "logistic_regression":
-                labels = high_value(matured, self.settings.high_value_share)
-                found["coefficients"] = explain.coefficients(
-                    member, rows, labels, matured["customer_id"]
-                )
-            elif name == "decision_tree":
-                found["rules"] = explain.rules(member)
+            found |= recipes.CLASSIFIERS[name].explain(member, rows, labels, customers)
         return found
 
     def reasons(self, known: pd.DataFrame, currency: str) -> pd.DataFrame:
@@ -269,7 +265,7 @@ class ValueModel:
         return self
 
     @threadpool_limits.wrap(limits=1)
-    def predict_spend(self, known: pd.DataFrame) -> tuple[Array, Array, Array]:
+    def predict_spend(self, known: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
         """Expected spend in the horizon, and the ends of its 80% interval."""
         rows = self._spend_rows(known)
         value = self.spend_.predict(rows)
@@ -279,7 +275,7 @@ class ValueModel:
         spend = self.value_of_orders_.spend(known, self.settings.weeks)
         return matrix(known, self.settings).assign(**{recipes.BUY_TILL_YOU_DIE: np.sqrt(spend)})
 
-    def _interval(self, rows: pd.DataFrame, value: Array) -> tuple[Array, Array]:
+    def _interval(self, rows: pd.DataFrame, value: Floats) -> tuple[Floats, Floats]:
         tenth = np.searchsorted(self.interval_edges_, value)
         low = np.sqrt(self.quantiles_["low"].predict(rows)) - self.interval_shift_[tenth]
         high = np.sqrt(self.quantiles_["high"].predict(rows)) + self.interval_shift_[tenth]
@@ -316,7 +312,7 @@ class ValueModel:
         return self
 
     @threadpool_limits.wrap(limits=1)
-    def predict_recent(self, known: pd.DataFrame) -> tuple[Array, Array]:
+    def predict_recent(self, known: pd.DataFrame) -> tuple[Floats, Floats]:
         """(P(no purchase within `CHURN_DAYS`), days to the next order) of customers with an order."""
         rows = matrix(known, self.settings)
         return self.churn_.predict(rows), np.clip(self.next_order_.predict(rows), 1, CHURN_DAYS)
@@ -379,11 +375,11 @@ def matrix(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     return features.matrix(rows, settings.leave_out).join(features.roots(rows))
 
 
-def _without_order(known: pd.DataFrame) -> npt.NDArray[np.bool_]:
+def _without_order(known: pd.DataFrame) -> Bools:
     return ~(features.numbers(known["orders_total"]) > 0)
 
 
-def _quantile(values: Array, weights: Array, quantile: float) -> float:
+def _quantile(values: Floats, weights: Floats, quantile: float) -> float:
     """The smallest value that so large a share of the weights lies at or below."""
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(weights[order]) / weights.sum()

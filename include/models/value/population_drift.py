@@ -1,18 +1,17 @@
 """How far today's customers have moved from those that a model was trained beside.
 
-The population stability index of a feature is the sum over bins of (now - then) * log(now / then), with the
-shares of customers in each bin. The bins are tenths of the customers then, and one for "not known". Usual
-reading: below 0.1 nothing moved, above 0.25 the feature is another one.
+Told by the population stability index (`include.features.stability`) of each feature. The bins are tenths of
+the customers then, and one for "not known".
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-Array = npt.NDArray[np.float64]
+from include.features.arrays import Floats
+from include.features.stability import stability_index
 
 #: Above this a feature counts as drifted.
 LIMIT = 0.25
@@ -66,11 +65,11 @@ def psi(before: Mapping[str, Mapping[str, Any]], rows: pd.DataFrame) -> dict[str
         )
         now = np.maximum(_shares(values, np.asarray(then["edges"], dtype=np.float64)), _FLOOR)
         was = np.maximum(np.asarray(then["shares"], dtype=np.float64), _FLOOR)
-        found[name] = float(np.sum((now - was) * np.log(now / was)))
+        found[name] = stability_index(now, was)
     return found
 
 
-def _shares(values: Array, edges: Array) -> Array:
+def _shares(values: Floats, edges: Floats) -> Floats:
     """Share of the values in each bin (left, right], and of those not known, which come last."""
     place = np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values))
     return np.bincount(place, minlength=len(edges) + 2) / max(len(values), 1)

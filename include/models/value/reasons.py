@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
+from include.errors import BadInput
 from include.features import customers as features
+from include.features.arrays import Floats, Ints
 from include.models.blend import Member, ProbabilityBlend, logit
-
-Array = npt.NDArray[np.float64]
 
 _THEME_OF = {feature.name: feature.theme for feature in features.FEATURES}
 
@@ -74,7 +73,7 @@ def sentences(
     return pd.DataFrame(found, columns=names, index=known.index)
 
 
-def _member(member: Member, rows: pd.DataFrame, themes: Sequence[str]) -> Array:
+def _member(member: Member, rows: pd.DataFrame, themes: Sequence[str]) -> Floats:
     """A member's contributions in log-odds, shape (n_rows, n_themes)."""
     place = {theme: position for position, theme in enumerate(themes)}
     theme = np.array([place[_THEME_OF[name]] for name in member.columns])
@@ -88,7 +87,13 @@ def _member(member: Member, rows: pd.DataFrame, themes: Sequence[str]) -> Array:
         for (tree,) in final._predictors:
             found += _boosted(tree.nodes, seen, theme, len(themes))
         return found
-    trees = [tree.tree_ for tree in getattr(final, "estimators_", [final])]
+    estimators = getattr(final, "estimators_", [final])
+    if not all(hasattr(tree, "tree_") for tree in estimators):
+        raise BadInput(
+            f"Expected a linear model, boosted trees or trees, found {type(final).__name__}: say in "
+            "include/models/value/reasons.py how its prediction comes about."
+        )
+    trees = [tree.tree_ for tree in estimators]
     as_stored = seen.astype(np.float32)
     for tree in trees:
         paths = _paths(
@@ -105,7 +110,7 @@ def _member(member: Member, rows: pd.DataFrame, themes: Sequence[str]) -> Array:
     return found * _to_log_odds(found.sum(axis=1), base)[:, None]
 
 
-def _to_log_odds(shift: Array, base: float) -> Array:
+def _to_log_odds(shift: Floats, base: float) -> Floats:
     """What a shift of a probability is worth in log-odds, as a factor."""
     small = np.abs(shift) < 1e-9
     ahead = logit(base + np.where(small, 0.0, shift)) - logit(np.array(base))
@@ -113,13 +118,13 @@ def _to_log_odds(shift: Array, base: float) -> Array:
 
 
 def _paths(
-    left: npt.NDArray[np.int64],
-    right: npt.NDArray[np.int64],
-    asked: npt.NDArray[np.int64],
-    value: Array,
-    theme: npt.NDArray[np.int64],
+    left: Ints,
+    right: Ints,
+    asked: Ints,
+    value: Floats,
+    theme: Ints,
     count: int,
-) -> Array:
+) -> Floats:
     """For each node, what each theme added on the way to it; a parent stands before its children."""
     paths = np.zeros((len(value), count))
     for node in np.flatnonzero(left > 0):
@@ -129,7 +134,7 @@ def _paths(
     return paths
 
 
-def _boosted(nodes: Any, seen: Array, theme: npt.NDArray[np.int64], count: int) -> Array:
+def _boosted(nodes: Any, seen: Floats, theme: Ints, count: int) -> Floats:
     """The contributions of one boosted tree, whose inner nodes hold no value of their own."""
     leaf = nodes["is_leaf"].astype(bool)
     left = np.where(leaf, 0, nodes["left"]).astype(np.int64)

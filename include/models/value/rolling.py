@@ -1,22 +1,22 @@
 """Backtests at rolling origins: the recipe fitted as of past days, judged on what came after each.
 
 At each origin the model learns from cuts whose outcomes had matured by then, and is judged on the horizon
-after it, beside naive baselines on the same customers: what they spent in the last 13 weeks (for its order
-and its amount), and that amount with the quantiles of what it missed on the training rows (for intervals).
+after it, beside the usual baseline on the same customers: what they spent in the last 13 weeks (for its
+order and its amount), and that amount with the quantiles of what it missed on the training rows (for
+intervals).
 Intervals of the figures are bootstraps over customers; those of differences are paired.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from include.features.panels import BASELINE, high_value
+from include.features.arrays import Floats, Ints
+from include.features.panels import high_value
 from include.models import evaluate
+from include.models.value.baselines import BASELINES, USUAL
 from include.models.value.model import INTERVAL_TAIL, ValueModel
-
-Array = npt.NDArray[np.float64]
 
 #: Draws of a bootstrap interval.
 REPEATS = 100
@@ -49,17 +49,17 @@ class Figure:
 
 @dataclass(frozen=True)
 class Judged:
-    """Arrays of shape (n_customers,) at one origin: the truth, what we said, what the naive rule says."""
+    """Floatss of shape (n_customers,) at one origin: the truth, what we said, what the naive rule says."""
 
-    spend: Array
-    high: Array
-    chance: Array
-    value: Array
-    inside: Array
-    naive: Array
-    naive_inside: Array
+    spend: Floats
+    high: Floats
+    chance: Floats
+    value: Floats
+    inside: Floats
+    naive: Floats
+    naive_inside: Floats
 
-    def drawn(self, rows: npt.NDArray[np.int64]) -> "Judged":
+    def drawn(self, rows: Ints) -> "Judged":
         """Of some of the customers, in any number."""
         return Judged(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
@@ -67,8 +67,9 @@ class Judged:
 def judged(model: ValueModel, past: pd.DataFrame, later: pd.DataFrame) -> Judged:
     """What a model, fitted on `past`, and the naive rule say of the customers of `later`."""
     value, low, high = model.predict_spend(later)
-    truth, naive = _spend(later), later[BASELINE].to_numpy(np.float64)
-    missed = _spend(past) - past[BASELINE].to_numpy(np.float64)
+    usual = BASELINES[USUAL]
+    truth, naive = _spend(later), usual.amounts(later)
+    missed = _spend(past) - usual.amounts(past)
     below, above = np.quantile(missed, [INTERVAL_TAIL, 1 - INTERVAL_TAIL])
     return Judged(
         spend=truth,
@@ -86,7 +87,7 @@ def figures(found: Judged, seed: int) -> list[Figure]:
     n = len(found.spend)
     names, (ours, baseline) = _measured(found)
 
-    def measured(rows: npt.NDArray[np.int64]) -> Array:
+    def measured(rows: Ints) -> Floats:
         _, drawn = _measured(found.drawn(rows))
         return np.stack([drawn[0], drawn[0] - drawn[1]])
 
@@ -107,7 +108,7 @@ def figures(found: Judged, seed: int) -> list[Figure]:
     ]
 
 
-def _measured(found: Judged) -> tuple[list[tuple[str, int | None]], Array]:
+def _measured(found: Judged) -> tuple[list[tuple[str, int | None]], Floats]:
     """Names, and our figures and the baseline's as an array of shape (2, n_figures)."""
     lines: list[tuple[str, int | None, float, float]] = []
     for name, metric in evaluate.CLASSIFICATION.items():
@@ -149,9 +150,9 @@ def _measured(found: Judged) -> tuple[list[tuple[str, int | None]], Array]:
     return names, np.array([line[2:] for line in lines]).T
 
 
-def _spend(rows: pd.DataFrame) -> Array:
+def _spend(rows: pd.DataFrame) -> Floats:
     return rows["spend"].to_numpy(np.float64)
 
 
-def _within(truth: Array, low: Array, high: Array) -> Array:
+def _within(truth: Floats, low: Floats, high: Floats) -> Floats:
     return ((truth >= low) & (truth <= high)).astype(np.float64)

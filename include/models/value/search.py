@@ -6,31 +6,25 @@ trial is better by more than its noise; a theme of features is dropped from the 
 the loss does not grow without it. The trees select by themselves.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.features import customers as features
+from include.features.arrays import Floats
 from include.features.panels import check, high_value
 from include.models.blend import EDGE, cross_fit
 from include.models.value import algorithms
 from include.models.value.algorithms import Tuning
 from include.models.value.model import Settings, matrix
 
-Array = npt.NDArray[np.float64]
-
-#: What each member may be tried with besides its defaults.
-STRENGTHS = (0.003, 0.03, 0.1)
-LEAVES = (10, 40)
-ROUNDS = (100, 250)
-
 #: Trials in one search: the members' defaults, their settings, and a theme dropped at a time.
-BUDGET = 3 + len(STRENGTHS) + len(LEAVES) + len(ROUNDS) + len(features.THEMES)
+BUDGET = len(features.THEMES) + sum(
+    1 + len(algorithms.CLASSIFIERS[name].tried) for name in algorithms.BLENDED
+)
 
 
 @dataclass(frozen=True)
@@ -77,16 +71,16 @@ def search(settings: Settings, past: pd.DataFrame) -> tuple[Tuning, list[Trial]]
     rows, customers = matrix(past, settings), past["customer_id"]
     tuning, trials = settings.tuning, []
 
-    def losses(member: str, tried: Tuning) -> Array:
+    def losses(member: str, tried: Tuning) -> Floats:
         fitted = algorithms.classifiers(settings.names, settings.seed, tried)[member]
         said = cross_fit({member: fitted}, rows, labels, customers, refit=False).unseen[member]
         said = np.clip(said, EDGE, 1 - EDGE)
         return -(labels * np.log(said) + (1 - labels) * np.log(1 - said))
 
-    for member, candidates in _candidates():
+    for member in algorithms.BLENDED:
         best = losses(member, tuning)
         trials.append(Trial(member, "default", float(best.mean()), True))
-        for setting, change in candidates:
+        for setting, change in algorithms.CLASSIFIERS[member].tried.items():
             tried = losses(member, replace(tuning, **change))
             better = bool(_gain(best, tried, customers) > 0)
             trials.append(Trial(member, setting, float(tried.mean()), better))
@@ -104,13 +98,7 @@ def search(settings: Settings, past: pd.DataFrame) -> tuple[Tuning, list[Trial]]
     return tuning, trials
 
 
-def _candidates() -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
-    yield "logistic_regression", [(f"strength {v}", {"strength": v}) for v in STRENGTHS]
-    yield "extra_trees", [(f"leaf {v}", {"leaf": v}) for v in LEAVES]
-    yield "gradient_boosting", [(f"rounds {v}", {"rounds": v}) for v in ROUNDS]
-
-
-def _gain(standing: Array, tried: Array, customers: "pd.Series[Any]") -> float:
+def _gain(standing: Floats, tried: Floats, customers: "pd.Series[Any]") -> float:
     """Mean fall of the loss less its standard error, with whole customers as clusters."""
     owner, _ = pd.factorize(customers)
     falls = np.bincount(owner, weights=standing - tried)

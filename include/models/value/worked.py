@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
@@ -23,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from include.features.arrays import Floats
 from include.models import evaluate
 
 FEATURES = ("age", "income", "purchase_frequency", "followed_products", "reviews")
@@ -41,8 +41,6 @@ SEED = 20170101
 
 #: Probabilities are kept this far inside (0, 1), where rounding would reach the ends.
 _EDGE = 1e-6
-
-Array = npt.NDArray[np.float64]
 
 
 @threadpool_limits.wrap(limits=1)
@@ -94,7 +92,7 @@ def _models() -> dict[str, Any]:
     }
 
 
-def _unseen(model: Any, rows: Array, labels: Array) -> Array:
+def _unseen(model: Any, rows: Floats, labels: Floats) -> Floats:
     """P(high) of each customer by a fit without him, standardised by the others' mean and deviation."""
     fewest = int(min(labels.sum(), len(labels) - labels.sum()))
     folds = StratifiedKFold(min(FOLDS, fewest), shuffle=True, random_state=SEED)
@@ -104,7 +102,7 @@ def _unseen(model: Any, rows: Array, labels: Array) -> Array:
     return found
 
 
-def _report(fitted: Any, judged: dict[str, Array], labels: Array, err: IO[str]) -> None:
+def _report(fitted: Any, judged: dict[str, Floats], labels: Floats, err: IO[str]) -> None:
     final = fitted[-1]
     print("coefficient,value", file=err)
     print(f"intercept,{final.intercept_[0]:.6f}", file=err)
@@ -119,7 +117,7 @@ def _report(fitted: Any, judged: dict[str, Array], labels: Array, err: IO[str]) 
         )
 
 
-def _read(path: str | Path) -> tuple[list[str], Array, Array]:
+def _read(path: str | Path) -> tuple[list[str], Floats, Floats]:
     with open(path, newline="", encoding="utf-8-sig") as source:
         reader = csv.DictReader(source)
         found = [name.strip() for name in reader.fieldnames or []]
@@ -170,7 +168,7 @@ def _label(text: str | None, line: int, path: str | Path) -> float:
     return value
 
 
-def _check(labels: Array, path: str | Path) -> None:
+def _check(labels: Floats, path: str | Path) -> None:
     high, low = int((labels == 1).sum()), int((labels == 0).sum())
     if min(high, low) < 2:
         raise ValueError(

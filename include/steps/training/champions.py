@@ -82,12 +82,45 @@ def stage(batch: Batch, kind: str, rows: Mapping[str, "pd.DataFrame | None"]) ->
                 warehouse.copy_frame(conn, data, table)
 
 
+def model_row(
+    kind: str,
+    anchor: str,
+    version: str,
+    algorithm: str,
+    manifest: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    artefact: bytes | None,
+    *,
+    is_champion: bool = True,
+) -> dict[str, Any]:
+    """A row of ml.models as it is staged."""
+    return {
+        "model_version": version,
+        "kind": kind,
+        "anchor": anchor,
+        "algorithm": algorithm,
+        "is_champion": is_champion,
+        "manifest": dict(manifest),
+        "metrics": dict(metrics),
+        "artefact": None if artefact is None else "\\x" + artefact.hex(),
+    }
+
+
+def data_hash(rows: "pd.DataFrame") -> str:
+    """A hash of every row that a model learns from, in their order."""
+    import numpy as np
+    import pandas as pd
+
+    hashes = np.asarray(pd.util.hash_pandas_object(rows, index=False))
+    return hashlib.sha256(hashes.tobytes()).hexdigest()
+
+
 def train(
     batch: Mapping[str, Any],
     kind: str,
     recipe: Callable[[str], dict[str, Any]],
     read: Callable[[Connection, str], Known],
-    fit: "Callable[[Known, str, dict[str, Any]], tuple[pd.DataFrame, pd.DataFrame]]",
+    fit: Callable[[Known, str, dict[str, Any]], tuple[dict[str, Any], list[dict[str, Any]]]],
     *,
     optional: bool = False,
 ) -> dict[str, Any]:
@@ -103,8 +136,8 @@ def train(
     read
         What is known on the anchor day.
     fit
-        What is known, anchor and recipe -> a row of ml.models and the rows of ml.backtests; BadInput where
-        too little is known.
+        What is known, anchor and recipe -> a row of ml.models (`model_row`) and the rows of ml.backtests,
+        without what `train` knows of them: version and anchor. BadInput where too little is known.
     optional
         Whether too little is no failure: the shop then goes without such a model.
 
@@ -113,6 +146,8 @@ def train(
     dict
         The model's version (None without one), whether it was trained now, and its figures.
     """
+    import pandas as pd
+
     opened = Batch.from_dict(batch)
     anchor = anchor_of(opened.as_of)
     made_of = recipe(anchor)
@@ -123,14 +158,16 @@ def train(
             return {"model_version": found, "trained": False, "metrics": {}}
         known = read(conn, anchor)
     try:
-        models, backtests = fit(known, anchor, made_of)
+        row, judged = fit(known, anchor, made_of)
     except BadInput as few:
         if not optional:
             raise
         log.info("No %s model for %s: %s", kind, anchor, few)
         return {"model_version": None, "trained": False, "metrics": {}}
-    stage(opened, kind, {"models": models, "backtests": backtests})
-    version, metrics = str(models["model_version"].iloc[0]), models["metrics"].iloc[0]
+    version, metrics = row["model_version"], row["metrics"]
+    lines = [{"model_version": version, "anchor": anchor} | line for line in judged]
+    backtests = pd.DataFrame(lines, columns=contracts.load("ml", "backtests").content)
+    stage(opened, kind, {"models": pd.DataFrame([row]), "backtests": backtests})
     log.info("Trained %s: %s", version, metrics)
     return {"model_version": version, "trained": True, "metrics": metrics}
 

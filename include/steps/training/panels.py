@@ -95,8 +95,17 @@ class Panels:
         return self._panel([*later, *matured_cuts(day, self.horizon_days)], CHURN_DAYS)
 
     def judged(self, cut: str) -> "pd.DataFrame":
-        """The rows of one cut."""
-        return self._panel([cut], self.horizon_days)
+        """The rows of one cut, with what each baseline of the value contest expects of them."""
+        from include.models.value.baselines import BASELINES
+
+        rows = self._panel([cut], self.horizon_days)
+        for baseline in BASELINES.values():
+            if baseline.weeks is not None:
+                spent = features.spend(self.conn, cut, baseline.weeks).set_index("customer_id")[
+                    "spend"
+                ]
+                rows[baseline.column] = spent.reindex(rows["customer_id"]).fillna(0.0).to_numpy()
+        return rows
 
     def features(self, cut: str) -> "pd.DataFrame":
         """The features of every customer as of one cut."""

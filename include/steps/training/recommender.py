@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from include import as_of, contracts, policy
+from include import as_of, policy
 from include.errors import BadInput
 from include.steps import product_rows as inputs
 from include.steps.training import champions
@@ -13,8 +13,6 @@ from include.steps.training.champions import Champion, anchor_of
 from include.warehouse import Connection
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from include.features.purchases import Catalogue, Purchases
     from include.features.signals import Signals
     from include.models.products.recommender import Recommender, Settings
@@ -84,13 +82,12 @@ def fit(
     anchor: str,
     chosen: "Settings",
     made_of: Mapping[str, Any],
-) -> "tuple[pd.DataFrame, pd.DataFrame]":
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The recommender of an anchor day as a row of ml.models, and its backtest as rows of ml.backtests.
 
     The backtest fits once more four weeks earlier and judges that model on the four weeks up to the
     anchor, beside what most customers buy and what each customer bought most often.
     """
-    import pandas as pd
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     from include.features.purchases import one_day
@@ -109,8 +106,6 @@ def fit(
     version = f"{KIND}-{anchor}-{hashlib.sha256(artefact).hexdigest()[:12]}"
     lines = [
         {
-            "model_version": version,
-            "anchor": anchor,
             "cut": as_of.days_before(anchor, recommender.HORIZON_DAYS),
             "metric": line.metric,
             "setting": f"product/{line.setting} beside {line.baseline_name}",
@@ -127,8 +122,6 @@ def fit(
         if line.n
     ] + [
         {
-            "model_version": version,
-            "anchor": anchor,
             "cut": as_of.days_before(anchor, 2 * recommender.HORIZON_DAYS),
             "metric": "tuning_ndcg_at_10",
             "setting": f"product/new als {trial.name}",
@@ -154,20 +147,9 @@ def fit(
         "repeat_weights": weights(model.repeat_),
         "discover_weights": weights(model.new_),
     }
-    row = pd.DataFrame(
-        {
-            "model_version": [version],
-            "kind": [KIND],
-            "anchor": [anchor],
-            "algorithm": ["ALS with a repeat and a discover ranker"],
-            "is_champion": [True],
-            "manifest": [manifest],
-            "metrics": [metrics],
-            "artefact": ["\\x" + artefact.hex()],
-        }
-    )
-    names = contracts.load("ml", "backtests").content
-    return row, pd.DataFrame(lines, columns=names)
+    algorithm = "ALS with a repeat and a discover ranker"
+    row = champions.model_row(KIND, anchor, version, algorithm, manifest, metrics, artefact)
+    return row, lines
 
 
 def champion(conn: Connection, day: str) -> Champion | None:

@@ -1,11 +1,10 @@
 """Learn from past campaigns who redeems coupons, and say it of every customer of a day."""
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from include import as_of, contracts, policy, warehouse
+from include import as_of, policy, warehouse
 from include.errors import BadInput
 from include.steps.training import champions
 from include.warehouse import Connection
@@ -96,7 +95,7 @@ def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:
 
 def fit(
     rows: "pd.DataFrame", anchor: str, chosen: "Settings", made_of: Mapping[str, Any]
-) -> "tuple[pd.DataFrame, pd.DataFrame]":
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The model of an anchor day as a row of ml.models, and its backtest as rows of ml.backtests.
 
     Raises
@@ -104,7 +103,6 @@ def fit(
     BadInput
         When too few campaigns have ended by the anchor day.
     """
-    import numpy as np
     import pandas as pd
 
     from include.models import registry
@@ -120,29 +118,23 @@ def fit(
             figures = judge(RedemptionModel(chosen).fit(ended_by(ended, cut)), later)
         except BadInput as few:
             log.info("No backtest of the redemption model of %s: %s", anchor, few)
-    data = np.asarray(pd.util.hash_pandas_object(ended, index=False))
     about = dict(made_of) | {
         "algorithm": "logistic_regression",
-        "data": hashlib.sha256(data.tobytes()).hexdigest(),
+        "data": champions.data_hash(ended),
         "rows": len(ended),
     }
     version = registry.version(KIND, anchor, about)
-    row = pd.DataFrame(
-        {
-            "model_version": [version],
-            "kind": [KIND],
-            "anchor": [anchor],
-            "algorithm": ["logistic_regression"],
-            "is_champion": [True],
-            "manifest": [about | {"explained": model.explained()}],
-            "metrics": [{name: round(pair["ours"], 5) for name, pair in figures.items()}],
-            "artefact": ["\\x" + registry.dumps(model.state()).hex()],
-        }
+    row = champions.model_row(
+        KIND,
+        anchor,
+        version,
+        "logistic_regression",
+        about | {"explained": model.explained()},
+        {name: round(pair["ours"], 5) for name, pair in figures.items()},
+        registry.dumps(model.state()),
     )
     lines = [
         {
-            "model_version": version,
-            "anchor": anchor,
             "cut": cut,
             "metric": metric,
             "setting": "campaigns",
@@ -153,7 +145,7 @@ def fit(
         }
         for metric, pair in figures.items()
     ]
-    return row, pd.DataFrame(lines, columns=contracts.load("ml", "backtests").content)
+    return row, lines
 
 
 def load_champion(conn: Connection, day: str) -> "tuple[str, RedemptionModel] | None":

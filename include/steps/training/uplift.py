@@ -1,10 +1,9 @@
 """Learn from our own control groups what campaigns add to the margin, and say it of a day's customers."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from include import contracts, policy, warehouse
+from include import policy, warehouse
 from include.steps.measure import WINDOW_DAYS
 from include.steps.training import champions
 from include.warehouse import Connection
@@ -57,7 +56,7 @@ def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:
 
 def fit(
     found: "pd.DataFrame", anchor: str, chosen: "Settings", made_of: Mapping[str, Any]
-) -> "tuple[pd.DataFrame, pd.DataFrame]":
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The model of an anchor day as a row of ml.models, and its judgement as rows of ml.backtests.
 
     Raises
@@ -66,16 +65,14 @@ def fit(
         When no campaign has large enough arms.
     """
     import numpy as np
-    import pandas as pd
 
     from include.models import registry
     from include.models.campaigns.uplift import UpliftModel
 
     model = UpliftModel(chosen).fit(found)
-    data = np.asarray(pd.util.hash_pandas_object(found, index=False))
     about = dict(made_of) | {
         "algorithm": "x_learner",
-        "data": hashlib.sha256(data.tobytes()).hexdigest(),
+        "data": champions.data_hash(found),
         "rows": len(found),
         "ranked": sorted(n for n, c in model.campaigns_.items() if c.learner is not None),
     }
@@ -86,22 +83,11 @@ def fit(
         for metric, value in judged.items()
         if np.isfinite(value)
     }
-    row = pd.DataFrame(
-        {
-            "model_version": [version],
-            "kind": [KIND],
-            "anchor": [anchor],
-            "algorithm": ["x_learner"],
-            "is_champion": [True],
-            "manifest": [about],
-            "metrics": [metrics],
-            "artefact": ["\\x" + registry.dumps(model.state()).hex()],
-        }
+    row = champions.model_row(
+        KIND, anchor, version, "x_learner", about, metrics, registry.dumps(model.state())
     )
     lines = [
         {
-            "model_version": version,
-            "anchor": anchor,
             "cut": anchor,
             "metric": "qini",
             "setting": name,
@@ -113,7 +99,7 @@ def fit(
         for name, judged in model.judged_.items()
         if np.isfinite(judged["qini"])
     ]
-    return row, pd.DataFrame(lines, columns=contracts.load("ml", "backtests").content)
+    return row, lines
 
 
 def gains(conn: Connection, day: str) -> "tuple[str | None, dict[str, pd.Series]]":

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,9 @@ from include.warehouse import Connection
 if TYPE_CHECKING:
     import pandas as pd
 
-    from include.models.value.contest import Figures, Verdict
+    from include.models.value.contest import Judged, Verdict
     from include.models.value.model import Settings, ValueModel
+    from include.models.value.search import Trial
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,6 @@ MADE_BY = (
     "include.steps.training.panels",
     "include.steps.features",
 )
-
-BASELINE_NAME = "spend in the last 13 weeks"
 
 #: Judged customers whose scores are kept for the next contest: a bootstrap of more tells nothing new.
 KEPT_SCORES = 20_000
@@ -83,22 +82,16 @@ def fit(
 ) -> Trained:
     """The models of an anchor day, how each did on later customers, and whether the best one serves.
 
-    Every algorithm is tuned and fitted on the cuts that had matured by the judge's day and judged on that
-    day, whose own outcomes have matured by now. The blend is the standing algorithm; another one takes its
-    place only where it is better by more than chance. The winner is fitted again on every matured cut;
-    whether it takes the champion's place, `include.models.value.contest` says. `because` is why it is
-    trained.
+    The winner of the contest (`hold`) is fitted again on every matured cut; whether it takes the champion's
+    place, `include.models.value.contest` says. `because` is why it is trained.
 
     Raises
     ------
     BadInput
         When the history is too short or too poor to learn from.
     """
-    import pandas as pd
-
     from include.models import registry
-    from include.models.value import contest, search
-    from include.models.value import model as value
+    from include.models.value.model import ValueModel
 
     anchor, cuts = made_of["anchor"], made_of["cuts"]
     if not cuts or not matured_cuts(cuts[0], chosen.horizon_days):
@@ -107,115 +100,142 @@ def fit(
             f"{anchor}, to learn from one period and be judged on a later one, found fewer: the present "
             "champion stays; run a later day."
         )
-    judge_cut = cuts[0]
-    past, later = panels.matured(judge_cut), panels.judged(judge_cut)
-    tuning, trials = search.search(chosen, past)
-    tuned = replace(chosen, tuning=tuning)
-    rivals = contest.rivals(tuned, past)
-    judged = {name: contest.judge(rival, later) for name, rival in rivals.items()}
-    algorithm = contest.winner(rivals, later)
-    verdict = _verdict(panels, chosen, made_of, rivals[algorithm], judged[algorithm], serving)
+    held = hold(panels, chosen, cuts[0])
+    verdict = _verdict(panels, chosen, made_of, held, serving)
     matured = panels.matured(anchor)
-    model = value.ValueModel(tuned, algorithm).fit(matured, panels.recent(anchor))
-    reference = population_drift.reference(panels, anchor, tuned, matured)
+    model = ValueModel(held.tuned, held.winner).fit(matured, panels.recent(anchor))
+    reference = population_drift.reference(panels, anchor, held.tuned, matured)
+    stored = registry.dumps(model.state())
     manifest = dict(made_of) | {
-        "tuning": tuning.as_dict(),
+        "tuning": held.tuned.tuning.as_dict(),
         "data": _hash(panels, anchor),
         "window": {"first_cut": cuts[-1], "last_cut": cuts[0], "outcomes_until": anchor},
         "rows": len(matured),
-        "features": tuned.names,
+        "features": held.tuned.names,
     }
-    stored = registry.dumps(model.state())
-    rows: list[dict[str, Any]] = []
-    backtests: list[dict[str, Any]] = []
-    for name in sorted(rivals, key=lambda rival: rival != algorithm):
-        about = manifest | {"algorithm": name}
-        version = registry.version(KIND, anchor, about)
-        more: dict[str, Any] = {"explained": rivals[name].explained(past)}
-        if name == algorithm:
-            more = {
-                "explained": model.explained(matured),
-                "trained_because": because,
-                "promotion": verdict.as_dict(),
-                "search": {
-                    "budget": search.BUDGET,
-                    "outcomes_until": judge_cut,
-                    "rows": len(past),
-                    "trials": [trial.as_dict() for trial in trials],
-                },
-                "reference": reference,
-                champions.HASH: hashlib.sha256(stored).hexdigest(),
-            }
-        rows.append(
-            {
-                "model_version": version,
-                "kind": KIND,
-                "anchor": anchor,
-                "algorithm": name,
-                "is_champion": verdict.promoted and name == algorithm,
-                "manifest": about | more,
-                "metrics": {m: _rounded(figure["ours"]) for m, figure in judged[name].items()},
-                # Rivals are kept for what they showed; only the winner can be asked to predict.
-                "artefact": "\\x" + stored.hex() if name == algorithm else None,
-            }
-        )
-        backtests += [
-            _line(version, anchor, judge_cut, metric, name, figure, len(later))
-            for metric, figure in judged[name].items()
-        ]
-    version = rows[0]["model_version"]
-    backtests += _rolling(panels, chosen, algorithm, version, anchor, judge_cut)
+    told = {
+        "explained": model.explained(matured),
+        "trained_because": because,
+        "promotion": verdict.as_dict(),
+        "search": held.searched(),
+        "reference": reference,
+        champions.HASH: hashlib.sha256(stored).hexdigest(),
+    }
+    versions = {
+        name: registry.version(KIND, anchor, manifest | {"algorithm": name}) for name in held.names
+    }
     return Trained(
-        models=pd.DataFrame(rows),
-        backtests=pd.DataFrame(backtests, columns=contracts.load("ml", "backtests").content),
-        judged_scores=pd.DataFrame(
-            {
-                "model_version": version,
-                "customer_id": later["customer_id"],
-                "cut": judge_cut,
-                "p_high_value": rivals[algorithm].predict_high_value(later),
-            }
-        ).head(KEPT_SCORES),
-        version=version,
+        models=_models(held, versions, manifest, told, stored, verdict),
+        backtests=_backtests(panels, chosen, held, versions, anchor),
+        judged_scores=held.scores(versions[held.winner]),
+        version=versions[held.winner],
         verdict=verdict,
         reference=reference,
     )
+
+
+@dataclass(frozen=True)
+class Held:
+    """A contest as it was held: what was learnt from, who competed, what each reached, who won.
+
+    Attributes
+    ----------
+    cut
+        The judge's day; `past` had matured by then, `later` are its own customers.
+    tuned
+        The settings with what the search found, `trials` what it tried.
+    """
+
+    cut: str
+    past: "pd.DataFrame"
+    later: "pd.DataFrame"
+    tuned: "Settings"
+    trials: "Sequence[Trial]"
+    rivals: "Mapping[str, ValueModel]"
+    judged: "Mapping[str, Judged]"
+    winner: str
+
+    @property
+    def names(self) -> list[str]:
+        """The algorithms, the winner first."""
+        return sorted(self.rivals, key=lambda name: name != self.winner)
+
+    def searched(self) -> dict[str, Any]:
+        """How the settings were found, as JSON can hold it."""
+        from include.models.value import search
+
+        return {
+            "budget": search.BUDGET,
+            "outcomes_until": self.cut,
+            "rows": len(self.past),
+            "trials": [trial.as_dict() for trial in self.trials],
+        }
+
+    def scores(self, version: str) -> "pd.DataFrame":
+        """Rows of ml.judged_scores: what the winner said of the judge day's customers."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "model_version": version,
+                "customer_id": self.later["customer_id"],
+                "cut": self.cut,
+                "p_high_value": self.rivals[self.winner].predict_high_value(self.later),
+            }
+        ).head(KEPT_SCORES)
+
+
+def hold(panels: Panels, chosen: "Settings", cut: str) -> Held:
+    """Let every algorithm compete on one day.
+
+    Each is tuned and fitted on the cuts that had matured by then and judged on the day's customers, whose own
+    outcomes have matured by now. The blend is the standing algorithm; another one takes its place only where
+    it is better by more than chance.
+    """
+    from include.models.value import contest, search
+
+    past, later = panels.matured(cut), panels.judged(cut)
+    tuning, trials = search.search(chosen, past)
+    tuned = replace(chosen, tuning=tuning)
+    rivals = contest.rivals(tuned, past)
+    judged = contest.judge(rivals, later)
+    return Held(cut, past, later, tuned, trials, rivals, judged, contest.winner(rivals, later))
 
 
 def _verdict(
     panels: Panels,
     chosen: "Settings",
     made_of: Mapping[str, Any],
-    rival: "ValueModel",
-    figures: "Figures",
+    held: Held,
     serving: Champion | None,
 ) -> "Verdict":
-    """Whether the model takes the champion's place, judged where neither has learnt."""
+    """Whether the winner takes the champion's place, judged where neither has learnt."""
     from include.features.panels import high_value
     from include.models.value import contest, search
-    from include.models.value import model as value
+    from include.models.value.model import ValueModel
 
+    judged, rival = held.judged[held.winner], held.rivals[held.winner]
     if serving is None or serving.manifest.get("question") != made_of["question"]:
-        return contest.first(figures)
-    before = _figures(panels.conn, serving)
+        return contest.first(judged)
+    before = _judged(panels.conn, serving)
     if before and serving.manifest.get("method") == made_of["method"]:
-        return contest.renewal(figures, before)
+        return contest.renewal(judged, before)
     said = population_drift.judged_scores(panels.conn, serving.model_version)
     if said.empty:
         # A champion from before such scores were kept: its own figures are all there is.
-        return contest.renewal(figures, before) if before else contest.first(figures)
+        return contest.renewal(judged, before) if before else contest.first(judged)
     cut = population_drift.as_day(said)
     later = panels.judged(cut)
-    if cut != made_of["cuts"][0]:
+    if cut != held.cut:
         past = panels.matured(cut)
         tuned = replace(chosen, tuning=search.search(chosen, past)[0])
-        rival = value.ValueModel(tuned, rival.algorithm).fit_high_value(past)
+        rival = ValueModel(tuned, rival.algorithm).fit_high_value(past)
     later = later.assign(
         label=high_value(later, chosen.high_value_share), ours=rival.predict_high_value(later)
     )
     both = later.merge(said.drop(columns="cut"), on="customer_id")
     return contest.challenge(
-        figures,
+        judged,
         both["label"].to_numpy(float),
         both["ours"].to_numpy(float),
         both["p_high_value"].to_numpy(float),
@@ -224,17 +244,82 @@ def _verdict(
     )
 
 
-def _figures(conn: Connection, serving: Champion) -> "Figures":
-    """What the champion and the naive rule reached on its judge day."""
-    return {
-        metric: {"ours": ours, "baseline": baseline}
-        for metric, ours, baseline in warehouse.rows(
-            conn,
-            "SELECT metric, ours, baseline FROM ml.backtests "
-            "WHERE model_version = %(v)s AND setting = %(setting)s AND metric = 'roc_auc'",
-            {"v": serving.model_version, "setting": serving.algorithm},
+def _judged(conn: Connection, serving: Champion) -> "Judged | None":
+    """What the champion and the baselines reached on its judge day; None where it was not kept."""
+    from include.models.value.contest import Judged
+
+    found = warehouse.rows(
+        conn,
+        "SELECT baseline_name, ours, baseline FROM ml.backtests "
+        "WHERE model_version = %(v)s AND metric = 'roc_auc' "
+        "AND (setting = %(setting)s OR setting = 'beside ' || baseline_name)",
+        {"v": serving.model_version, "setting": serving.algorithm},
+    )
+    if not found:
+        return None
+    return Judged(
+        {"roc_auc": found[0][1]}, {name: {"roc_auc": figure} for name, _, figure in found}
+    )
+
+
+def _models(
+    held: Held,
+    versions: Mapping[str, str],
+    manifest: Mapping[str, Any],
+    told: Mapping[str, Any],
+    stored: bytes,
+    verdict: "Verdict",
+) -> "pd.DataFrame":
+    """Rows of ml.models, the winner's first: it alone can be asked to predict.
+
+    Its rivals, who learnt from less, are kept for what they showed.
+    """
+    import pandas as pd
+
+    rows = []
+    for name in held.names:
+        wins = name == held.winner
+        about = dict(manifest) | {"algorithm": name}
+        more = told if wins else {"explained": held.rivals[name].explained(held.past)}
+        figures = held.judged[name].ours
+        rows.append(
+            champions.model_row(
+                KIND,
+                manifest["anchor"],
+                versions[name],
+                name,
+                about | dict(more),
+                {metric: _rounded(figure) for metric, figure in figures.items()},
+                stored if wins else None,
+                is_champion=verdict.promoted and wins,
+            )
         )
-    }
+    return pd.DataFrame(rows)
+
+
+def _backtests(
+    panels: Panels, chosen: "Settings", held: Held, versions: Mapping[str, str], anchor: str
+) -> "pd.DataFrame":
+    """Rows of ml.backtests: each algorithm beside the usual baseline, the winner beside all."""
+    import pandas as pd
+
+    from include.models.value.baselines import USUAL
+
+    lines = []
+    for name in held.names:
+        judged = held.judged[name]
+        others = [b for b in judged.baselines if b != USUAL] if name == held.winner else []
+        for baseline in (USUAL, *others):
+            setting = name if baseline == USUAL else f"beside {baseline}"
+            lines += [
+                _line(
+                    versions[name], anchor, held.cut, metric, setting, baseline,
+                    ours, judged.baselines[baseline][metric], len(held.later),
+                )
+                for metric, ours in judged.ours.items()
+            ]  # fmt: skip
+    lines += _rolling(panels, chosen, held.winner, versions[held.winner], anchor, held.cut)
+    return pd.DataFrame(lines, columns=contracts.load("ml", "backtests").content)
 
 
 def _rolling(
@@ -245,6 +330,7 @@ def _rolling(
     With the settings that a search starts from, whose choice saw none of these outcomes.
     """
     from include.models.value import rolling
+    from include.models.value.baselines import USUAL
     from include.models.value.model import ValueModel
 
     lines = []
@@ -253,9 +339,18 @@ def _rolling(
         model = ValueModel(chosen, algorithm).fit_high_value(past).fit_spend(past)
         for figure in rolling.figures(rolling.judged(model, past, later), chosen.seed):
             setting = "rolling" + (f"/decile={figure.decile}" if figure.decile else "")
-            pair = {"ours": figure.ours, "baseline": figure.baseline}
             lines.append(
-                _line(version, anchor, origin, figure.metric, setting, pair, figure.n)
+                _line(
+                    version,
+                    anchor,
+                    origin,
+                    figure.metric,
+                    setting,
+                    USUAL,
+                    figure.ours,
+                    figure.baseline,
+                    figure.n,
+                )  # fmt: skip
                 | {
                     "ours_low": figure.low,
                     "ours_high": figure.high,
@@ -272,7 +367,9 @@ def _line(
     cut: str,
     metric: str,
     setting: str,
-    figure: Mapping[str, float],
+    baseline_name: str,
+    ours: float,
+    baseline: float,
     n: int,
 ) -> dict[str, Any]:
     return {
@@ -281,23 +378,19 @@ def _line(
         "cut": cut,
         "metric": metric,
         "setting": setting,
-        "ours": figure["ours"],
-        "baseline": figure["baseline"],
-        "baseline_name": BASELINE_NAME,
+        "ours": ours,
+        "baseline": baseline,
+        "baseline_name": baseline_name,
         "n": n,
     }
 
 
 def _hash(panels: Panels, anchor: str) -> str:
     """A hash of every row that the model of an anchor day learns from."""
-    import numpy as np
     import pandas as pd
 
     rows = pd.concat([panels.matured(anchor), panels.recent(anchor)])
-    data = pd.util.hash_pandas_object(
-        rows.drop(columns=["first_order_day", "last_order_day"]), index=False
-    )
-    return hashlib.sha256(np.asarray(data).tobytes()).hexdigest()
+    return champions.data_hash(rows.drop(columns=["first_order_day", "last_order_day"]))
 
 
 def _rounded(figure: float) -> float | None:
