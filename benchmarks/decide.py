@@ -175,7 +175,7 @@ def measure(customers: int) -> dict[str, float]:
         figures["decide"] = time.perf_counter() - start
         start = time.perf_counter()
         run = {"as_of": DAY.isoformat(), "run_id": "bench"}
-        with publication.opened(activate.DATASET, run) as (conn, batch):
+        with publication.new_batch(activate.DATASET, run) as (conn, batch):
             for name in activate.TABLES:
                 publication.stage(conn, batch, contracts.load("marketing", name))
             activate.stage_day(conn, batch, inputs, given, DAY)

@@ -53,7 +53,7 @@ def segments(found: Sequence[Segment], currency: str) -> Figure:
             {
                 "type": "bar",
                 "orientation": "h",
-                "y": [words(segment.name) for segment in found],
+                "y": [spaced(segment.name) for segment in found],
                 "x": [round(segment.predicted_value) for segment in found],
                 "customdata": [segment.customers for segment in found],
                 "marker": {"color": "--accent"},
@@ -62,7 +62,7 @@ def segments(found: Sequence[Segment], currency: str) -> Figure:
             }
         ],
         height=FRAME + BAR * len(found),
-        xaxis={"tickformat": "~s", "title": {"text": _money(currency), "font": {"size": 12}}},
+        xaxis={"tickformat": "~s", "title": {"text": _value_title(currency), "font": {"size": 12}}},
         yaxis={"autorange": "reversed", "showgrid": False},
     )
 
@@ -108,7 +108,7 @@ def decisions(found: Sequence[Decision]) -> Figure:
             "type": "bar",
             "orientation": "h",
             "name": name,
-            "y": [words(campaign) for campaign in campaigns],
+            "y": [spaced(campaign) for campaign in campaigns],
             "x": [
                 sum(d.customers for d in found if d.campaign == campaign and d.decision == name)
                 for campaign in campaigns
@@ -140,7 +140,7 @@ def rows_per_day(found: Iterable[DayRows]) -> Figure:
             {
                 "type": "scatter",
                 "mode": "lines+markers",
-                "name": words(table.partition(".")[2]),
+                "name": spaced(table.partition(".")[2]),
                 "x": [row.day.isoformat() for row in history],
                 "y": [row.row_count for row in history],
                 "line": {"color": palette[position % len(palette)], "width": 2},
@@ -175,7 +175,7 @@ def spread(found: Sequence[Segment], currency: str) -> Figure:
             {
                 "type": "box",
                 "orientation": "h",
-                "y": [words(segment.name) for segment in found],
+                "y": [spaced(segment.name) for segment in found],
                 "lowerfence": low,
                 "q1": first,
                 "median": middle,
@@ -188,7 +188,7 @@ def spread(found: Sequence[Segment], currency: str) -> Figure:
             }
         ],
         height=FRAME + BAR * len(found),
-        xaxis={"tickformat": "~s", "title": {"text": _money(currency), "font": {"size": 12}}},
+        xaxis={"tickformat": "~s", "title": {"text": _value_title(currency), "font": {"size": 12}}},
         yaxis={"autorange": "reversed", "showgrid": False},
     )
 
@@ -221,7 +221,7 @@ def against_baseline(
                 "type": "scatter",
                 "mode": "markers",
                 "x": [ours for _, ours, _ in known],
-                "y": [words(name) for name, _, _ in known],
+                "y": [spaced(name) for name, _, _ in known],
                 "marker": {
                     "size": 11,
                     "color": ["--accent" if chosen else "--faint" for _, _, chosen in known],
@@ -244,7 +244,7 @@ def coefficients(found: Sequence[tuple[str, float]]) -> Figure:
             {
                 "type": "bar",
                 "orientation": "h",
-                "y": [words(name) for name, _ in found],
+                "y": [spaced(name) for name, _ in found],
                 "x": [round(weight, 4) for _, weight in found],
                 "marker": {
                     "color": ["--accent" if weight >= 0 else "--second" for _, weight in found]
@@ -366,7 +366,7 @@ def outcome(found: Sequence[tuple[int, float, float]], currency: str) -> Figure:
     )
 
 
-def words(name: str) -> str:
+def spaced(name: str) -> str:
     """A table's or campaign's name as it is read: `vip_at_risk` -> `vip at risk`."""
     return name.replace("_", " ")
 
@@ -376,5 +376,5 @@ def gap(high: float | None, low: float | None, digits: int = 2) -> float:
     return round(max((high or 0.0) - (low or 0.0), 0.0), digits)
 
 
-def _money(currency: str) -> str:
+def _value_title(currency: str) -> str:
     return f"predicted value, {currency}" if currency else "predicted value"

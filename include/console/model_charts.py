@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from include.console import charts
-from include.console.charts import FRAME, Figure, figure, words
+from include.console.charts import FRAME, Figure, figure, spaced
 from include.console.models import Models, Origin
 
 #: Height of a thin bar with the space around it, in pixels.
@@ -82,7 +82,7 @@ def _bars(found: Sequence[tuple[str, float]], title: str, form: str, **layout: A
             {
                 "type": "bar",
                 "orientation": "h",
-                "y": [words(name) for name, _ in found],
+                "y": [spaced(name) for name, _ in found],
                 "x": [round(value, 4) for _, value in found],
                 "marker": {"color": "--accent"},
                 "hovertemplate": f"%{{y}}: %{{x:{form}}}<extra></extra>",

@@ -156,7 +156,7 @@ def _sending(conn: Connection) -> dict[str, dict[str, int]]:
 def results(conn: Connection) -> list[Result]:
     """The newest measured results."""
     return [
-        Result(*_plain(row))
+        Result(*_floats(row))
         for row in warehouse.rows(
             conn,
             """
@@ -173,5 +173,5 @@ def results(conn: Connection) -> list[Result]:
     ]
 
 
-def _plain(row: tuple[Any, ...]) -> list[Any]:
+def _floats(row: tuple[Any, ...]) -> list[Any]:
     return [float(cell) if isinstance(cell, Decimal) else cell for cell in row]

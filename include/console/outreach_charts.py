@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from include.console.charts import BAR, FRAME, Figure, figure, gap, words
+from include.console.charts import BAR, FRAME, Figure, figure, gap, spaced
 from include.console.outreach import Result
 
 
@@ -18,7 +18,7 @@ def lift(found: Sequence[Result], currency: str) -> Figure | None:
             {
                 "type": "scatter",
                 "mode": "markers",
-                "y": [words(result.campaign) for result in known],
+                "y": [spaced(result.campaign) for result in known],
                 "x": [result.lift for result in known],
                 "error_x": {
                     "type": "data",
@@ -52,7 +52,7 @@ def lift(found: Sequence[Result], currency: str) -> Figure | None:
 
 def treated_and_control(found: Sequence[Result], currency: str) -> Figure:
     """Mean spend of the treated and of the control group after the decision, campaign by campaign."""
-    names = [words(result.campaign) for result in found]
+    names = [spaced(result.campaign) for result in found]
     return figure(
         [
             {
@@ -79,7 +79,7 @@ def treated_and_control(found: Sequence[Result], currency: str) -> Figure:
 
 def movement(found: Sequence[tuple[str, int, int]]) -> Figure:
     """Customers of each segment a week earlier and now."""
-    names = [words(name) for name, *_ in found]
+    names = [spaced(name) for name, *_ in found]
     return figure(
         [
             {
@@ -113,7 +113,7 @@ def sent_per_day(found: Mapping[date, Mapping[str, int]]) -> Figure:
     most = sorted(total, key=lambda name: (-total[name], name))
     kept = most if len(most) <= len(palette) else most[: len(palette) - 1]
     days = sorted(found)
-    stacks = {words(name): [found[day].get(name, 0) for day in days] for name in sorted(kept)}
+    stacks = {spaced(name): [found[day].get(name, 0) for day in days] for name in sorted(kept)}
     if len(kept) < len(most):
         stacks["others"] = [
             sum(number for name, number in found[day].items() if name not in kept) for day in days

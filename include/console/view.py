@@ -56,12 +56,12 @@ def environment() -> Environment:
         duration=duration,
         first_sentence=lambda text: text.split(". ")[0].removesuffix(".") + ".",
         figure=lambda value: "" if value is None else f"{value:,.{4 if abs(value) < 10 else 1}f}",
-        money=money,
+        rounded=rounded,
         number=lambda value: f"{value:,}",
         short_dag=lambda dag_id: dag_id.removeprefix("regulars_"),
         stamp=lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         whole=lambda amount: f"{amount:,.0f}",
-        words=charts.words,
+        spaced=charts.spaced,
         coded=coded,
     )
     made.globals.update(
@@ -171,10 +171,8 @@ def decided(found: list[Decision], currency: str) -> str:
     if not parts:
         return ""
     told = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-    return (
-        f"Of {sum(by_decision.values()):,} candidates {told}; expected cost {money(cost)} {currency}".rstrip()
-        + "."
-    )
+    spent = f"expected cost {rounded(cost)} {currency}".rstrip()
+    return f"Of {sum(by_decision.values()):,} candidates {told}; {spent}."
 
 
 def coded(sentence: str) -> Markup:
@@ -190,7 +188,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def money(amount: float) -> str:
+def rounded(amount: float) -> str:
     """An amount for reading: cents only where they matter."""
     return f"{amount:,.0f}" if abs(amount) >= 1000 else f"{amount:,.2f}"
 

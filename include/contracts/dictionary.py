@@ -70,4 +70,4 @@ def _rules(column: Column) -> list[str]:
         told.append(f"Missing: becomes `{becomes}`.")
     if column.missing and column.missing.flag:
         told.append(f"Missing: flagged `{column.missing.flag}`.")
-    return told + [rule.words() for rule in column.outliers]
+    return told + [rule.sentence() for rule in column.outliers]

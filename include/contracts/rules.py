@@ -53,7 +53,7 @@ class Outlier(_Rule):
             raise ValueError("expected least or most where an outlier is capped")
         return self
 
-    def words(self) -> str:
+    def sentence(self) -> str:
         """The rule as a sentence."""
         limits = " or ".join(
             f"{word} {bound:,g}"

@@ -236,7 +236,7 @@ class RatingNeighbours:
 
 def _codes(labels: Any) -> tuple[list[Any], Ints]:
     """Distinct labels in order, and the position of each given label among them."""
-    values = _plain(labels)
+    values = _as_list(labels)
     distinct = sorted(set(values), key=_natural)
     position = {label: code for code, label in enumerate(distinct)}
     return distinct, np.fromiter((position[v] for v in values), dtype=np.int64, count=len(values))
@@ -244,11 +244,11 @@ def _codes(labels: Any) -> tuple[list[Any], Ints]:
 
 def _find(distinct: list[Any], labels: Any) -> Ints:
     position = {label: code for code, label in enumerate(distinct)}
-    values = _plain(labels)
+    values = _as_list(labels)
     return np.fromiter((position.get(v, -1) for v in values), dtype=np.int64, count=len(values))
 
 
-def _plain(labels: Any) -> list[Any]:
+def _as_list(labels: Any) -> list[Any]:
     """Labels as plain Python values, from a list, an array or a pandas column."""
     return labels.tolist() if hasattr(labels, "tolist") else list(labels)
 

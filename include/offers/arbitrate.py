@@ -9,7 +9,7 @@ import pandas as pd
 from include.features.arrays import Bools, Floats, Ints
 from include.offers import control
 from include.offers.allocate import Allocation, allocate
-from include.offers.inputs import Inputs, coded
+from include.offers.inputs import Inputs, coded, first_that_holds
 from include.policy import Policy
 
 #: What is decided about a candidate.
@@ -114,12 +114,15 @@ def arbitrate(
     served[customer[best]] = value[best]
     has = np.zeros(len(inputs.customers), dtype=bool)
     has[customer[best | explored]] = True
-    reason = np.full(len(found), REASONS.index(SPENT), dtype=np.int8)
-    reason[(value <= 0) | (value < least)] = REASONS.index(NO_GAIN)
-    reason[has[customer] & (value <= served[customer])] = REASONS.index(BETTER)
-    reason[has[customer] & explorer] = REASONS.index(EXPLORE)
-    reason[random & ~explored] = REASONS.index(SPENT)
-    reason[best], reason[explored] = REASONS.index(SEND), REASONS.index(EXPLORE)
+    told = (
+        (EXPLORE, explored),
+        (SEND, best),
+        (SPENT, random),  # the budgets cannot pay what chance picked
+        (EXPLORE, has[customer] & explorer),  # chance picked another one
+        (BETTER, has[customer] & (value <= served[customer])),
+        (NO_GAIN, (value <= 0) | (value < least)),
+    )
+    reason = first_that_holds(told, REASONS, otherwise=REASONS.index(SPENT))
     names = [*REASONS, *guarded["refusal"].cat.categories]
     refused = guarded["refusal"].cat.codes.to_numpy().astype(np.int16) + len(REASONS)
     found["decision_reason"] = coded(np.where(allowed, reason.astype(np.int16), refused), names)

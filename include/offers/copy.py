@@ -97,11 +97,11 @@ def one_line(text: str) -> str:
     return _SPACE.sub(" ", text).strip()
 
 
-def _plain(value: Any) -> Any:
+def _one_lined(value: Any) -> Any:
     if isinstance(value, str):
         return one_line(value)
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_one_lined(item) for item in value]
     return value
 
 
@@ -131,7 +131,7 @@ def write(
     CopyError
         When a variable is missing, or the text lacks what every message must say, or is too long.
     """
-    values = {name: _plain(value) for name, value in variables.items()}
+    values = {name: _one_lined(value) for name, value in variables.items()}
     values["stop_word"] = STOP_WORD
     name = _localised(template, channel, "txt", locale)
     text = _render(f"{template}/{name}.txt", values)

@@ -4,7 +4,7 @@ Each refusal is a reason. Deciding runs `guard` over the day's candidates; sendi
 what it is about to send, because a consent may be withdrawn in between.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -13,26 +13,27 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from include.features.arrays import Bools, Ints
-from include.offers.inputs import Inputs, coded
+from include.offers.inputs import Inputs, coded, first_that_holds
 from include.policy import Policy
 from include.policy.limits import Cap
 
 #: Why a channel is closed to a customer, the first that applies.
 CHANNEL_REASONS = ("on_suppression_list", "no_consent", "no_contact_point", "contact_not_verified")
 
-#: Every reason for which a candidate is refused, from the mildest to the one that matters most.
+#: Every reason for which a candidate is refused. Of several that hold, the first is told: the order says
+#: which matters most.
 REFUSALS = (
-    *reversed(CHANNEL_REASONS),
-    "kept_for_high_value",
-    "out_of_stock",
-    "frequency_cap",
-    "too_soon",
-    "too_late",
-    "already_in_period",
-    "open_return",
-    "recent_complaint",
-    "age_unknown",
     "minor",
+    "age_unknown",
+    "recent_complaint",
+    "open_return",
+    "already_in_period",
+    "too_late",
+    "too_soon",
+    "frequency_cap",
+    "out_of_stock",
+    "kept_for_high_value",
+    *CHANNEL_REASONS,
 )
 
 
@@ -62,33 +63,28 @@ def guard(candidates: pd.DataFrame, inputs: Inputs, policy: Policy, as_of: date)
     """
     found = candidates.copy(deep=False)
     customer = found["customer"].to_numpy(dtype=np.int64)
-    channel, refusal = _channels(found, inputs, policy)
-
-    def refuse(reason: str, rows: Bools) -> None:
-        refusal[rows] = REFUSALS.index(reason)
-
+    channel, closed = _channels(found, inputs, policy)
     past = _Past.of(found, inputs, as_of)
     limited = ~_of_campaigns(
         found, {c.name for c in policy.campaigns if not _counts(policy, c.name)}
     )
     patient = ~_of_campaigns(found, {c.name for c in policy.campaigns if c.after_complaint})
     complaints, people = policy.activation.complaints, inputs.customers
-    # Later reasons win: from the mildest to the one that matters most.
-    refuse("kept_for_high_value", _kept_back(found, inputs))
-    refuse("out_of_stock", _out_of_stock(found, inputs))
-    refuse("frequency_cap", limited & _capped(customer, past, policy))
-    refuse("too_soon", _too_soon(found, past, policy))
-    refuse("too_late", _over(found, as_of))
-    refuse("already_in_period", _repeated(found, past))
-    for reason, name, days in (
-        ("open_return", "returned_on", complaints.return_days),
-        ("recent_complaint", "complained_on", complaints.days),
-    ):
-        gone = (pd.Timestamp(as_of) - pd.to_datetime(people[name])).dt.days
-        recent = ((gone >= 0) & (gone < days)).to_numpy(dtype=bool, na_value=False)
-        refuse(reason, patient & recent[customer])
-    refuse("age_unknown", _ageless(people, policy)[customer])
-    refuse("minor", _minors(people, policy, as_of)[customer])
+    complained = _within(people["complained_on"], complaints.days, as_of)
+    returned = _within(people["returned_on"], complaints.return_days, as_of)
+    holds = {
+        "minor": _minors(people, policy, as_of)[customer],
+        "age_unknown": _ageless(people, policy)[customer],
+        "recent_complaint": patient & complained[customer],
+        "open_return": patient & returned[customer],
+        "already_in_period": _repeated(found, past),
+        "too_late": _over(found, as_of),
+        "too_soon": _too_soon(found, past, policy),
+        "frequency_cap": limited & _capped(customer, past, policy),
+        "out_of_stock": _out_of_stock(found, inputs),
+        "kept_for_high_value": _kept_back(found, inputs),
+    }
+    refusal = _first_refusal(holds, otherwise=closed)
 
     names = sorted(policy.budgets.message_cost.model_dump())
     found["channel"] = coded(channel, names)
@@ -100,6 +96,20 @@ def guard(candidates: pd.DataFrame, inputs: Inputs, policy: Policy, as_of: date)
     found["cost_expected"] = found["cost_expected"].to_numpy() + message
     found["expected_incremental_value"] = found["expected_incremental_value"].to_numpy() - message
     return found
+
+
+def _first_refusal(
+    holds: Mapping[str, Bools], otherwise: NDArray[np.int8] | int = -1
+) -> NDArray[np.int8]:
+    """Of each row the place in `REFUSALS` of the first that holds."""
+    ordered = [(reason, holds[reason]) for reason in REFUSALS if reason in holds]
+    return first_that_holds(ordered, REFUSALS, otherwise)
+
+
+def _within(last: pd.Series, days: int, as_of: date) -> Bools:
+    """Whether something happened on the day or less than so many days before it; a customer each."""
+    gone = (pd.Timestamp(as_of) - pd.to_datetime(last)).dt.days
+    return np.asarray(((gone >= 0) & (gone < days)).to_numpy(dtype=bool, na_value=False))
 
 
 def _counts(policy: Policy, campaign: str) -> bool:
@@ -272,13 +282,14 @@ def _closed(inputs: Inputs, channel: str, policy: Policy) -> NDArray[np.int8]:
     for name in ("granted", "has_contact", "verified", "suppressed"):
         flags[name] = np.zeros(len(inputs.customers), dtype=bool)
         flags[name][place[known]] = rows[name].to_numpy(dtype=bool, na_value=False)[known]
-    found = np.full(len(inputs.customers), -1, dtype=np.int8)
-    if policy.activation.verified_contacts_only:
-        found[~flags["verified"]] = REFUSALS.index("contact_not_verified")
-    found[~flags["has_contact"]] = REFUSALS.index("no_contact_point")
-    found[~flags["granted"]] = REFUSALS.index("no_consent")
-    found[flags["suppressed"]] = REFUSALS.index("on_suppression_list")
-    return found
+    return _first_refusal(
+        {
+            "on_suppression_list": flags["suppressed"],
+            "no_consent": ~flags["granted"],
+            "no_contact_point": ~flags["has_contact"],
+            "contact_not_verified": ~flags["verified"] & policy.activation.verified_contacts_only,
+        }
+    )
 
 
 def _minors(customers: pd.DataFrame, policy: Policy, as_of: date) -> Bools:

@@ -1,6 +1,6 @@
 """What is known at the end of a business day: everything that deciding looks at."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -41,6 +41,28 @@ def no_accounts() -> pd.DataFrame:
 def coded(codes: npt.NDArray[Any], names: Iterable[str]) -> "pd.Categorical[str]":
     """Names by their codes; -1 for none."""
     return pd.Categorical.from_codes(codes, pd.Index(list(names), dtype="str"))
+
+
+def first_that_holds(
+    conditions: Iterable[tuple[str, npt.NDArray[np.bool_]]],
+    names: Sequence[str],
+    otherwise: npt.NDArray[Any] | int,
+) -> npt.NDArray[np.int8]:
+    """Of each row the first name whose condition holds, as its place in `names`.
+
+    Parameters
+    ----------
+    conditions : pairs of a name and an array of shape (n_rows,)
+        In the order that decides; a name may come more than once.
+    names
+        All of them.
+    otherwise
+        The places of the rows for which none holds.
+    """
+    table = list(conditions)
+    places = [np.int8(names.index(name)) for name, _ in table]
+    found = np.select([rows for _, rows in table], places, otherwise)
+    return np.asarray(found, dtype=np.int8)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 A batch is staged in a schema of its own, `stage_<token>`. Its token comes from one rising sequence,
 taken before the batch reads its input, so a higher token never means older content. Two rules follow:
 
-* of one dataset and day, only the newest attempt may publish (`claim`), so that a stalled task that wakes
-  after its retry is refused;
+* of one dataset and day, only the newest attempt may publish (`claim_day`), so that a stalled task that
+  wakes after its retry is refused;
 * a day's rows are never replaced by a batch with a lower token than the one that stands, so that runs may
   overtake one another.
 
@@ -16,26 +16,26 @@ what two warehouses hold.
 
 from include.publication.batches import (
     Batch,
-    claim,
+    claim_day,
     is_staged,
+    mark_of_other_days,
+    new_batch,
     open_batch,
-    opened,
-    others,
     stage,
     staged_contracts,
 )
-from include.publication.publishing import content_hash, publish, stands
+from include.publication.publishing import content_hash, is_published_for_good, publish
 
 __all__ = [
     "Batch",
-    "claim",
+    "claim_day",
     "content_hash",
+    "is_published_for_good",
     "is_staged",
+    "mark_of_other_days",
+    "new_batch",
     "open_batch",
-    "opened",
-    "others",
     "publish",
     "stage",
     "staged_contracts",
-    "stands",
 ]

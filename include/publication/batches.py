@@ -65,7 +65,7 @@ def open_batch(conn: Connection, dataset: str, as_of: str, since: str | None, ru
 
 
 @contextmanager
-def opened(dataset: str, run: Mapping[str, Any]) -> Iterator[tuple[Connection, Batch]]:
+def new_batch(dataset: str, run: Mapping[str, Any]) -> Iterator[tuple[Connection, Batch]]:
     """A new batch, and a connection that sees the warehouse as it was when the batch took its token.
 
     Parameters
@@ -81,7 +81,7 @@ def opened(dataset: str, run: Mapping[str, Any]) -> Iterator[tuple[Connection, B
         yield conn, batch
 
 
-def claim(conn: Connection, batch: Batch) -> int:
+def claim_day(conn: Connection, batch: Batch) -> int:
     """Make this attempt the only one that may publish the dataset's day; its fencing token."""
     return _claim(conn, batch.dataset, batch.as_of)
 
@@ -100,7 +100,7 @@ def _claim(conn: Connection, dataset: str, as_of: str) -> int:
     return token
 
 
-def others(conn: Connection, batch: Batch) -> str:
+def mark_of_other_days(conn: Connection, batch: Batch) -> str:
     """A mark of what the other days of the batch's dataset say; it moves when one of them is published."""
     found = warehouse.value(
         conn,

@@ -1,8 +1,10 @@
-"""One order on two days: the newest state stands, on its own day, however the days are run.
+"""Orders that the shop sends again under another day: an order of 3 March comes once more under 5 March.
 
-A shop may send an order again under another day, as a correction or by mistake. Each day of `core` is built
-by itself, so what one day says of such an order can undo what another said. `include.publication.newest`
-decides which state stands; this module keeps the rest of the warehouse to that decision.
+It is one order, and stands on 5 March as soon as both days are known, whichever was built first. Which of
+the two states is the newer `include.publication.newest` says. Each day of `core` is built by itself, so three
+things are seen to here: that a run of 5 March builds 3 March again, where the order is missing now
+(`reach_back`); that it does the same where the shop takes the later state back and the order returns to
+3 March; and that no lines of it are left behind on 3 March (`lines_follow`).
 """
 
 import logging

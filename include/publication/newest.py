@@ -1,8 +1,8 @@
-"""Which of two rows with one business key is the newer: the same answer in every run.
+"""Which of two rows with one business key is the newer: an order of 3 March, sent again under 5 March.
 
-The stamp of the shop's record (`known_at`) decides; where it is equal or there is none, the content does, so
-that the order in which days are run decides nothing. Whom identity resolution gave a row to is no content of
-it here.
+The row with the later stamp of the shop's own (`known_at`) is. Where both bear the same stamp, or none, their
+content decides, as text: an arbitrary choice, but the same one whichever day is run first. To whom identity
+resolution gave a row does not count as content, since that may change with every run.
 """
 
 from include.contracts import Contract

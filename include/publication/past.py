@@ -1,29 +1,29 @@
-"""What corrections replaced: `core.past_states`, kept when a batch is published.
+"""What corrections replaced: kept in `core.past_states`, so that a past day is read as it was known then.
 
-A correction is a newer state of the same thing by the shop's own stamp (`known_at`). A state that changes
-without a newer stamp (a rule of ours was repaired, a batch was built again) is no correction: it holds for
-the past too, so nothing is kept of what it replaces.
+On 3 March an order says 20.00, and on 5 March the shop corrects it to 15.00. `core` says 15.00 from then on;
+here 20.00 is kept, superseded on 5 March, and features of 4 March see it. It happens while a batch is
+published, before its rows replace those that stand.
 
-The shop puts no such stamp on what happens once (a review, a delivery, an event). There the reading counts: a
-row of an earlier day that the newest run finds changed, gone or added to a day that was published without it
-is known otherwise from that run's day on. The first reading of a day tells what was known on it, so a load of
-history gives past days what they would have known.
+* Where the shop stamps its records (`known_at`), a correction is a state with a newer stamp. One that
+  changes without (a rule of ours was repaired, a batch was built again) holds for the past too: nothing is
+  kept of what it replaces.
+* What happens once (a review, a delivery, an event) bears no such stamp. There the reading counts: a row of
+  an earlier day that the newest run finds changed, gone, or added to a day that was published without it, is
+  known otherwise from that run's day on. The first reading of a day tells what was known on it, so a load of
+  history gives past days what they would have known.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from psycopg2 import sql as pgsql
 
 from include import contracts, policy, warehouse
 from include.contracts import Contract
+from include.publication.batches import Batch
 from include.warehouse import Connection
 
-if TYPE_CHECKING:
-    from include.publication import Batch
 
-
-def keep(conn: Connection, batch: "Batch", contract: Contract, window: pgsql.Composable) -> None:
+def keep(conn: Connection, batch: Batch, contract: Contract, window: pgsql.Composable) -> None:
     """Keep what the batch is about to correct in a table; called before its rows are replaced.
 
     Parameters
@@ -119,7 +119,7 @@ ON CONFLICT DO NOTHING
 """
 
 
-def _keep_superseded(conn: Connection, batch: "Batch", contract: Contract) -> None:
+def _keep_superseded(conn: Connection, batch: Batch, contract: Contract) -> None:
     """Keep the older of several states that one batch brought: they stand in its quarantine."""
     quarantine = batch.table(contracts.load("quarantine", "rejected_rows"))
     if warehouse.value(conn, "SELECT to_regclass(%(table)s)", {"table": quarantine}) is None:

@@ -40,7 +40,7 @@ def publish(conn: Connection, batch: Batch, fence: int) -> dict[str, int]:
         )
     tables = staged_contracts(conn, batch)
     counts: dict[str, int] = {}
-    standing = stands(conn, batch, tables)
+    standing = is_published_for_good(conn, batch, tables)
     for contract in tables:
         if not standing:
             write(conn, batch, contract)
@@ -81,7 +81,7 @@ def _let_planner_know(conn: Connection, contract: Contract, rows: int) -> None:
         execute(conn, "ANALYZE {}", warehouse.qualified(contract.name))
 
 
-def stands(conn: Connection, batch: Batch, tables: Sequence[Contract]) -> bool:
+def is_published_for_good(conn: Connection, batch: Batch, tables: Sequence[Contract]) -> bool:
     """Whether the batch's day was published before and is of those that are published once."""
     return any(item.write == "once" and _published(conn, batch, item) for item in tables)
 

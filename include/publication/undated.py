@@ -1,24 +1,21 @@
-"""Rows of a source without the stamp that would date them: they stand once, on the newest day of raw.
+"""Rows of the shop that bear no date stand once in `raw`, on its newest day.
 
-Such a row belongs to no business day, so every extraction meets it. If each run kept it on its own day, what
-raw holds would depend on the order in which days were run. So the batch with the newest look at the shop
-says which there are, and they stand on the newest day that was published, whichever day the batch is for.
+An order whose `ordered_at` is empty belongs to no business day, so the extraction of 3 March meets it, and
+that of 4 March again. It stands on 4 March alone, and moves on to 5 March with the next run. When 2 March is
+run late, it does not go back there: which such rows there are is said by the batch that looked at the shop
+last, and where they stand by the newest day that was published, so the order of runs decides nothing.
 """
-
-from typing import TYPE_CHECKING
 
 from include import warehouse
 from include.contracts import Contract
+from include.publication.batches import Batch
 from include.warehouse import Connection
-
-if TYPE_CHECKING:
-    from include.publication import Batch
 
 #: The column of raw that marks such a row.
 MARK = "_undated"
 
 
-def mark(conn: Connection, batch: "Batch", table: str) -> int:
+def mark(conn: Connection, batch: Batch, table: str) -> int:
     """Put the staged rows that came without a day on the batch's last one; their number."""
     target = warehouse.qualified(table).as_string(conn)
     return warehouse.execute(
@@ -28,7 +25,7 @@ def mark(conn: Connection, batch: "Batch", table: str) -> int:
     )
 
 
-def settle(conn: Connection, batch: "Batch", contract: Contract) -> None:
+def settle(conn: Connection, batch: Batch, contract: Contract) -> None:
     """Bring the published rows without a day to where they belong.
 
     The caller's transaction holds the dataset's lock and has just published the batch.

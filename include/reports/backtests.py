@@ -58,7 +58,7 @@ class Backtest:
 
     @property
     def metric_words(self) -> str:
-        return METRICS.get(self.metric, charts.words(self.metric))
+        return METRICS.get(self.metric, charts.spaced(self.metric))
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Comparison:
         return cls(
             cut=first.cut,
             customers=first.customers,
-            metrics=[METRICS.get(metric, charts.words(metric)) for metric in metrics],
+            metrics=[METRICS.get(metric, charts.spaced(metric)) for metric in metrics],
             algorithms=[
                 (name, chosen, [test.ours if test else None for test in line(name)])
                 for name, chosen in names

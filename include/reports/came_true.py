@@ -67,7 +67,7 @@ def look_ahead(day: date) -> Truth | None:
         rules.high_value_share,
         [
             (
-                backtests.METRICS.get(figure.metric, charts.words(figure.metric)),
+                backtests.METRICS.get(figure.metric, charts.spaced(figure.metric)),
                 figure.ours,
                 None if math.isnan(figure.baseline) else figure.baseline,
             )

@@ -62,7 +62,7 @@ def sample(conn: Connection, contract: Contract) -> Sample:
             for column in chosen
         ],
         rows=[
-            [plain(cell) for cell in row]
+            [in_full(cell) for cell in row]
             for row in warehouse.rows(
                 conn, f"SELECT {names} FROM {source} ORDER BY {keys} LIMIT {SAMPLE_ROWS}"
             )
@@ -70,8 +70,8 @@ def sample(conn: Connection, contract: Contract) -> Sample:
     )
 
 
-def plain(value: Any) -> str:
-    """A value as a reader wants it."""
+def in_full(value: Any) -> str:
+    """A value with all its thousands and decimals, as a table in a report shows it."""
     if value is None:
         return ""
     if isinstance(value, bool):

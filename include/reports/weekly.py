@@ -237,7 +237,7 @@ def headline(week: Week) -> str:
     sent = sum(campaign.sent for campaign in week.campaigns)
     then = sum(campaign.sent_before for campaign in week.campaigns)
     parts = [
-        f"{customers:,} customers, expected to spend {view.money(sum(s.value for s in week.segments))} "
+        f"{customers:,} customers, expected to spend {view.rounded(sum(s.value for s in week.segments))} "
         f"{week.currency} in the next {week.horizon_days} days.",
         f"{moved:,} of them changed segment in the week." if moved else "Nobody changed segment.",
         f"{sent:,} messages were sent, {then:,} in the week before."
@@ -246,7 +246,7 @@ def headline(week: Week) -> str:
     ]
     redeemed = sum(campaign.redeemed for campaign in week.campaigns)
     if redeemed:
-        off = view.money(sum(campaign.discounts for campaign in week.campaigns))
+        off = view.rounded(sum(campaign.discounts for campaign in week.campaigns))
         parts.append(f"Coupons redeemed: {redeemed:,}, which took off {off} {week.currency}.")
     if week.results:
         parts.append(f"All campaigns together: {week.results[0].verdict}.")

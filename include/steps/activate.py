@@ -53,7 +53,7 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
     day = as_of.parse(run["as_of"])
     rules = policy.load()
     one_day = {"as_of": run["as_of"], "run_id": run["run_id"]}
-    with publication.opened(DATASET, one_day) as (conn, batch):
+    with publication.new_batch(DATASET, one_day) as (conn, batch):
         tables = {name: contracts.load("marketing", name) for name in TABLES}
         for contract in tables.values():
             publication.stage(conn, batch, contract)
@@ -64,7 +64,7 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
         else:
             stage_day(conn, batch, read_inputs(conn, rules, day), rules, day)
         counts = _counts(conn, batch, tables["decisions"])
-        seen = publication.others(conn, batch)
+        seen = publication.mark_of_other_days(conn, batch)
     log.info("Decided %s: %s", day, counts)
     return batch.as_dict() | {"decisions": counts, "seen": seen}
 

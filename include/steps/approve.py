@@ -223,8 +223,8 @@ def _reason(conn: Connection, day: str, waiting: list[_Campaign], rules: Policy)
     limit = rules.approvals.spend_above
     if limit is not None and cost > limit:
         return (
-            f"The day's expected cost is {_money(cost, rules)}, above the {_money(limit, rules)} that may "
-            "be spent without a question."
+            f"The day's expected cost is {_priced(cost, rules)}, above the {_priced(limit, rules)} that "
+            "may be spent without a question."
         )
     names = ", ".join(campaign.name for campaign in waiting)
     return f"It is the first run of {names}."
@@ -233,14 +233,14 @@ def _reason(conn: Connection, day: str, waiting: list[_Campaign], rules: Policy)
 def _subject(day: str, waiting: list[_Campaign], rules: Policy) -> str:
     messages = sum(campaign.messages for campaign in waiting)
     cost = sum(campaign.cost for campaign in waiting)
-    return f"Send {messages:,} messages of {day} for an expected {_money(cost, rules)}?"
+    return f"Send {messages:,} messages of {day} for an expected {_priced(cost, rules)}?"
 
 
 def _body(conn: Connection, day: str, waiting: list[_Campaign], reason: str, rules: Policy) -> str:
     cost = sum(campaign.cost for campaign in waiting)
     gain = sum(campaign.gain for campaign in waiting)
     parts = [
-        f"{reason} Expected return beyond the cost: **{_money(gain, rules)}**"
+        f"{reason} Expected return beyond the cost: **{_priced(gain, rules)}**"
         + (f", {gain / cost:.1f} for each unit spent." if cost > 0 else "."),
         _table(
             ("campaign", "offer", "channel", "segments", "messages", "cost", "gain", "valid until"),
@@ -251,8 +251,8 @@ def _body(conn: Connection, day: str, waiting: list[_Campaign], reason: str, rul
                     campaign.channels,
                     campaign.segments,
                     f"{campaign.messages:,}",
-                    _money(campaign.cost, rules),
-                    _money(campaign.gain, rules),
+                    _priced(campaign.cost, rules),
+                    _priced(campaign.gain, rules),
                     str(campaign.valid_until),
                 )
                 for campaign in waiting
@@ -263,7 +263,7 @@ def _body(conn: Connection, day: str, waiting: list[_Campaign], reason: str, rul
         *[
             f"#### The words of {campaign.name}\n\n{words}"
             for campaign in waiting
-            if (words := _words(campaign, rules))
+            if (words := _message(campaign, rules))
         ],
         f"Approve, and they leave in the next send window. Reject, or give no answer within "
         f"{rules.approvals.timeout_hours} hours, and they never leave; everything else of the day is sent "
@@ -295,8 +295,8 @@ def _changes(conn: Connection, day: str, rules: Policy) -> str:
                 name,
                 f"{old.messages if old else 0:,}",
                 f"{new.messages if new else 0:,}",
-                _money(old.cost if old else 0.0, rules),
-                _money(new.cost if new else 0.0, rules),
+                _priced(old.cost if old else 0.0, rules),
+                _priced(new.cost if new else 0.0, rules),
             )
         )
     changed = warehouse.value(
@@ -344,15 +344,15 @@ def _sample(conn: Connection, day: str, rules: Policy) -> str:
                 offer,
                 channel,
                 f"{float(chance):.0%}",
-                _money(float(cost), rules),
-                _money(float(gain), rules),
+                _priced(float(cost), rules),
+                _priced(float(gain), rules),
             )
             for campaign, segment, offer, channel, cost, gain, chance in found
         ],
     )
 
 
-def _words(campaign: _Campaign, rules: Policy) -> str | None:
+def _message(campaign: _Campaign, rules: Policy) -> str | None:
     """The message of a campaign with stand-ins for what is personal; None where they do not suffice."""
     from include.offers import copy
 
@@ -364,7 +364,7 @@ def _words(campaign: _Campaign, rules: Policy) -> str | None:
         "sender_name": rules.delivery.sender_name,
         "postal_address": rules.delivery.postal_address,
         "offer_title": offer.title,
-        "minimum_spend": _money(offer.minimum_spend, rules),
+        "minimum_spend": _priced(offer.minimum_spend, rules),
         "valid_until": str(campaign.valid_until),
         "priority_service": False,
     }
@@ -376,7 +376,7 @@ def _words(campaign: _Campaign, rules: Policy) -> str | None:
     return "\n".join(f"> {line}" if line else ">" for line in text.splitlines())
 
 
-def _money(amount: float, rules: Policy) -> str:
+def _priced(amount: float, rules: Policy) -> str:
     return f"{amount:,.2f} {rules.shop.currency}"
 
 

@@ -27,7 +27,7 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
     counts: dict[str, int] = {}
     # A load with history builds the features of its own day only: those of a past day are rebuilt
     # from `core` whenever a model asks for them.
-    with publication.opened("features", dict(run) | {"since": day}) as (conn, batch):
+    with publication.new_batch("features", dict(run) | {"since": day}) as (conn, batch):
         for contract in contracts.of_dataset("features"):
             table = publication.stage(conn, batch, contract)
             names = ", ".join(contract.content)

@@ -63,7 +63,7 @@ def gate(
     in_turn
         Whether a day depends on what other days of the dataset say: then a batch that has not seen what
         another day published meanwhile is built again. Its build says what it has seen as `seen`
-        (`publication.others`).
+        (`publication.mark_of_other_days`).
 
     Raises
     ------
@@ -138,7 +138,7 @@ def _build_stale_days(staged: Batch, rebuild: Callable[[dict[str, Any]], dict[st
 def _look(conn: Connection, staged: Batch, seen: Any) -> None:
     """Whether the batch has seen what other days published, asked where nobody else can publish meanwhile."""
     lock_publishing(conn, staged.dataset)
-    if publication.others(conn, staged) != seen:
+    if publication.mark_of_other_days(conn, staged) != seen:
         raise _Outrun
 
 
@@ -153,7 +153,7 @@ def _audit_and_publish(
         log.info("The staged batch %s is gone; building it again.", staged.schema)
         staged = Batch.from_dict(rebuild(staged.as_dict()))
     with warehouse.connect() as conn:
-        fence = publication.claim(conn, staged)
+        fence = publication.claim_day(conn, staged)
         tables = publication.staged_contracts(conn, staged)
         conn.commit()  # whoever claims next waits for nobody's audit
         results = quality.audit(conn, staged, tables)
@@ -170,7 +170,7 @@ def _audit_and_publish(
     with warehouse.connect() as conn:
         if look is not None:
             look(conn)
-        stood = publication.stands(conn, staged, tables)
+        stood = publication.is_published_for_good(conn, staged, tables)
         beside = BESIDE.get(staged.dataset, _NOTHING)
         with beside.around(conn, staged):
             counts = publication.publish(conn, staged, fence)

@@ -281,7 +281,7 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
     settings = policy.load()
     counts: dict[str, dict[str, int]] = {}
     run = dict(run) | {"since": moves.reach_back(run["since"], run["as_of"])}
-    with publication.opened("core", run) as (conn, batch):
+    with publication.new_batch("core", run) as (conn, batch):
         params = {
             "since": batch.since,
             "until": batch.as_of,

@@ -36,7 +36,7 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
         The batch, with the rows of each table.
     """
     day = run["as_of"]
-    with publication.opened(DATASET, dict(run) | {"since": day}) as (conn, batch):
+    with publication.new_batch(DATASET, dict(run) | {"since": day}) as (conn, batch):
         found = outcomes(conn, day)
         if found.empty:
             log.warning(

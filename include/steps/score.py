@@ -37,7 +37,7 @@ def score(run: Mapping[str, Any]) -> dict[str, Any]:
         The batch, with the rows of each table.
     """
     day = run["as_of"]
-    with publication.opened("scores", dict(run) | {"since": day}) as (conn, batch):
+    with publication.new_batch("scores", dict(run) | {"since": day}) as (conn, batch):
         version, model = value_model.load_champion(conn, day)
         known = features.published_customers(conn, day)
         _refuse_empty(known, day)

@@ -51,7 +51,7 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
         The batch, with the rows of each table.
     """
     day = run["as_of"]
-    with publication.opened(DATASET, dict(run) | {"since": day}) as (conn, batch):
+    with publication.new_batch(DATASET, dict(run) | {"since": day}) as (conn, batch):
         frames: dict[str, pd.DataFrame] = {}
         if _weeks(day) >= MINIMUM_WEEKS:
             frames = tables(conn, day)

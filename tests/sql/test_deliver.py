@@ -808,7 +808,7 @@ def test_senders_at_once_send_each_message_once(conn, use, gateway):
 KILLED = """
 import os, signal, sys
 from datetime import datetime
-from include.steps.delivery import deliver
+from include.steps.delivery import deliver, outcomes
 where, moment = sys.argv[1], datetime.fromisoformat(sys.argv[2])
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -817,14 +817,14 @@ if where == "after the claim":
 elif where == "before the hand-over":
     deliver._Sender._hand_over = die
 elif where == "before the record":
-    deliver._Sender._record_sent = die
+    outcomes.record_sent = die
 elif where == "after the record":
-    plain = deliver._Sender._record_sent
-    def record(self, *args):
-        plain(self, *args)
-        self.conn.commit()
+    plain = outcomes.record_sent
+    def record(held, *args):
+        plain(held, *args)
+        held.conn.commit()
         die()
-    deliver._Sender._record_sent = record
+    outcomes.record_sent = record
 deliver.send(moment)
 """
 
@@ -894,7 +894,8 @@ def test_a_sender_that_lives_is_left_alone(conn, use, gateway):
     plant(conn, 3)
     with warehouse.connect() as other:
         holder = deliver._Sender(other, policy.load(), lambda: MORNING)
-        warehouse.value(other, f"SELECT pg_advisory_lock({deliver._LOCK})", {"claim": holder.claim})
+        mine = {"claim": holder.held.number}
+        warehouse.value(other, f"SELECT pg_advisory_lock({deliver._LOCK})", mine)
         assert len(holder._claim("webhook", ["email"], 2)) == 2
         other.commit()
         assert deliver.send(MORNING) == {"sent": 1}

@@ -153,7 +153,7 @@ def test_a_check_that_cannot_run_tells_what_went_wrong_and_no_value(planted, cap
     """PostgreSQL quotes the text that it could not read, and the library passes that on."""
     caplog.set_level("DEBUG")
     run = to_raw(since=FIRST)
-    with publication.opened("core", run) as (conn, batch):
+    with publication.new_batch("core", run) as (conn, batch):
         contract = contracts.load("raw", "customers")
         warehouse.execute(
             conn,

@@ -111,7 +111,7 @@ def staged(dataset="core", as_of="2017-10-03", since=None, run_id="run", **table
 
 def publish(batch):
     with warehouse.connect() as conn:
-        return publication.publish(conn, batch, publication.claim(conn, batch))
+        return publication.publish(conn, batch, publication.claim_day(conn, batch))
 
 
 def standing(query):
@@ -177,9 +177,9 @@ def test_the_order_of_publication_does_not_matter(toys):
 def test_a_stalled_attempt_that_wakes_after_its_retry_is_refused(toys):
     batch = staged(days=[(1, "2017-10-03", 5)])
     with warehouse.connect() as conn:
-        stalled = publication.claim(conn, batch)
+        stalled = publication.claim_day(conn, batch)
     with warehouse.connect() as conn:
-        retry = publication.claim(conn, batch)
+        retry = publication.claim_day(conn, batch)
     with warehouse.connect() as conn:
         publication.publish(conn, batch, retry)
     with pytest.raises(Superseded, match="newest"), warehouse.connect() as conn:

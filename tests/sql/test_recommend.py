@@ -219,17 +219,17 @@ def small(monkeypatch):
 
 def train_and_list(conn, run_id):
     run = {"as_of": DAY, "run_id": run_id}
-    with publication.opened("champions", run) as (opened, batch):
+    with publication.new_batch("champions", run) as (opened, batch):
         for contract in contracts.of_dataset("champions"):
             publication.stage(opened, batch, contract)
     trained = recommender.train(batch.as_dict())
     with warehouse.connect() as publishing:
-        publication.publish(publishing, batch, publication.claim(publishing, batch))
-    with publication.opened("scores", run) as (_, scores):
+        publication.publish(publishing, batch, publication.claim_day(publishing, batch))
+    with publication.new_batch("scores", run) as (_, scores):
         pass
     done = lists.recommend(scores.as_dict())
     with warehouse.connect() as publishing:
-        publication.publish(publishing, scores, publication.claim(publishing, scores))
+        publication.publish(publishing, scores, publication.claim_day(publishing, scores))
     return trained, done
 
 
@@ -437,7 +437,7 @@ def test_explain_refuses_strangers_and_empty_warehouses(conn, small, capsys, mon
 def test_the_gate_lets_good_lists_pass(conn, small):
     shop(conn)
     train_and_list(conn, "first")
-    with publication.opened("scores", {"as_of": DAY, "run_id": "third"}) as (_, scores):
+    with publication.new_batch("scores", {"as_of": DAY, "run_id": "third"}) as (_, scores):
         pass
     batch = lists.recommend(scores.as_dict())
     counts = gate.gate(batch, rebuild=lists.recommend)
@@ -446,7 +446,7 @@ def test_the_gate_lets_good_lists_pass(conn, small):
 
 def test_a_day_without_a_model_is_refused(conn, small):
     shop(conn)
-    with publication.opened("scores", {"as_of": DAY, "run_id": "early"}) as (_, scores):
+    with publication.new_batch("scores", {"as_of": DAY, "run_id": "early"}) as (_, scores):
         pass
     with pytest.raises(BadInput, match="run regulars_models for the day first"):
         lists.recommend(scores.as_dict())

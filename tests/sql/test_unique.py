@@ -12,7 +12,7 @@ def test_an_offer_without_a_coupon_is_no_second_of_another(request, codes, extra
     request.getfixturevalue("warehouse")
     contract = contracts.load("marketing", "coupon_triggers")
     run = {"as_of": DAY, "since": DAY, "run_id": "run"}
-    with publication.opened("decisions", run) as (conn, batch):
+    with publication.new_batch("decisions", run) as (conn, batch):
         table = publication.stage(conn, batch, contract)
         triggers = [{"trigger_id": person(n), "customer_id": person(n)} for n in range(len(codes))]
         fill(conn, contract.name, triggers)

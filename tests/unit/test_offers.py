@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import product
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -368,6 +369,22 @@ def test_a_closed_channel_refuses_with_its_reason(flags: dict[str, bool], reason
         **({"granted": True, "has_contact": True, "verified": True, "suppressed": False} | flags)
     )
     assert guard.refusal_of(now, verified_only=True) == reason
+
+
+def test_of_several_reasons_the_one_that_matters_most_is_told() -> None:
+    """Every set of reasons that may hold at once, each beside every reason of a channel, or none."""
+    # From the mildest to the gravest, so that the last that holds is the one to tell.
+    grave = [
+        "contact_not_verified", "no_contact_point", "no_consent", "on_suppression_list",
+        "kept_for_high_value", "out_of_stock", "frequency_cap", "too_soon", "too_late",
+        "already_in_period", "open_return", "recent_complaint", "age_unknown", "minor",
+    ]  # fmt: skip
+    assert sorted(grave) == sorted(guard.REFUSALS)
+    sets = np.array(list(product([False, True], repeat=len(grave))))
+    told = guard._first_refusal(dict(zip(grave, sets.T, strict=True)))
+    for held, place in zip(sets, told.tolist(), strict=True):
+        last = [reason for reason, holds in zip(grave, held, strict=True) if holds][-1:]
+        assert [guard.REFUSALS[place]] * (place >= 0) == last
 
 
 def test_nobody_known_to_no_channel_is_sent_anything() -> None:

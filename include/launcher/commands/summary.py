@@ -67,7 +67,7 @@ def _show_truth(console: Console, day: str) -> None:
     for title in ("metric", "ours", "baseline"):
         table.add_column(title, justify="left" if title == "metric" else "right")
     for figure in figures:
-        table.add_row(figure.metric, plain(figure.ours), plain(figure.baseline))
+        table.add_row(figure.metric, in_short(figure.ours), in_short(figure.baseline))
     console.print(table)
 
 
@@ -105,7 +105,7 @@ def _show_table(console: Console, conn: warehouse.Connection, contract: Contract
     console.print(f"\n{name}: {total:,} rows. {contract.description}", markup=False, soft_wrap=True)
     if not found:
         return
-    cells = [[plain(value) for value in row] for row in found]
+    cells = [[in_short(value) for value in row] for row in found]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for index in _fitting(columns, cells, console.width):
         table.add_column(columns[index], no_wrap=True)
@@ -178,7 +178,7 @@ def _show_champion(console: Console, kind: str, rows: list[tuple[Any, ...]]) -> 
     # A setting such as "beside ..." names its own baseline.
     rows = [("" if row[0] in row[3] else row[0], *row[1:]) for row in rows]
     about = {
-        title: [text for row in rows if (text := plain(row[at]))]
+        title: [text for row in rows if (text := in_short(row[at]))]
         for at, title in enumerate(("baseline", "cut", "n"))
     }
     # What is the same for all stands above the table, which has to fit a line.
@@ -190,17 +190,17 @@ def _show_champion(console: Console, kind: str, rows: list[tuple[Any, ...]]) -> 
         table.add_column(title, no_wrap=True)
     cells: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:
-        key = (row[3], *(plain(row[at]) for at in differing))
-        beside = f" / {plain(row[6])}" if row[6] is not None else ""
-        cells.setdefault(key, {})[row[4]] = plain(row[5]) + beside
+        key = (row[3], *(in_short(row[at]) for at in differing))
+        beside = f" / {in_short(row[6])}" if row[6] is not None else ""
+        cells.setdefault(key, {})[row[4]] = in_short(row[5]) + beside
     for (setting, *others), values in cells.items():
         table.add_row(*map(Text, [setting, *(values.get(name, "") for name in metrics), *others]))
     console.print(f"\n{', '.join([kind, *same])}", markup=False)
     console.print(table)
 
 
-def plain(value: Any) -> str:
-    """A value as a reader wants it: short, and the same on every machine."""
+def in_short(value: Any) -> str:
+    """A value as a line of a terminal has room for it, the same on every machine."""
     if value is None or value != value:  # nothing, or not a number
         return "-"
     if isinstance(value, bool):
@@ -212,5 +212,5 @@ def plain(value: Any) -> str:
     if isinstance(value, float | Decimal):
         return f"{value:,.3f}".rstrip("0").rstrip(".")
     if isinstance(value, list):
-        return ", ".join(map(plain, value))
+        return ", ".join(map(in_short, value))
     return str(value).replace("\n", " ")[:48]

@@ -28,9 +28,11 @@ from zoneinfo import ZoneInfo
 
 from include import channels, notify, policy, warehouse
 from include.channels import OutcomeUnknown, Outgoing, Provider, Refused, Unavailable
+from include.offers import windows
 from include.policy import Policy
-from include.steps.delivery import feedback, pace
-from include.steps.delivery.held import Claimed, Holder
+from include.steps.delivery import feedback, outcomes, pace
+from include.steps.delivery.allowed import still_allowed
+from include.steps.delivery.held import Claim, Claimed
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
@@ -78,34 +80,37 @@ def send(now: datetime | None = None) -> dict[str, int]:
         sender = _Sender(conn, rules, clock)
         counts = sender.run()
         notify.mended(conn, DAG)
-    log.info("Delivery at %s: %s", sender.now.isoformat(), counts or "nothing is due")
+    log.info("Delivery at %s: %s", sender.held.now.isoformat(), counts or "nothing is due")
     return counts
 
 
-class _Sender(Holder):
+class _Sender:
     """One sender: a claim of its own, on one connection that is also its sign of life."""
 
     def __init__(self, conn: Connection, rules: Policy, clock: Callable[[], datetime]) -> None:
-        super().__init__(conn, rules, clock)
+        self.conn, self.rules, self.clock = conn, rules, clock
+        self.held = Claim.taken(conn, rules, clock())
         self.run_ends = self.ends = time.monotonic() + RUN_SECONDS
 
     def run(self) -> dict[str, int]:
-        warehouse.value(self.conn, f"SELECT pg_advisory_lock({_LOCK})", {"claim": self.claim})
+        warehouse.value(self.conn, f"SELECT pg_advisory_lock({_LOCK})", {"claim": self.held.number})
         self.conn.commit()
         self._recover()
         feedback.take_up(self.conn)
         self.conn.commit()
         self._expire()
         if self._paused():
-            self.counts["paused"] = 1
+            self.held.counts["paused"] = 1
         elif not self._open_zones():
-            self.counts["closed"] = 1
+            self.held.counts["closed"] = 1
         else:
             by_channel = sorted(self.rules.delivery.channels.model_dump().items())
             self._publish_outbox([channel for channel, name in by_channel if name == "outbox"])
             self._take_turns([(channel, name) for channel, name in by_channel if name != "outbox"])
-        warehouse.value(self.conn, f"SELECT pg_advisory_unlock({_LOCK})", {"claim": self.claim})
-        return {key: count for key, count in sorted(self.counts.items()) if count}
+        warehouse.value(
+            self.conn, f"SELECT pg_advisory_unlock({_LOCK})", {"claim": self.held.number}
+        )
+        return {key: count for key, count in sorted(self.held.counts.items()) if count}
 
     # --- before anything is claimed ---------------------------------------------------------------
 
@@ -118,8 +123,6 @@ class _Sender(Holder):
 
     def _open_zones(self) -> list[str]:
         """Where customers live, the time zones in which messages may leave at this moment."""
-        from include.offers import windows
-
         found = warehouse.rows(
             self.conn,
             "SELECT DISTINCT time_zone FROM marketing.messages "
@@ -129,14 +132,12 @@ class _Sender(Holder):
         return sorted(
             name
             for name in zones
-            if windows.is_open(self.now, self.rules.activation, ZoneInfo(name))
+            if windows.is_open(self.held.now, self.rules.activation, ZoneInfo(name))
         )
 
     def _is_open(self, time_zone: str | None) -> bool:
-        from include.offers import windows
-
         zone = ZoneInfo(time_zone or self.rules.shop.timezone)
-        return windows.is_open(self.now, self.rules.activation, zone)
+        return windows.is_open(self.held.now, self.rules.activation, zone)
 
     def _recover(self) -> None:
         """Take over what senders left behind that are gone."""
@@ -162,8 +163,8 @@ class _Sender(Holder):
             "WHERE claimed_by = %(claim)s AND status = 'claimed' AND handed_over_at IS NOT NULL",
             params,
         )
-        self._move_triggers([row[0] for row in handed_over], "sent")
-        self.counts["recovered"] += warehouse.execute(
+        outcomes.move_triggers(self.held, [row[0] for row in handed_over], "sent")
+        self.held.counts["recovered"] += warehouse.execute(
             self.conn,
             """
             UPDATE marketing.messages
@@ -175,7 +176,7 @@ class _Sender(Holder):
             """,
             params,
         )
-        self.counts["dead"] += warehouse.execute(
+        self.held.counts["dead"] += warehouse.execute(
             self.conn,
             """
             UPDATE marketing.messages
@@ -188,7 +189,7 @@ class _Sender(Holder):
 
     def _expire(self) -> None:
         """Cancel what may not be sent any more: past its window, or decided for too old a day."""
-        today = self.now.astimezone(self.rules.shop.zone).date()
+        today = self.held.now.astimezone(self.rules.shop.zone).date()
         oldest = today - timedelta(days=1 + self.rules.activation.max_age_days)
         expired = warehouse.rows(
             self.conn,
@@ -200,11 +201,11 @@ class _Sender(Holder):
               AND (send_not_after < %(now)s OR as_of < %(oldest)s)
             RETURNING message_id
             """,
-            {"now": self.now, "oldest": oldest},
+            {"now": self.held.now, "oldest": oldest},
         )
-        self._move_triggers([row[0] for row in expired], "expired")
+        outcomes.move_triggers(self.held, [row[0] for row in expired], "expired")
         self.conn.commit()
-        self.counts["expired"] += len(expired)
+        self.held.counts["expired"] += len(expired)
 
     # --- the outbox: the table itself is the channel -----------------------------------------------
 
@@ -215,8 +216,8 @@ class _Sender(Holder):
             if not claimed:
                 self.conn.commit()
                 return
-            allowed = self._checked(claimed)
-            self._record_sent([message.message_id for message, _ in allowed], None)
+            allowed = still_allowed(self.held, claimed)
+            outcomes.record_sent(self.held, [message.message_id for message, _ in allowed], None)
             self.conn.commit()
 
     # --- mail and webhooks: message by message ------------------------------------------------------
@@ -242,7 +243,7 @@ class _Sender(Holder):
         while True:
             size = min(CLAIM_SIZE, self.rules.delivery.batch_size)
             claimed = self._claim(name, [channel], size)
-            allowed = self._checked(claimed)
+            allowed = still_allowed(self.held, claimed)
             self.conn.commit()
             if not claimed:
                 return False
@@ -255,7 +256,7 @@ class _Sender(Holder):
                     return handed_over > 0
                 # Since the claim minutes may have passed: what is known by now counts.
                 feedback.take_up(self.conn)
-                still = self._checked([message], capped=False)
+                still = still_allowed(self.held, [message], capped=False)
                 self.conn.commit()
                 for _, address in still:
                     if not self._begin(message):
@@ -269,7 +270,7 @@ class _Sender(Holder):
         limit = self.rules.delivery.per_minute.of(message.channel)
         if not pace.wait_turn(self.conn, message.channel, limit, self.ends - time.monotonic()):
             return False
-        self.now = self.clock()
+        self.held.now = self.clock()
         return self._is_open(message.time_zone) and time.monotonic() < self.ends
 
     def _begin(self, message: Claimed) -> bool:
@@ -282,7 +283,7 @@ class _Sender(Holder):
               AND send_not_after >= %(now)s
               AND NOT EXISTS (SELECT 1 FROM ops.switches WHERE key = 'pause_sends' AND value)
             """,
-            {"message": message.message_id, "claim": self.claim, "now": self.now},
+            {"message": message.message_id, "claim": self.held.number, "now": self.held.now},
         )
         self.conn.commit()
         return bool(begun)
@@ -303,22 +304,22 @@ class _Sender(Holder):
         try:
             provider_id = provider.send(outgoing)
         except Refused as error:
-            self._record_end(message, "dead", str(error), "cancelled")
+            outcomes.record_end(self.held, message, "dead", str(error), "cancelled")
         except Unavailable as error:
             taken = False
-            self._record_failure(message, str(error))
+            outcomes.record_failure(self.held, message, str(error))
         except OutcomeUnknown as error:
             taken = False
-            self._record_unknown(message, str(error), repeatable=provider.repeatable)
+            outcomes.record_unknown(self.held, message, str(error), repeatable=provider.repeatable)
         except Exception as error:
             # A fault that nobody foresaw must not keep all other messages waiting. What it says may hold
             # an address, so its kind alone is told.
             kind = type(error).__name__
             log.error("Message %s could not be handed over: %s.", message.message_id, kind)
             taken = False
-            self._record_unknown(message, f"{kind}.", repeatable=provider.repeatable)
+            outcomes.record_unknown(self.held, message, f"{kind}.", repeatable=provider.repeatable)
         else:
-            self._record_sent([message.message_id], provider_id)
+            outcomes.record_sent(self.held, [message.message_id], provider_id)
         self.conn.commit()
         return taken
 
@@ -332,7 +333,7 @@ class _Sender(Holder):
                 claimed_by = NULL, updated_at = now()
             WHERE claimed_by = %(claim)s AND status = 'claimed' AND handed_over_at IS NULL
             """,
-            {"claim": self.claim},
+            {"claim": self.held.number},
         )
         self.conn.commit()
 
@@ -346,16 +347,16 @@ class _Sender(Holder):
         warehouse.value(
             self.conn, "SELECT pg_advisory_xact_lock(hashtextextended('regulars claims', 0))"
         )
-        self.now = self.clock()
+        self.held.now = self.clock()
         feedback.take_up(self.conn)
         found = warehouse.rows(
             self.conn,
             warehouse.sql("queries/deliver/claim"),
             {
-                "moment": self.now,
+                "moment": self.held.now,
                 "touched": datetime.now(UTC),
                 "channels": through,
-                "claim": self.claim,
+                "claim": self.held.number,
                 "provider": provider,
                 "batch_size": batch_size,
                 "shop_zone": self.rules.shop.timezone,

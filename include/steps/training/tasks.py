@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 def plan(run: Mapping[str, Any]) -> dict[str, Any]:
     """Open the batch that the trainings of the day fill side by side."""
-    with publication.opened("champions", dict(run) | {"since": run["as_of"]}) as (conn, batch):
+    with publication.new_batch("champions", dict(run) | {"since": run["as_of"]}) as (conn, batch):
         for contract in contracts.of_dataset("champions"):
             publication.stage(conn, batch, contract)
     return batch.as_dict()
