@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+from include import VERSION
 from include.errors import RegularsError
 from include.launcher.servers.postgresql import Server
 from include.launcher.servers.state import State, is_same, wait_until
@@ -34,9 +35,13 @@ def stay_up() -> int:
         os.environ["REGULARS_HOME"] = str(held.state.home)
         say("Bringing the warehouse up to date")
         with warehouse.connect() as conn:
-            contracts.migrate(conn)
+            changes = contracts.migrate(conn, say)
+        if changes:
+            say(
+                f"The warehouse is at version {VERSION} now: {len(changes)} changes, in ops.upgrades"
+            )
         say("Starting Airflow")
-        held.airflow.migrate()
+        held.airflow.migrate(say)
         held.airflow.start()
         say(f"Airflow is healthy after {held.airflow.wait():.0f} s")
         held.state.write("up.json", {"pid": os.getpid(), "where": held.where()})
