@@ -11,7 +11,7 @@ from include.errors import BadInput
 def main(arguments: list[str]) -> int:
     """`docs [FILE]` writes the data dictionary; `migrate` brings the warehouse up to date, `plan` tries it.
 
-    A trial does all of it in a transaction that is then taken back, so that it meets whatever a migration would.
+    A trial does all of it in a transaction that is then taken back, so it meets whatever a migration would.
     """
     if arguments[:1] == ["docs"]:
         path = Path(arguments[1]) if arguments[1:] else warehouse.ROOT / "docs" / "tables.md"
