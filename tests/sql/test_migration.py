@@ -17,7 +17,7 @@ from include import contracts, publication, warehouse
 from include.contracts import migration, tables
 from include.contracts.widening import holds
 from include.errors import BadInput, Unreachable
-from include.launcher import databases
+from include.launcher.servers import databases
 
 DAYS = """
 description: A table by day.
