@@ -8,12 +8,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from psycopg2 import errors
 
+from include import VERSION
 from include.errors import RegularsError
 from include.launcher.arguments import Parser
 from include.launcher.commands import inside, up
@@ -52,17 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def version() -> str:
-    """The version of Regulars, from the one place where it stands: pyproject.toml."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return str(project["version"])
-
-
 class _Version(argparse.Action):
-    """Print the version, read only where somebody asks: an image may lack the file."""
+    """Print the version."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print(f"regulars {version()}")
+        print(f"regulars {VERSION}")
         parser.exit()
 
 

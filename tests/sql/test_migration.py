@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-import tomllib
 
 import psycopg2
 import pytest
@@ -120,11 +119,6 @@ def indexes(table: str = "days") -> set[str]:
             f"SELECT indexdef FROM pg_indexes WHERE schemaname = 'core' AND tablename = '{table}'"
         )
     }
-
-
-def test_the_version_is_that_of_the_project():
-    with (warehouse.ROOT / "pyproject.toml").open("rb") as file:
-        assert tomllib.load(file)["project"]["version"] == include.VERSION
 
 
 def test_an_empty_warehouse_comes_to_the_same_form_as_one_that_grew(days):
@@ -368,6 +362,18 @@ def test_what_a_contract_gives_up_goes_and_the_same_of_ones_own_stays(days):
         "gave up the unique set of core.days: day, number",
     ]
     assert indexes() == {"UNIQUE(number)", "INDEX(day)", "UNIQUE(number, day)"}
+
+
+def test_an_index_and_a_key_that_somebody_renamed_are_still_ours(days):
+    run("ALTER INDEX core.days_day_idx RENAME TO by_day")
+    run("ALTER TABLE core.days RENAME CONSTRAINT days_pkey TO the_key")
+    assert migrate() == []
+    days("keys: [number]", "keys: [day, number]")
+    assert migrate() == [
+        "made the key of core.days anew: day, number",
+        "gave up the index of core.days: day",
+    ]
+    assert indexes() == {"UNIQUE(day, number)"}
 
 
 def test_a_column_that_is_given_up_stays_and_may_be_empty(days):
