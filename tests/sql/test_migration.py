@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 import psycopg2
 import pytest
@@ -89,7 +90,7 @@ def admin(server, statement: str) -> None:
         warehouse.execute(conn, statement)
 
 
-def form() -> list[tuple]:
+def form() -> list[tuple[Any, ...]]:
     """Everything that a migration may change in core and ops, as the catalogues tell it."""
     return found(
         """

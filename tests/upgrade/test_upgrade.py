@@ -174,7 +174,7 @@ def upgraded(made: Path) -> Iterator[Upgraded]:
         demo.api.close()
     finally:
         patch.undo()
-        command = [ROOT / "bin" / "regulars", "down", "--purge"]
+        command = [str(ROOT / "bin" / "regulars"), "down", "--purge"]
         subprocess.run(command, env=environment, capture_output=True, check=False)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -284,6 +284,12 @@ def test_the_next_day_runs_and_keeps_pin_and_suppressions(upgraded: Upgraded):
     served = ask(f"SELECT DISTINCT model_version FROM ml.customer_scores WHERE as_of = '{NEXT}'")
     assert served == [(upgraded.before.pinned,)]
     assert ask("SELECT model_version FROM ops.champion_pins") == [(upgraded.before.pinned,)]
+    # What was trained anew was judged beside it, as an answer to the same question.
+    judged = ask(
+        "SELECT manifest -> 'promotion' ->> 'because' FROM ml.models WHERE kind = 'value' "
+        f"AND artefact IS NOT NULL AND model_version <> '{upgraded.before.pinned}'"
+    )
+    assert all("no champion for what is asked" not in because for (because,) in judged)
     decided = ask(
         f"SELECT decision, count(*) FROM marketing.decisions WHERE as_of = '{NEXT}' GROUP BY 1"
     )
