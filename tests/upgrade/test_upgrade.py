@@ -280,7 +280,8 @@ def test_a_coupon_that_is_out_is_redeemed(upgraded: Upgraded):
 def test_the_next_day_runs_and_keeps_pin_and_suppressions(upgraded: Upgraded):
     started = upgraded.demo.command("backfill", NEXT)
     assert started.returncode == 0, started.stdout + started.stderr
-    upgraded.demo.await_chain([NEXT])
+    # It trains, as every new recipe does.
+    upgraded.demo.await_chain([NEXT], seconds=1800)
     served = ask(f"SELECT DISTINCT model_version FROM ml.customer_scores WHERE as_of = '{NEXT}'")
     assert served == [(upgraded.before.pinned,)]
     assert ask("SELECT model_version FROM ops.champion_pins") == [(upgraded.before.pinned,)]
