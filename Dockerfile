@@ -12,6 +12,7 @@ WORKDIR /opt/regulars
 COPY requirements.txt .
 RUN pip install --no-cache-dir --require-hashes --requirement requirements.txt
 
+COPY pyproject.toml .
 COPY dags dags
 COPY plugins plugins
 COPY config config

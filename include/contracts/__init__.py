@@ -10,7 +10,8 @@ from include.contracts.currency import currency_rejects
 from include.contracts.dictionary import documentation
 from include.contracts.files import SCHEMAS, all_contracts, is_state, load, of_dataset
 from include.contracts.form import Check, Column, Contract, Reject
-from include.contracts.migration import CALLERS, READERS, column_list, migrate
+from include.contracts.migration import CALLERS, READERS, migrate
+from include.contracts.tables import column_list
 
 __all__ = [
     "CALLERS",

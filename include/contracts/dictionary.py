@@ -1,9 +1,10 @@
 """docs/tables.md: the data dictionary, made from the contracts."""
 
 from include.contracts.currency import currency_rejects
+from include.contracts.definitions import current_name, functions, stem
 from include.contracts.files import SCHEMAS, all_contracts
 from include.contracts.form import Column, Contract
-from include.contracts.migration import CALLERS, current_name, functions, stem
+from include.contracts.migration import CALLERS
 
 
 def documentation() -> str:

@@ -5,16 +5,15 @@ State (servers, logs, secrets) lives in .regulars, or in the folder named by REG
 
 import argparse
 import sys
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 from psycopg2 import errors
 
+from include import VERSION
 from include.errors import RegularsError
 from include.launcher.arguments import Command, Parser, argument
 from include.launcher.commands import inside, testing, up
-from include.launcher.servers.state import ROOT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,17 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def version() -> str:
-    """The version of Regulars, from the one place where it stands: pyproject.toml."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return str(project["version"])
-
-
 class _Version(argparse.Action):
-    """Print the version, read only where somebody asks: an image may lack the file."""
+    """Print the version."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print(f"regulars {version()}")
+        print(f"regulars {VERSION}")
         parser.exit()
 
 

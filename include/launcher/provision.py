@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from include import contracts, warehouse
+from include import VERSION, contracts, warehouse
 from include.errors import BadInput, RegularsError
 from include.launcher.servers import databases
 
@@ -71,11 +71,13 @@ def provision(environment: Mapping[str, str]) -> None:
         raise BadInput("Expected the variable REGULARS_ADMIN_URL, found none: set it.")
     databases.prepare(admin_url, passwords(environment))
     tell("roles and databases stand")
+    # First: what stops it has then changed nothing, Airflow's tables included.
+    with warehouse.connect("warehouse") as conn:
+        changes = contracts.migrate(conn, tell)
+    tell(f"the warehouse's tables stand at version {VERSION}, {len(changes)} changes")
+    tell("Airflow's tables follow; from a newer Airflow's form there is no way back but a copy")
     subprocess.run(["airflow", "db", "migrate"], check=True)
     tell("Airflow's tables stand")
-    with warehouse.connect("warehouse") as conn:
-        changes = contracts.migrate(conn)
-    tell(f"the warehouse's tables stand, {len(changes)} changes")
     file = environment.get("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE")
     password = environment.get("REGULARS_UI_PASSWORD")
     if file and password:

@@ -17,7 +17,8 @@ from skops import io as skops_io
 from include.errors import BadInput
 
 #: Types beyond skops' own safe list that our models hold: number types, and the node tables of trees: arrays
-#: with a class around them. None of them runs code of a file when it is loaded.
+#: with a class around them. None of them runs code of a file when it is loaded, and none is a class of ours:
+#: what is stored goes by no module's path, and outlives its move.
 TRUSTED = (
     "numpy.dtype",
     "sklearn._loss.link.IdentityLink",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from include import contracts
+from include import VERSION, contracts
 from include.launcher import cli
 from include.warehouse import ROOT
 
@@ -135,7 +135,7 @@ def test_the_newest_version_of_the_changelog_is_the_project_s() -> None:
     )
     assert heads[0] == ("Unreleased", "")
     versions = [tuple(map(int, name.split("."))) for name, _ in heads[1:]]
-    assert heads[1][0] == cli.version()
+    assert heads[1][0] == VERSION
     assert versions == sorted(set(versions), reverse=True)
     days = [date.fromisoformat(day) for _, day in heads[1:]]
     assert days == sorted(days, reverse=True)

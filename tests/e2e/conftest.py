@@ -93,7 +93,13 @@ class Demo:
                 found.setdefault(run.dag, []).append(run)
         return found
 
-    def await_chain(self, days: list[str], dags=CHAIN, after: frozenset[str] = frozenset()) -> None:
+    def await_chain(
+        self,
+        days: list[str],
+        dags=CHAIN,
+        after: frozenset[str] = frozenset(),
+        seconds: float = 900,
+    ) -> None:
         """Until each DAG has one ended run for each day; a failed run fails the test."""
 
         def ended() -> bool:
@@ -106,7 +112,7 @@ class Demo:
                     return False
             return True
 
-        wait(ended, 900, f"{dags[-1]} for {', '.join(days)}")
+        wait(ended, seconds, f"{dags[-1]} for {', '.join(days)}")
 
 
 def wait(until: Callable[[], bool], seconds: float, what: str) -> None:

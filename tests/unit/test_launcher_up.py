@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from include.launcher.servers.airflow import COMPONENTS
+from include.errors import RegularsError
+from include.launcher.servers.airflow import COMPONENTS, Airflow
 from include.launcher.servers.api import ENDED, Api
 from include.launcher.servers.postgresql import postmaster
 from include.launcher.servers.state import State, wait_until
@@ -121,6 +122,39 @@ def test_a_second_launcher_is_refused_and_told_by_whom(up: Folder):
     assert demo.returncode == 1
     assert f"found `bin/regulars up` working on it (pid {pid})" in demo.stderr
     assert demo.stderr.count("\n") == 1
+
+
+def test_servers_of_another_version_are_to_be_stopped_before_an_upgrade(up: Folder):
+    known = (up.home / "up.json").read_text()
+    try:
+        (up.home / "up.json").write_text(json.dumps(json.loads(known) | {"version": "0.0.9"}))
+        again = up("up")
+    finally:
+        (up.home / "up.json").write_text(known)
+    assert again.returncode == 1
+    assert "found servers of 0.0.9: run `bin/regulars down`" in again.stderr
+
+
+def test_the_database_of_a_newer_airflow_is_left_alone(tmp_path: Path):
+    state = State(tmp_path)
+    state.write("server.json", {"airflow": "99.0.0"})
+    with pytest.raises(RegularsError, match=r"found one that Airflow 99\.0\.0 has brought up"):
+        Airflow(state, "postgresql://nowhere/airflow").migrate()
+
+
+def test_that_an_older_airflows_database_cannot_go_back_is_said_before_it_is_changed(
+    tmp_path: Path,
+):
+    class Heard(Exception):
+        pass
+
+    def say(sentence: str) -> None:
+        raise Heard(sentence)
+
+    state = State(tmp_path)
+    state.write("server.json", {"airflow": "3.0.0"})
+    with pytest.raises(Heard, match=r"no way back .* from 3\.0\.0 to"):
+        Airflow(state, "postgresql://nowhere/airflow").migrate(say)
 
 
 def test_other_commands_work_beside_it_and_leave_it_up(up: Folder):

@@ -56,6 +56,17 @@ def test_the_shipped_policy_is_valid_and_the_demos() -> None:
     }
 
 
+def test_the_policy_of_the_first_version_is_valid() -> None:
+    """Every key that came since has a default, so that nobody has to change a file to upgrade."""
+    old = Path(__file__).resolve().parent.parent / "data" / "policy-0.1.0.yml"
+    written = yaml.safe_load(old.read_text(encoding="utf-8"))
+    rules = policy.load(old)
+    assert set(written) <= set(type(rules).model_fields)
+    campaigns = [campaign["name"] for campaign in written["campaigns"]]
+    assert [campaign.name for campaign in rules.campaigns] == campaigns
+    assert rules.shop.fixed_clock() == policy.load(policy.DEFAULT_PATH).shop.fixed_clock()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected", "found"),
     [

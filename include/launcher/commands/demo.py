@@ -58,7 +58,7 @@ def run(*, leave: bool, again: bool) -> int:
                 PeakMemory(postmaster(held.server.data) or os.getpid()) as memory,
                 Screen((TABLES, SHOP, AIRFLOW, *chain.CHAIN, chain.DELIVER), console) as screen,
             ):
-                api = prepare(held, screen)
+                api = prepare(held, screen, console.print)
                 runs, reused = run_day(api, held, screen, again=again)
         except chain.ChainFailed as failure:
             if leave:
@@ -87,15 +87,15 @@ def run(*, leave: bool, again: bool) -> int:
     return code
 
 
-def prepare(held: Platform, screen: Screen) -> Api:
-    """Fill the shop while Airflow starts; a client of the API once both are there."""
+def prepare(held: Platform, screen: Screen, say: Callable[[str], None]) -> Api:
+    """Bring the tables up to date, then fill the shop while Airflow starts; a client of the API."""
     from include import contracts, warehouse
     from include.demo_shop.load import load
 
     def tables() -> None:
         screen.show(TABLES, "running")
         with warehouse.connect() as conn:
-            changes = contracts.migrate(conn)
+            changes = contracts.migrate(conn, say)
         screen.show(TABLES, "done", f"{len(changes)} changes" if changes else "up to date")
 
     def shop() -> None:
@@ -107,17 +107,15 @@ def prepare(held: Platform, screen: Screen) -> Api:
 
     def airflow() -> None:
         screen.show(AIRFLOW, "running", "preparing its database")
-        held.airflow.migrate()
+        held.airflow.migrate(say)
         screen.show(AIRFLOW, "running", "starting its components")
         held.airflow.start()
         held.airflow.wait()
         screen.show(AIRFLOW, "done", held.airflow.url)
 
-    def data() -> None:
-        tables()
-        shop()
-
-    together(data, airflow)
+    # A warehouse that cannot be brought up to date stops it before Airflow's database is changed.
+    tables()
+    together(shop, airflow)
     return held.airflow.api()
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+from include import VERSION
 from include.errors import RegularsError
 from include.launcher.servers.postgresql import Server
 from include.launcher.servers.state import State, is_same, wait_until
@@ -34,12 +35,16 @@ def stay_up() -> int:
         os.environ["REGULARS_HOME"] = str(held.state.home)
         say("Bringing the warehouse up to date")
         with warehouse.connect() as conn:
-            contracts.migrate(conn)
+            changes = contracts.migrate(conn, say)
+        if changes:
+            say(
+                f"The warehouse is at version {VERSION} now: {len(changes)} changes, in ops.upgrades"
+            )
         say("Starting Airflow")
-        held.airflow.migrate()
+        held.airflow.migrate(say)
         held.airflow.start()
         say(f"Airflow is healthy after {held.airflow.wait():.0f} s")
-        held.state.write("up.json", {"pid": os.getpid(), "where": held.where()})
+        held.state.write("up.json", {"pid": os.getpid(), "version": VERSION, "where": held.where()})
         say(held.where())
         try:
             held.stay()
@@ -49,11 +54,23 @@ def stay_up() -> int:
 
 
 def up_in_background() -> int:
-    """Start the servers in a process of their own, and wait until they are healthy."""
+    """Start the servers in a process of their own, and wait until they are healthy.
+
+    Raises
+    ------
+    RegularsError
+        When those of another version are up: they would go on by its form of the tables.
+    """
     state = State()
     if holder := state.holder():
         known = state.read("up.json")
         if known.get("pid") == holder["pid"]:
+            if known.get("version") != VERSION:
+                raise RegularsError(
+                    f"Expected what is up to be of version {VERSION}, found servers of "
+                    f"{known.get('version', 'an earlier one')}: run `bin/regulars down`, then "
+                    "`bin/regulars up` again, which upgrades (docs/upgrading.md)."
+                )
             print(f"It is up already (pid {holder['pid']}).\n{known['where']}")
             return 0
     log = state.logs / "up.log"

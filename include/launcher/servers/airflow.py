@@ -11,9 +11,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
+
+from packaging.version import Version
 
 from include.errors import RegularsError
 from include.launcher.servers.api import Api
@@ -114,19 +116,37 @@ class Airflow:
             **{f"AIRFLOW__{name}": text for name, text in settings.items()},
         }
 
-    def migrate(self) -> None:
+    def migrate(self, say: Callable[[str], None] = print) -> None:
         """Bring the metadata database to the installed Airflow's form, once a version.
+
+        Parameters
+        ----------
+        say
+            Told before a database of an older Airflow is changed: there is no way back from that.
 
         Raises
         ------
         RegularsError
-            With the end of the log, when Airflow cannot.
+            With the end of the log, when Airflow cannot; before anything is changed, when a newer Airflow
+            has brought the database up.
         """
         (self.state.home / "airflow").mkdir(exist_ok=True)
         wanted = metadata.version("apache-airflow")
         # The mark goes with the cluster: a new cluster is written a new server.json.
-        if self.state.read("server.json").get("airflow") == wanted:
+        known = self.state.read("server.json").get("airflow")
+        if known == wanted:
             return
+        if known and Version(known) > Version(wanted):
+            raise RegularsError(
+                f"Expected a database of Airflow {wanted} or older, found one that Airflow {known} has "
+                "brought up: run the version of Regulars that did, or go back as docs/upgrading.md says. "
+                "Nothing was changed."
+            )
+        if known:
+            say(
+                "There is no way back from this upgrade but a copy from before: Airflow's database goes "
+                f"from {known} to {wanted}."
+            )
         log = self.state.logs / "migrate.log"
         with log.open("w") as file:
             done = subprocess.run(
