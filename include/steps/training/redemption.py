@@ -89,8 +89,13 @@ def recipe(anchor: str, chosen: "Settings") -> dict[str, Any]:
     """What decides a redemption model besides the data, and a hash of it."""
     from include.steps.training import recipes
 
-    days = {"history_days": MINIMUM_HISTORY_DAYS, "judged_days": JUDGED_DAYS}
-    return recipes.recipe(anchor, recipes.method(MADE_BY, chosen.as_dict(), **days))
+    made_by = recipes.method(
+        MADE_BY,
+        chosen.as_dict(),
+        history_days=MINIMUM_HISTORY_DAYS,
+        judged_days=JUDGED_DAYS,
+    )
+    return recipes.recipe(anchor, made_by)
 
 
 def fit(
