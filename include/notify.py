@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from email.message import EmailMessage
 from typing import Any
 
+from include import as_of, warehouse
 from include.errors import RegularsError
 
 log = logging.getLogger(__name__)
@@ -69,8 +70,6 @@ class Notice:
 
 def task_failed(context: Mapping[str, Any]) -> None:
     """Keep the error of a task that failed for good, for the notice of its run."""
-    from include import warehouse
-
     instance = context["ti"]
     try:
         with warehouse.connect() as conn:
@@ -95,8 +94,6 @@ def task_failed(context: Mapping[str, Any]) -> None:
 
 def run_failed(context: Mapping[str, Any]) -> None:
     """Send the one notice of a failed run; each time that it fails, cleared in between, is told once."""
-    from include import warehouse
-
     notice = _notice(context)
     try:
         with warehouse.connect() as conn:
@@ -134,8 +131,6 @@ def run_failed(context: Mapping[str, Any]) -> None:
 
 def mended(conn: Any, dag_id: str) -> None:
     """A run of a DAG that runs by the clock succeeded: whatever fails from now on is told anew."""
-    from include import warehouse
-
     warehouse.execute(
         conn,
         """
@@ -186,8 +181,6 @@ def _notice(context: Mapping[str, Any]) -> Notice:
 
 
 def _day(context: Mapping[str, Any]) -> str | None:
-    from include import as_of
-
     try:
         return as_of.business_day(context)
     except RegularsError:
@@ -203,8 +196,6 @@ def _link(dag_id: str, run_id: str) -> str:
 
 def _with_error(conn: Any, notice: Notice) -> Notice:
     """The notice with the task that failed first and its error, where the worker recorded one."""
-    from include import warehouse
-
     found = warehouse.rows(
         conn,
         """
@@ -225,8 +216,6 @@ def _with_error(conn: Any, notice: Notice) -> Notice:
 
 def _is_repeated(conn: Any, notice: Notice) -> bool:
     """Whether another run without a business day failed of the same cause, not mended since."""
-    from include import warehouse
-
     if notice.business_day is not None or notice.error is None:
         return False
     return bool(
@@ -252,8 +241,6 @@ def _first(conn: Any, notice: Notice) -> bool:
     Where Airflow does not say how often the run was cleared (its task is gone from the DAG), a failure that
     a worker has recorded since the last notice is a new one.
     """
-    from include import warehouse
-
     return bool(
         warehouse.execute(
             conn,

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import psycopg2
 import psycopg2.errors
 
-from include import warehouse
+from include import policy, warehouse
 from include.contracts import Contract
 from include.errors import BadInput
 from include.sources import schema_drift
@@ -171,7 +171,6 @@ class PostgresSource:
 @contextmanager
 def opened() -> Iterator[Source]:
     """The shop that the policy names."""
-    from include import policy
     from include.sources import file_drop, file_mapping
 
     shop = policy.load().shop

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from include.contracts import Contract
 from include.errors import BadInput
 from include.policy import Policy
 from include.publication import Batch
+from include.steps.training import redemption, uplift
 from include.warehouse import Connection
 
 if TYPE_CHECKING:
@@ -159,7 +161,6 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
         When the day has no segments.
     """
     from include.offers.inputs import Inputs, Past
-    from include.steps.training import redemption, uplift
 
     _, end = as_of.window(day.isoformat(), day.isoformat(), rules.shop.timezone)
     complaints, total = rules.activation.complaints, rules.budgets.total
@@ -259,8 +260,6 @@ def preview(rules: Policy) -> str:
     BadInput
         When no day has been decided yet.
     """
-    from dataclasses import replace
-
     from include.offers.decide import decide
     from include.offers.preview import compare, tell
 

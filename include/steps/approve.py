@@ -13,6 +13,7 @@ from typing import Any
 
 from include import policy, warehouse
 from include.errors import BadInput
+from include.offers import copy
 from include.policy import Policy
 from include.warehouse import Connection
 
@@ -354,8 +355,6 @@ def _sample(conn: Connection, day: str, rules: Policy) -> str:
 
 def _message(campaign: _Campaign, rules: Policy) -> str | None:
     """The message of a campaign with stand-ins for what is personal; None where they do not suffice."""
-    from include.offers import copy
-
     known = next((c for c in rules.campaigns if c.name == campaign.name), None)
     if known is None:
         return None

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from include import as_of, contracts, policy, warehouse
+from include import as_of, contracts, policy, publication, warehouse
 from include.errors import BadInput, RegularsError
 from include.publication import Batch
 from include.steps import product_rows as inputs
@@ -28,7 +28,6 @@ def recommend(batch: Mapping[str, Any]) -> dict[str, Any]:
     dict
         The batch, with the rows staged and the customers who have a list.
     """
-    from include import publication
     from include.models.lists.build import lists
 
     opened = Batch.from_dict(batch)

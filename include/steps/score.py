@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from include import as_of, contracts, policy, publication, warehouse
-from include.steps import features
+from include.errors import BadInput
+from include.steps import features, lists
 from include.steps.training import value_model
 from include.warehouse import Connection
 
@@ -81,8 +82,6 @@ def scores(model: "ValueModel", known: "pd.DataFrame") -> "pd.DataFrame":
 
 def build(batch: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that the gate publishes, for a gate whose staged batch is gone."""
-    from include.steps import lists
-
     return lists.recommend(score(batch))
 
 
@@ -131,8 +130,6 @@ def _external_ids(conn: Connection) -> dict[str, str]:
 
 
 def _refuse_empty(known: "pd.DataFrame", day: str) -> None:
-    from include.errors import BadInput
-
     if known.empty:
         raise BadInput(
             f"Expected features for {day} in features.customer_features, found none: run regulars_features "

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -309,8 +310,6 @@ def priorities(
 
 def _version(day: str, found: "Known", settings: Any) -> str:
     """The name of a forecast: its day, and a hash of data, settings and code."""
-    from dataclasses import asdict
-
     from include.models import registry
     from include.steps.training import recipes
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from include import policy
+from include import contracts, policy, warehouse
 from include.launcher.commands import chain, summary
 from include.launcher.screen import Screen
 from include.launcher.servers.api import Api, Run
@@ -89,7 +89,6 @@ def run(*, leave: bool, again: bool) -> int:
 
 def prepare(held: Platform, screen: Screen, say: Callable[[str], None]) -> Api:
     """Bring the tables up to date, then fill the shop while Airflow starts; a client of the API."""
-    from include import contracts, warehouse
     from include.demo_shop.load import load
 
     def tables() -> None:

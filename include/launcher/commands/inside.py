@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from include import as_of, warehouse
 from include.errors import RegularsError
 from include.launcher.servers import databases
 from include.launcher.servers.connections import embedded, environment
@@ -109,8 +110,6 @@ def write_report(options: argparse.Namespace, _: list[str]) -> int:
 
 def run_replay(options: argparse.Namespace, _: list[str]) -> int:
     """Replay the quarantine and say what became of it."""
-    from include import as_of
-
     # Before a server is started for it.
     last, first = (
         text and as_of.parse(text, name).isoformat()
@@ -157,8 +156,6 @@ def explain_lists(_: argparse.Namespace, rest: list[str]) -> int:
 
 def pause_sends(options: argparse.Namespace, _: list[str]) -> int:
     """Throw the switch that every claim of delivery looks at."""
-    from include import warehouse
-
     with warehouse_at_hand(), warehouse.connect() as conn:
         if warehouse.value(conn, "SELECT to_regclass('ops.switches')") is None:
             raise RegularsError(

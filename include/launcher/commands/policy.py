@@ -7,6 +7,7 @@ from include import policy
 from include.errors import RegularsError
 from include.policy import PolicyError
 from include.sources.gaps import gaps
+from include.steps import activate
 
 USAGE = """usage: regulars policy check [FILE]      say whether the policy is valid
        regulars policy preview [FILE]    say who would gain or lose what, against the decisions in force"""
@@ -32,8 +33,6 @@ def main(argv: list[str]) -> int:
         )
         sys.stdout.writelines(f"Warning: {sentence}\n" for sentence in gaps(found))
         return 0
-    from include.steps import activate
-
     try:
         sys.stdout.write(activate.preview(found) + "\n")
     except RegularsError as error:

@@ -15,6 +15,7 @@ from include.features.purchases import Catalogue
 from include.features.signals import KINDS, RETURN
 from include.models.products.pool import RULE, People, Pool
 from include.models.products.snapshot import Snapshot
+from include.models.products.toplists import best_per_group
 from include.policy.recommendations import (
     Boost,
     Cadence,
@@ -113,8 +114,6 @@ def wanted(rules: Sequence[Rule], now: Snapshot, people: People, rows: Integers)
 
 def _favourites(now: Snapshot, brands: int) -> tuple[Integers, Integers]:
     """Customer and maker of each customer's most bought makers."""
-    from include.models.products.toplists import best_per_group
-
     width = int(now.catalogue.maker.max(initial=-1)) + 1
     if width == 0 or len(now.makers.keys) == 0:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)

@@ -14,8 +14,11 @@ import numpy as np
 
 from include.features.arrays import Bools, Integers, Reals
 from include.models.products.pool import People, Pool
+from include.models.products.rules import heeds
 from include.models.products.snapshot import Snapshot
 from include.models.products.toplists import Ranked
+from include.policy.recommendations import Limit as LimitRule
+from include.policy.recommendations import OneOfAFamily
 
 #: Log odds that variety 1 takes from a second product of a group, and from each e-fold of buyers.
 CLOSENESS, POPULARITY = 3.0, 0.5
@@ -99,8 +102,8 @@ def _fill(
         now_value = value - variety * CLOSENESS * close
         # A pinned product waits for its own position.
         now_value[pinned > position + 1] = -np.inf
-        for (limit, _, heeds), count in zip(limited, held, strict=True):
-            now_value[(count >= limit.at_most) & heeds[:, None]] = -np.inf
+        for (limit, _, heeding), count in zip(limited, held, strict=True):
+            now_value[(count >= limit.at_most) & heeding[:, None]] = -np.inf
         asked = (pinned == position + 1) & np.isfinite(now_value)
         now_value = np.where(asked, now_value + 1e6, now_value)
         best = now_value.argmax(axis=1)
@@ -131,8 +134,8 @@ def _say_limits(
     held: Sequence[Integers],
 ) -> None:
     short = (found < 0).any(axis=1)
-    for (limit, _, heeds), count in zip(limited, held, strict=True):
-        over = np.isfinite(value) & (count >= limit.at_most) & (heeds & short)[:, None]
+    for (limit, _, heeding), count in zip(limited, held, strict=True):
+        over = np.isfinite(value) & (count >= limit.at_most) & (heeding & short)[:, None]
         where = np.zeros(len(pool.item), dtype=bool)
         where[at[over]] = True
         pool.drop(where, f"the list holds enough of its kind ({limit.name})")
@@ -140,10 +143,6 @@ def _say_limits(
 
 def limits_of(rules: Sequence[object], now: Snapshot, people: People) -> list[Limit]:
     """The limits among marketing's rules."""
-    from include.models.products.rules import heeds
-    from include.policy.recommendations import Limit as LimitRule
-    from include.policy.recommendations import OneOfAFamily
-
     codes = {
         "category": now.catalogue.family,
         "type": now.catalogue.group,

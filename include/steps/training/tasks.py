@@ -8,7 +8,14 @@ from include import contracts, publication, warehouse
 from include.errors import BadInput
 from include.publication import Batch
 from include.steps import gate as gates
-from include.steps.training import champions, population_drift, value_model
+from include.steps.training import (
+    champions,
+    population_drift,
+    recommender,
+    redemption,
+    uplift,
+    value_model,
+)
 from include.steps.training.champions import anchor_of
 from include.steps.training.panels import Panels, settings
 
@@ -87,8 +94,6 @@ def train_value(batch: Mapping[str, Any]) -> dict[str, Any]:
 
 def build(batch: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that the gate publishes, for a gate whose staged batch is gone."""
-    from include.steps.training import recommender, redemption, uplift
-
     opened = plan(batch)
     train_value(opened)
     recommender.train(opened)
@@ -105,8 +110,6 @@ def gate(batch: Mapping[str, Any]) -> dict[str, Any]:
     BadInput
         When a kind has no champion at all for the day.
     """
-    from include.steps.training import recommender
-
     counts = gates.gate(batch, rebuild=build)
     day = batch["as_of"]
     with warehouse.connect() as conn:
