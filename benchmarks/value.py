@@ -28,13 +28,12 @@ from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from benchmarks._lines import show
 from benchmarks._year import whole_year
 from include import warehouse
-from include.features.arrays import Floats
+from include.features.arrays import Floats, Ints
 from include.features.panels import CHURN_DAYS, high_value
 from include.models import evaluate
 from include.models.evaluate import Metric
@@ -110,7 +109,7 @@ def report(
         )
 
 
-def draws(weeks: Mapping[int, Scored]) -> list[dict[int, npt.NDFloats[np.int64]]]:
+def draws(weeks: Mapping[int, Scored]) -> list[dict[int, Ints]]:
     """Households drawn with replacement, the same ones at every cut; the rows of each draw."""
     everybody = np.unique(np.concatenate([s.customers for s in weeks.values()]))
     place = {w: np.searchsorted(everybody, s.customers) for w, s in weeks.items()}
@@ -192,8 +191,8 @@ def beside_each(
     best = min if metric in LESS_IS_BETTER else max
     strongest = best(reached, key=lambda name: reached[name])
     for name, weeks in beside.items():
-        marked = {"strongest": True} if name == strongest else {}
-        report(metric, weeks, measure, name, unit=unit, **marked)
+        more: dict[str, Any] = {"strongest": True} if name == strongest else {}
+        report(metric, weeks, measure, name, unit=unit, **more)
 
 
 def spend(panels: Panels, later: Mapping[int, pd.DataFrame]) -> None:

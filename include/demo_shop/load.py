@@ -22,6 +22,7 @@ from psycopg2 import sql
 
 from include.demo_shop import assortment, behaviour, channels, households, mailings, seeded
 from include.errors import BadInput, Unreachable
+from include.features.arrays import Bools
 from include.warehouse import BatchReader
 
 FOLDER = Path(__file__).resolve().parent
@@ -274,7 +275,7 @@ class History:
         ]  # fmt: skip
         return pa.RecordBatch.from_arrays(columns, names=list(LINE_COLUMNS))
 
-    def _keep(self, batch: pa.RecordBatch, customer: Any, store: Any, stamp: Any) -> seeded.Bools:
+    def _keep(self, batch: pa.RecordBatch, customer: Any, store: Any, stamp: Any) -> Bools:
         """Keep the batch's counted lines; which ones they are."""
         product = batch["product_id"].to_numpy()
         place = np.minimum(np.searchsorted(self._numbers, product), len(self._numbers) - 1)

@@ -237,11 +237,10 @@ class _Computing(ast.NodeTransformer):
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
         # In a class it declares a field; elsewhere it says what a reader or a type checker wants to know.
-        if self.inside and node.value is None:
-            return None
         if self.inside:
-            plain = ast.Assign(targets=[node.target], value=node.value)
-            return self.generic_visit(plain)
+            if node.value is None:
+                return None
+            return self.generic_visit(ast.Assign(targets=[node.target], value=node.value))
         if isinstance(node.annotation, ast.Constant) and isinstance(node.annotation.value, str):
             node.annotation = ast.parse(node.annotation.value, mode="eval").body
         return self.generic_visit(node)
@@ -284,16 +283,14 @@ class _Text:
         elif isinstance(node, ast.Attribute) and self.member(node):
             yield self.member(node)
         elif not isinstance(node, (ast.Import, ast.ImportFrom, ast.expr_context)):
-            inside = isinstance(node, ast.FunctionDef)
-            if inside:
-                self.local.append(_bound(node))
+            bound = _bound(node) if isinstance(node, ast.FunctionDef) else set()
+            self.local.append(bound)
             yield f"{type(node).__name__}("
             for name, value in ast.iter_fields(node):
                 yield f"{name}="
                 yield from self.of(value)
             yield ")"
-            if inside:
-                self.local.pop()
+            self.local.pop()
 
     def name(self, name: str) -> str:
         """What a name by itself stands for."""

@@ -8,6 +8,7 @@ import pytest
 from sklearn import metrics
 
 from include.features import panels
+from include.features.arrays import Floats
 from include.models import evaluate
 
 TRUTH = np.array([1.0, 0, 1, 0, 0, 0, 1, 0, 0, 0])
@@ -87,7 +88,7 @@ def test_intervals_hold_the_mean_about_as_often_as_they_say():
     for seed in range(40):
         values = random.normal(2, 1, 200)
 
-        def mean(drawn: npt.NDArray[np.int64], values: evaluate.Array = values) -> float:
+        def mean(drawn: npt.NDArray[np.int64], values: Floats = values) -> float:
             return float(values[drawn].mean())
 
         low, high = evaluate.bootstrap(mean, 200, seed=seed)

@@ -173,6 +173,10 @@ def test_every_method_of_demand_is_complete(name: str, method: Method, origin: O
     assert fault is None, fault
 
 
+def nobody(*_: Any) -> Any:
+    return None
+
+
 def bayes(names: Any, seed: int, tuning: Any) -> Member:
     return Member(make_pipeline(SimpleImputer(), GaussianNB()), tuple(names))
 
@@ -180,7 +184,7 @@ def bayes(names: Any, seed: int, tuning: Any) -> Member:
 @pytest.mark.parametrize(
     ("rival", "named"),
     [
-        (Classifier(lambda *_: None), "to fit and to predict"),
+        (Classifier(nobody), "to fit and to predict"),
         (Classifier(bayes), "to be explained; Expected a linear model.*GaussianNB"),
     ],
 )
@@ -217,13 +221,17 @@ def test_an_incomplete_rival_for_lists_is_named(rival: Rival, named: str, now: S
     is_sentence(fault_of_list("odd", rival, now), named)
 
 
+def broken(origin: Any) -> Any:
+    return origin.nowhere
+
+
 @pytest.mark.parametrize(
     ("method", "named"),
     [
         (Method(lambda origin: origin.units), "to give units of shape"),
         (Method(lambda origin: -origin.boosted), "none below 0"),
         (steady(lambda units: units.mean(axis=1) + 1), "of what never sold"),
-        (Method(lambda origin: origin.plan), "to forecast, found AttributeError"),
+        (Method(broken), "to forecast, found AttributeError"),
     ],
 )
 def test_an_incomplete_method_is_named(method: Method, named: str, origin: Origin) -> None:
