@@ -37,7 +37,7 @@ from include.models.lists.build import ListMaker
 from include.models.lists.eligibility import Shelf
 from include.models.products import backtest
 from include.models.products.als import AlsSettings
-from include.models.products.beyond import (
+from include.models.products.beyond_accuracy import (
     FIGURES,
     Beyond,
     beyond,

@@ -10,7 +10,7 @@ import psycopg2
 from include import policy
 from include.console import charts
 from include.errors import RegularsError
-from include.reports import backtests, truth
+from include.reports import backtests, beyond_the_day
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,13 +53,13 @@ def look_ahead(day: date) -> Truth | None:
     """
     asked = day.isoformat()
     try:
-        compared = truth.compare(asked)
-        after = truth.spend_after(asked)
+        compared = beyond_the_day.compare(asked)
+        after = beyond_the_day.spend_after(asked)
     except (RegularsError, psycopg2.Error):
         return None
     if compared is None or after is None:
         return None
-    joined = truth.predictions(asked).merge(after, on="external_id", how="left")
+    joined = beyond_the_day.predictions(asked).merge(after, on="external_id", how="left")
     rules = policy.load().models
     return _truth(
         joined.fillna({"spend": 0.0}),

@@ -1,7 +1,7 @@
 """The steps of a business day, one call a task: each reads, calls what is pure, and stages.
 
 - `gate`: audits what is staged and publishes all of it, or none.
-- `ingest`, `integrate`, `replay`: from the shop to `core`. `features`: from `core` to features and labels.
+- `ingest`, with `lookups`, and `replay`: from the shop to `core`. `features`: from `core` on.
 - `training`: models. `score`, `lists`, `product_rows`: segments and lists.
 - `stock`: forecasts and priorities. `activate`, `approve`: what is decided. `delivery`: what is sent.
 - `measure`: what it changed. `upkeep`: what is thrown away.

@@ -11,7 +11,7 @@ from include import publication, quality, warehouse
 from include.errors import BadInput, QualityStop, RegularsError, Superseded
 from include.persons import erasure, stale
 from include.persons.settle import settle
-from include.publication import Batch, moves
+from include.publication import Batch, redated
 from include.publication.locks import lock_publishing
 from include.quality import profiles, trends
 from include.quality.profiles import Profile
@@ -41,7 +41,7 @@ class Beside:
 
 
 #: Datasets of which more is asked than their tables. Everything that is of one dataset alone hangs in here.
-BESIDE = {"core": Beside(moves.lines_follow, settle, stale.spans)}
+BESIDE = {"core": Beside(redated.lines_follow, settle, stale.spans)}
 _NOTHING = Beside(lambda *_: nullcontext(), lambda *_: None, lambda _: [])
 
 

@@ -15,11 +15,11 @@ from include import (
 from include.contracts import Contract
 from include.errors import BadInput
 from include.persons import staging
-from include.publication import Batch, moves, undated
+from include.publication import Batch, redated, undated
 from include.quality import cleaning
 from include.sources import offered, shop
 from include.sources.shop import Dated, Source
-from include.steps import integrate
+from include.steps import lookups
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
@@ -280,7 +280,7 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
     """
     settings = policy.load()
     counts: dict[str, dict[str, int]] = {}
-    run = dict(run) | {"since": moves.reach_back(run["since"], run["as_of"])}
+    run = dict(run) | {"since": redated.reach_back(run["since"], run["as_of"])}
     with publication.new_batch("core", run) as (conn, batch):
         params = {
             "since": batch.since,
@@ -293,7 +293,7 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
         _require_raw(conn, batch, list(_sources()))
         warehouse.execute(conn, f"SET LOCAL search_path = {batch.schema}, pg_catalog")
         publication.stage(conn, batch, contracts.load("quarantine", "rejected_rows"))
-        integrate.stage_sentiments(
+        lookups.stage_sentiments(
             conn, batch, [name for name in ("reviews", "mentions") if offered.is_on(settings, name)]
         )
         switched_off = []
@@ -323,7 +323,7 @@ def _build_table(
 ) -> dict[str, int]:
     table = publication.stage(conn, batch, contract)
     if contract.table == "identities":
-        integrate.stage_pseudonyms(conn, batch)
+        lookups.stage_pseudonyms(conn, batch)
     names = ", ".join(f'"{name}"' for name in contract.content)
     # A SELECT may name its columns in any order; they are matched by name.
     select = cleaning.cleaned(contract, warehouse.sql(f"core/{contract.table}"))

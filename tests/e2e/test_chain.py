@@ -11,7 +11,7 @@ import pytest
 from include import contracts, publication, warehouse
 from include.launcher.servers.api import ENDED
 from include.launcher.servers.state import State
-from include.reports import truth
+from include.reports import beyond_the_day
 
 from .conftest import CHAIN, DAY, Demo, wait
 
@@ -92,7 +92,7 @@ def test_the_champion_was_judged_on_a_later_period_beside_the_baseline(demo: Dem
 
 
 def test_what_came_true_after_the_day_favours_the_model(demo: Demo):
-    compared = truth.compare(DAY)
+    compared = beyond_the_day.compare(DAY)
     assert compared
     figures = {figure.metric: figure for figure in compared[0]}
     for metric in ("roc_auc", "lift_top_decile", "pr_auc", "gini"):

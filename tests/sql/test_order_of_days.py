@@ -4,7 +4,7 @@ import pytest
 
 from include import warehouse
 from include.errors import BadInput
-from include.publication import moves
+from include.publication import redated
 from include.steps import features
 from tests.sql.small_shop import (
     OFF,
@@ -157,4 +157,4 @@ def test_a_product_that_comes_with_an_earlier_day_is_known_to_later_ones():
 
 def test_days_that_hold_their_orders_are_built_alone():
     ingest_day()
-    assert moves.reach_back("2017-03-04", "2017-03-05") == "2017-03-04"
+    assert redated.reach_back("2017-03-04", "2017-03-05") == "2017-03-04"

@@ -8,10 +8,10 @@ import pytest
 
 from include.features.purchases import Catalogue, Purchases
 from include.features.signals import KINDS, Signals, conversion
-from include.models.lists.together import bought_together
+from include.models.lists.bought_together import bought_together
 from include.models.products import backtest, tuning
 from include.models.products.als import AlsSettings, PurchaseAls, confidence
-from include.models.products.beyond import beyond, coverage, coverage_interval
+from include.models.products.beyond_accuracy import beyond, coverage, coverage_interval
 from include.models.products.content import Content
 from include.models.products.recommender import Recommender
 from include.models.products.toplists import Ranked

@@ -13,7 +13,7 @@ from include import contracts, policy, warehouse
 from include.contracts import Contract
 from include.launcher.servers.api import Run
 from include.models.value import baselines
-from include.reports import truth
+from include.reports import beyond_the_day
 
 #: Rows of a table that are shown.
 SAMPLE = 3
@@ -48,13 +48,13 @@ def show(console: Console, day: str) -> None:
 
 def _show_truth(console: Console, day: str) -> None:
     """The day's published scores against what the shop's customers did after it."""
-    if not truth.readable():
+    if not beyond_the_day.readable():
         console.print(
             "\nWhat came true is compared for the demo shop alone; regulars_measure reads it for any "
             "other, once a horizon has passed."
         )
         return
-    compared = truth.compare(day)
+    compared = beyond_the_day.compare(day)
     if compared is None:
         return
     figures, customers = compared

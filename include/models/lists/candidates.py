@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from include.features.arrays import Bools, Integers, Reals
 from include.features.signals import KINDS, conversion
-from include.models.lists.together import bought_together
+from include.models.lists.bought_together import bought_together
 from include.models.products.content import Content, with_new
 from include.models.products.pool import People
 from include.models.products.rules import is_new

@@ -5,5 +5,5 @@
   candidates and of lists.
 - `rules`, `select`: marketing's rules, and which candidates make a list.
 - `rivals`: what else could fill lists, judged beside it.
-- `tuning`, `backtest`, `beyond`: settings chosen, figures of accuracy, and those beside it.
+- `tuning`, `backtest`, `beyond_accuracy`: settings chosen, figures of accuracy, and those beside it.
 """

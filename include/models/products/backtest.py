@@ -17,7 +17,7 @@ from include.features.arrays import Integers, Reals
 from include.features.purchases import Catalogue, Purchases
 from include.features.signals import Signals
 from include.models.products import rivals
-from include.models.products.beyond import FIGURES, beyond, coverage
+from include.models.products.beyond_accuracy import FIGURES, beyond, coverage
 from include.models.products.content import Content
 from include.models.products.recommender import Recommender, Settings
 from include.models.products.snapshot import HORIZON_DAYS, Snapshot

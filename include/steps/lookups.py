@@ -1,4 +1,4 @@
-"""Tables that `core` is joined with while it is built, and that SQL alone cannot make."""
+"""Lookup tables that `core` is joined with while it is built, and that SQL alone cannot make."""
 
 import logging
 
