@@ -17,7 +17,7 @@ import psycopg2.errors
 from include import policy, warehouse
 from include.contracts import Contract
 from include.errors import BadInput
-from include.sources import schema_drift
+from include.sources import file_drop, file_mapping, schema_drift
 from include.warehouse import Connection
 
 #: A row dated so much later than the shop's newest day is a mistake. Closed for a week, a shop may go on
@@ -171,8 +171,6 @@ class PostgresSource:
 @contextmanager
 def opened() -> Iterator[Source]:
     """The shop that the policy names."""
-    from include.sources import file_drop, file_mapping
-
     shop = policy.load().shop
     if file_mapping.is_one(shop.source):
         files = file_drop.FileSource(shop.source, shop.timezone, shop.opened_on)
