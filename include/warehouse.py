@@ -199,22 +199,24 @@ def value(conn: Connection, statement: str, params: Params = None) -> Any:
 
 
 @cache
-def sql(name: str) -> str:
+def sql(name: str, **more: str) -> str:
     """The statement of `include/sql/<name>.sql`, together with its parts.
 
     Each file of a folder of the same name, `include/sql/<name>/<part>.sql`, is one SELECT that the statement,
-    and the other parts, read as `<part>`.
+    and the other parts, read as `<part>`; so is each of `more`, a file that stands elsewhere.
     """
+    statement = _text(name)
+    files = {part.stem: f"{name}/{part.stem}" for part in sorted((SQL_ROOT / name).glob("*.sql"))}
+    parts = [f"{part} AS (\n{_text(file)})" for part, file in (files | more).items()]
+    # RECURSIVE lets a part read another that stands after it.
+    return f"WITH RECURSIVE {', '.join(parts)}\n{statement}" if parts else statement
+
+
+def _text(name: str) -> str:
     path = SQL_ROOT / f"{name}.sql"
     if not path.exists():
         raise BadInput(f"Expected the SQL file include/sql/{name}.sql, found none: restore it.")
-    statement = path.read_text(encoding="utf-8")
-    parts = [
-        f"{part.stem} AS (\n{part.read_text(encoding='utf-8')})"
-        for part in sorted((SQL_ROOT / name).glob("*.sql"))
-    ]
-    # RECURSIVE lets a part read another that stands after it.
-    return f"WITH RECURSIVE {', '.join(parts)}\n{statement}" if parts else statement
+    return path.read_text(encoding="utf-8")
 
 
 def qualified(table: str) -> pgsql.Composed:

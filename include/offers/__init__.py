@@ -3,7 +3,7 @@
 Everything here is a function of its arguments: no database, no Airflow, no clock.
 
 - `decide`: one day from its `inputs` to what is decided; `preview`: what another policy would change.
-- `segments`: who is in which segment. `triggers`, `candidates`: whom each campaign would like to reach.
+- `segments`: who is in which segment. `candidates`: whom each campaign would like to reach.
 - `guard`: the one place that refuses. `worth`: what a candidate is expected to bring.
 - `control`: who is left to chance. `arbitrate`, `allocate`: one offer a customer, within the budgets.
 - `write`: triggers and messages; `codes`: coupon codes and identities; `windows`: when they may leave.

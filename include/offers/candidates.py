@@ -1,17 +1,16 @@
 """Which customers each campaign would like to reach on a business day, before anything is refused."""
 
 from datetime import date, timedelta
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from include.offers import triggers
 from include.offers.inputs import Inputs, coded
-from include.offers.triggers import Found
 from include.offers.worth import valued
 from include.policy import Policy
 from include.policy.campaigns import Campaign
-from include.policy.triggers import OnBirthday, OnMemberEvent
+from include.policy.finding import Day, Found
 
 #: What `candidates` returns. Frames of millions of rows: positions and categories instead of texts.
 COLUMNS = {
@@ -21,7 +20,6 @@ COLUMNS = {
     "priority": "int16",
     "last_day": "datetime64[s]",
     "signal": "int32",
-    "event": "int32",
     "p_redeem": "float64",
     "cost_expected": "float64",
     "expected_incremental_value": "float64",
@@ -45,7 +43,7 @@ def candidates(inputs: Inputs, policy: Policy, as_of: date) -> pd.DataFrame:
     -------
     pd.DataFrame
         `COLUMNS`, ordered by customer, priority and campaign: `customer` is the position in
-        `inputs.customers`, `signal` and `event` those of what the message is about (-1: nothing),
+        `inputs.customers`, `signal` that in `inputs.signals` of what the message is about (-1: nothing),
         `last_day` the last day on which it makes sense. The cost of a message depends on its channel and
         is added by the guard.
     """
@@ -70,14 +68,17 @@ def candidates(inputs: Inputs, policy: Policy, as_of: date) -> pd.DataFrame:
 
 def _of_campaign(campaign: Campaign, inputs: Inputs, policy: Policy, as_of: date) -> pd.DataFrame:
     customers = inputs.customers
-    found = triggers.find(campaign, inputs, as_of)
+    own = np.flatnonzero(inputs.signals["campaign"] == campaign.name)
+    rows = inputs.signals.iloc[own]
+    day = Day(customers, inputs.products, rows, partial(inputs.positions, missing=-1), as_of)
+    trigger = campaign.trigger
+    # Of a query without rows not even the columns are known.
+    found = day.nobody() if trigger.query and rows.empty else trigger.find(day)
     if campaign.audience != "all":
         fits = customers["segment"].isin(campaign.audience).to_numpy(dtype=bool)
-        found = _only(found, fits[found.customer])
+        found = found.only(fits[found.customer])
     count = len(found.customer)
-    is_event = isinstance(campaign.trigger, OnMemberEvent)
-    nothing = np.full(count, -1, dtype=np.int32)
-    about = nothing if found.signal is None else found.signal.astype(np.int32)
+    about = np.full(count, -1) if found.row is None else own[found.row]
     never = np.full(count, np.datetime64("NaT"), dtype="datetime64[s]")
     names = sorted(other.name for other in policy.campaigns)
     worth = valued(campaign, found.customer, inputs, policy)
@@ -88,8 +89,7 @@ def _of_campaign(campaign: Campaign, inputs: Inputs, policy: Policy, as_of: date
             "period": _periods(campaign, found, as_of),
             "priority": np.full(count, campaign.priority, dtype=np.int16),
             "last_day": never if found.last_day is None else found.last_day.astype(never.dtype),
-            "signal": nothing if is_event else about,
-            "event": about if is_event else nothing,
+            "signal": about.astype(np.int32),
             "p_redeem": worth.p_redeem,
             "cost_expected": worth.cost,
             "expected_incremental_value": worth.value,
@@ -98,18 +98,8 @@ def _of_campaign(campaign: Campaign, inputs: Inputs, policy: Policy, as_of: date
     )
 
 
-def _only(found: Found, fits: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Found:
-    return Found(
-        found.customer[fits],
-        None if found.key is None else found.key[fits],
-        None if found.last_day is None else found.last_day[fits],
-        None if found.signal is None else found.signal[fits],
-    )
-
-
 def _periods(campaign: Campaign, found: Found, as_of: date) -> "pd.Categorical[str]":
-    # A birthday belongs to the year it is in, which may be the next one.
-    own = campaign.repeat == "each" or isinstance(campaign.trigger, OnBirthday)
+    own = campaign.repeat == "each" or campaign.trigger.has_own_period
     if own and found.key is not None:
         codes, names = pd.factorize(found.key.astype(str))
         return coded(codes, names)

@@ -170,13 +170,9 @@ class Day:
     def _about(self, found: pd.DataFrame) -> pd.Series:
         """The product, review or event that each candidate is about."""
         about = pd.Series(None, index=found.index, dtype="object")
-        for name, table, key in (
-            ("signal", self.inputs.signals, "key"),
-            ("event", self.inputs.events, "event_id"),
-        ):
-            place = found[name].to_numpy()
-            rows = place >= 0
-            about[rows] = table[key].to_numpy(dtype=object)[place[rows]]
+        place = found["signal"].to_numpy()
+        rows = place >= 0
+        about[rows] = self.inputs.signals["key"].to_numpy(dtype=object)[place[rows]]
         return about
 
 

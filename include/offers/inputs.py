@@ -12,20 +12,11 @@ import pandas as pd
 
 
 def no_signals() -> pd.DataFrame:
-    """No signals, in their shape."""
-    text = ("customer_id", "signal", "key", "product")
+    """No signals, in the shape that all have; a trigger's query may add columns of its own."""
+    text = ("customer_id", "campaign", "key", "product")
     found = {name: pd.Series(dtype="str") for name in text}
-    found |= {name: pd.Series(dtype="float64") for name in ("number", "price_now", "price_before")}
-    days = pd.Series(dtype="datetime64[s]")
     flags = {name: pd.Series(dtype="boolean") for name in ("in_stock", "kept_back")}
-    return pd.DataFrame(found | {"happened_on": days} | flags)
-
-
-def no_events() -> pd.DataFrame:
-    """No member events, in their shape."""
-    found = {name: pd.Series(dtype="str") for name in ("event_id", "name", "region")}
-    days = {name: pd.Series(dtype="datetime64[s]") for name in ("starts_on", "ends_on")}
-    return pd.DataFrame(found | days)
+    return pd.DataFrame(found | flags)
 
 
 def no_chances() -> pd.DataFrame:
@@ -94,12 +85,10 @@ class Inputs:
     newest_day
         The newest business day that the warehouse knows.
     signals
-        What customers did that a campaign may answer: customer_id, signal (browse, cart, price_drop,
-        overstock or review), key (what it is about), happened_on, product (its name), number (how often, or
-        the rating), price_now, price_before, in_stock (missing where nothing is counted), kept_back (for
-        high-value customers, of whom this is none).
-    events
-        Member events to come: event_id, name, region (missing: everywhere), starts_on, ends_on.
+        What a campaign may answer, as its trigger's query found it: customer_id (missing: it is for more
+        than one), campaign, key (what it is about), product (its name), in_stock (missing where nothing is
+        counted), kept_back (for high-value customers, of whom this is none), and what else triggers look
+        at.
     chances
         How readily each customer redeems: customer_id, p_redeem; empty without a model.
     redemption_version
@@ -126,7 +115,6 @@ class Inputs:
     products: pd.DataFrame
     newest_day: date
     signals: pd.DataFrame = field(default_factory=no_signals)
-    events: pd.DataFrame = field(default_factory=no_events)
     accounts: pd.DataFrame = field(default_factory=no_accounts)
     chances: pd.DataFrame = field(default_factory=no_chances)
     redemption_version: str | None = None

@@ -1,11 +1,28 @@
 """Amounts and days as people write them where they live (CLDR, through Babel)."""
 
+from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache
 
 from babel import Locale, dates, numbers
 
 _CENT = 0.005
+
+
+@dataclass(frozen=True)
+class Words:
+    """Amounts and days of one message, as `include.policy.trigger` fills them in."""
+
+    currency: str
+    locale: str
+
+    def money(self, amount: float) -> str:
+        """An amount in the shop's currency."""
+        return money(amount, self.currency, self.locale)
+
+    def day(self, moment: date, *, year: bool = True) -> str:
+        """A day, with or without its year."""
+        return day(moment, self.locale, year=year)
 
 
 @cache

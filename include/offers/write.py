@@ -126,7 +126,6 @@ class Writer:
             decided["period"].astype("str"),
             decided["channel"].astype("str"),
             decided["signal"].tolist(),
-            decided["event"].tolist(),
             decided["last_day"],
             strict=True,
         )
@@ -152,7 +151,7 @@ class Writer:
     def _one(
         self, person: dict[str, Any], row: tuple[Any, ...], products: dict[str, list[str]]
     ) -> _Pair:
-        name, period, channel, signal, event, last_day = row
+        name, period, channel, signal, last_day = row
         campaign = self.policy.campaign(name)
         offer = self.policy.offer(campaign.offer)
         region = person["region"] if isinstance(person["region"], str) else None
@@ -201,7 +200,11 @@ class Writer:
         }
         if trigger["coupon_code"]:
             values["coupon_code"] = trigger["coupon_code"]
-        values |= self._occasion(campaign.trigger.when, signal, event, last_day, locale)
+        values |= campaign.trigger.occasion(
+            self.inputs.signals.iloc[signal].to_dict() if signal >= 0 else None,
+            None if pd.isna(last_day) else last_day.date(),
+            words.Words(self.policy.shop.currency, locale),
+        )
         text = copy.write(campaign.template, channel, values, locale, self.policy.caps.sms_parts)
         message = shared | {
             "message_id": message_id,
@@ -237,28 +240,6 @@ class Writer:
             "postal_address": delivery.postal_address,
             "unsubscribe_url": delivery.unsubscribe_link(message_id),
         }
-
-    def _occasion(
-        self, when: str, signal: int, event: int, last_day: Any, locale: str
-    ) -> dict[str, Any]:
-        """What the message is for: a birthday, an event, a product, its price."""
-        values: dict[str, Any] = {}
-        currency = self.policy.shop.currency
-        if when == "birthday":
-            values["birthday"] = words.day(last_day.date(), locale, year=False)
-        if signal >= 0:
-            seen = self.inputs.signals.iloc[signal]
-            if isinstance(seen["product"], str):
-                values["product"] = seen["product"]
-            for name in ("price_now", "price_before"):
-                if not pd.isna(seen[name]):
-                    values[name] = words.money(float(seen[name]), currency, locale)
-        if event >= 0:
-            held = self.inputs.events.iloc[event]
-            values["event_name"] = held["name"]
-            values["event_starts"] = words.day(held["starts_on"].date(), locale)
-            values["event_ends"] = words.day(held["ends_on"].date(), locale)
-        return values
 
 
 class _Lists:

@@ -8,7 +8,8 @@ budget below a single offer, ...).
 `Policy.hash` is written into every marketing row, so that a row says under which rules it came about.
 
 - `base`: what sections are made of; `reading`: a text as a model, each fault with its line.
-- `campaigns`, `triggers`, `limits`, `recommendations`, `stock`: the sections.
+- `campaigns`, `limits`, `recommendations`, `stock`: the sections.
+- `trigger`: what a trigger of campaigns is; `triggers`: each of them; `finding`: what they look at.
 - `schedule`: what a DAG file reads of it.
 """
 
@@ -44,7 +45,16 @@ from include.policy.limits import Activation, Budgets, Caps, Control
 from include.policy.recommendations import Recommendations
 from include.policy.stock import Stock
 
-__all__ = ["Policy", "PolicyError", "Recommendations", "default_path", "load", "parse", "shown"]
+__all__ = [
+    "Campaign",
+    "Policy",
+    "PolicyError",
+    "Recommendations",
+    "default_path",
+    "load",
+    "parse",
+    "shown",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PATH = ROOT / "config" / "policy.yml"

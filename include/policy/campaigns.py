@@ -18,15 +18,7 @@ from include.policy.base import (
     one_of,
     twice,
 )
-from include.policy.triggers import (
-    OCCASIONS,
-    OnBirthday,
-    OnFirstOrder,
-    OnMemberEvent,
-    OnPriceDrop,
-    OnReview,
-    Trigger,
-)
+from include.policy.triggers import AnyTrigger
 
 if TYPE_CHECKING:
     from include.policy import Policy
@@ -115,7 +107,7 @@ class Campaign(Section):
 
     name: Name
     enabled: bool
-    trigger: Trigger
+    trigger: AnyTrigger
     audience: Literal["all"] | list[str]
     offer: str
     channels: Annotated[list[Channel], Field(min_length=1)]
@@ -266,14 +258,7 @@ def _words(here: Place, campaign: Campaign) -> Iterator[tuple[Place, str]]:
 
 def _trigger(here: Place, campaign: Campaign, policy: "Policy") -> Iterator[tuple[Place, str]]:
     trigger = campaign.trigger
-    if isinstance(trigger, OnBirthday) and campaign.repeat != "year":
-        yield (
-            (*here, "repeat"),
-            (
-                f"expected year for a birthday campaign, found {campaign.repeat}; write repeat: year."
-            ),
-        )
-    if campaign.repeat == "each" and not isinstance(trigger, OCCASIONS):
+    if campaign.repeat == "each" and not trigger.is_about_one:
         yield (
             (*here, "repeat"),
             (
@@ -281,58 +266,14 @@ def _trigger(here: Place, campaign: Campaign, policy: "Policy") -> Iterator[tupl
                 "one event, product or review; found each; write another."
             ),
         )
-    if isinstance(trigger, OnFirstOrder) and trigger.within_days <= trigger.after_days:
-        yield (
-            (*here, "trigger", "within_days"),
-            (
-                f"expected more than after_days ({trigger.after_days}), found {trigger.within_days}; "
-                "otherwise nobody is ever reached: raise it."
-            ),
-        )
-    if isinstance(trigger, OnMemberEvent) and trigger.lead_days < trigger.at_least_days:
-        yield (
-            (*here, "trigger", "lead_days"),
-            (
-                f"expected at least at_least_days ({trigger.at_least_days}), found {trigger.lead_days}; "
-                "otherwise nobody is ever invited: raise it."
-            ),
-        )
-    if isinstance(trigger, OnPriceDrop):
-        first = next(t for c in policy.campaigns if isinstance(t := c.trigger, OnPriceDrop))
-        for name in ("recent_days", "compared_days"):
-            if getattr(trigger, name) != getattr(first, name):
-                yield (
-                    (*here, "trigger", name),
-                    (
-                        f"expected the {name} of every other price_drop campaign ({getattr(first, name)}), "
-                        f"because a product has one price of before, found {getattr(trigger, name)}; "
-                        "write the same."
-                    ),
-                )
-    if isinstance(trigger, OnReview):
-        for position, rating in twice(map(str, trigger.ratings)):
-            yield (
-                (*here, "trigger", "ratings", position),
-                f"expected each rating once, found {rating} a second time; remove it.",
-            )
-        rules = policy.activation.complaints
-        angry = [rating for rating in trigger.ratings if rating <= rules.rating]
-        if angry and rules.days > 0 and not campaign.after_complaint:
-            yield (
-                (*here, "trigger", "ratings"),
-                (
-                    f"expected ratings above activation.complaints.rating ({rules.rating}), after which "
-                    f"nothing is advertised, found {angry[0]}; write after_complaint: true, or leave it out."
-                ),
-            )
+    for place, sentence in trigger.contradictions(campaign, policy):
+        yield (*here, *place), sentence
 
 
 def _validity(
     here: Place, campaign: Campaign, offer: Offer, policy: "Policy"
 ) -> Iterator[tuple[Place, str]]:
-    last_send = policy.activation.send_within_days
-    if isinstance(campaign.trigger, OnBirthday):
-        last_send = max(last_send, campaign.trigger.lead_days + 1)
+    last_send = max(policy.activation.send_within_days, campaign.trigger.waits_days)
     if offer.has_coupon and offer.valid_days < last_send:
         yield (
             (*here, "offer"),

@@ -198,12 +198,7 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
         history=warehouse.frame(conn, warehouse.sql("queries/activate/history"), params),
         products=warehouse.frame(conn, warehouse.sql("queries/activate/products"), params),
         newest_day=max(newest or day, day),
-        signals=warehouse.frame(
-            conn,
-            warehouse.sql("queries/activate/signals"),
-            params | _reach(rules) | _sensitive(rules),
-        ),
-        events=warehouse.frame(conn, warehouse.sql("queries/activate/events"), params),
+        signals=_signals(conn, rules, day, params),
         accounts=warehouse.frame(conn, warehouse.sql("queries/activate/accounts"), params),
         chances=chances,
         redemption_version=version,
@@ -218,23 +213,27 @@ def read_inputs(conn: Connection, rules: Policy, day: date) -> "Inputs":
     )
 
 
-def _reach(rules: Policy) -> dict[str, int]:
-    """How many days back the signals of the policy's campaigns reach, at most."""
-    from include.policy.triggers import OnAbandoned, OnOverstock, OnPriceDrop, OnReview
+def _signals(
+    conn: Connection, rules: Policy, day: date, params: Mapping[str, Any]
+) -> "pd.DataFrame":
+    """What each campaign that is on may answer, as its trigger's query finds it."""
+    import pandas as pd
 
-    on = [campaign.trigger for campaign in rules.campaigns if campaign.enabled]
-    drops = [trigger for trigger in on if isinstance(trigger, OnPriceDrop)]
-    visits = [trigger.within_days for trigger in on if isinstance(trigger, OnAbandoned)]
-    bought = [trigger.within_days for trigger in on if isinstance(trigger, OnOverstock)]
-    reviews = [trigger.within_days for trigger in on if isinstance(trigger, OnReview)]
-    return {
-        "visit_days": max(visits, default=-1) + 1,
-        "bought_days": max(bought, default=-1) + 1,
-        "review_days": max(reviews, default=-1) + 1,
-        "followed_days": max((trigger.followed_days for trigger in drops), default=-1) + 1,
-        "recent_days": max((trigger.recent_days for trigger in drops), default=1),
-        "compared_days": max((trigger.compared_days for trigger in drops), default=1),
-    }
+    from include.offers.inputs import no_signals
+
+    parts = [no_signals()]
+    for campaign in rules.campaigns:
+        trigger = campaign.trigger
+        if trigger.query is None or not campaign.runs_on(day):
+            continue
+        statement = warehouse.sql(
+            "queries/activate/signals", found=f"queries/triggers/{trigger.query}"
+        )
+        own = trigger.parameters | {"is_offer": trigger.is_offer}
+        rows = warehouse.frame(conn, statement, dict(params) | _sensitive(rules) | own)
+        if not rows.empty:
+            parts.append(rows.drop(columns="product_id").assign(campaign=campaign.name))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _sensitive(rules: Policy) -> dict[str, str]:

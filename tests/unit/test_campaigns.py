@@ -10,7 +10,7 @@ import pytest
 
 from include.offers import arbitrate, control, guard
 from include.offers.decide import Day, Outcome, decide
-from include.offers.inputs import Inputs, Past, no_events, no_signals
+from include.offers.inputs import Inputs, Past, no_signals
 from include.policy import Policy
 from include.policy.limits import TotalBudget
 from tests.unit.test_offers import (
@@ -36,9 +36,17 @@ def only(*names: str, using: Policy = NO_CONTROL, **changes: object) -> Policy:
 def did(*rows: dict[str, Any]) -> pd.DataFrame:
     """Signals, with ordinary values where a row says nothing."""
     ordinary = {"key": "p1", "product": "Aged Gouda", "happened_on": DAY, "number": 1.0}
-    found = pd.DataFrame([ordinary | row for row in rows]).reindex(columns=no_signals().columns)
+    ordinary |= {"in_stock": None, "kept_back": None}
+    found = pd.DataFrame([ordinary | row for row in rows])
     found["happened_on"] = pd.to_datetime(found["happened_on"])
-    return found.astype({"in_stock": "boolean", "price_now": float, "price_before": float})
+    return found.astype({"in_stock": "boolean", "kept_back": "boolean"})
+
+
+def held(*rows: tuple[str, str, str | None, date]) -> pd.DataFrame:
+    """Member events, as the signals of the campaign that invites to them: number, name, region, day."""
+    found = pd.DataFrame(rows, columns=["key", "name", "region", "starts_on"])
+    found["starts_on"] = found["ends_on"] = pd.to_datetime(found["starts_on"])
+    return pd.concat([no_signals(), found.assign(campaign="member_event")], ignore_index=True)
 
 
 def found(outcome: Outcome) -> dict[str, list[str]]:
@@ -87,20 +95,20 @@ def test_replenishment_is_for_those_about_to_shop_who_buy_something_regularly() 
 
 
 def test_members_are_invited_to_the_first_event_of_their_region() -> None:
-    events = pd.DataFrame(
-        [
-            ("e1", "Cheese Evening", "north", 5), ("e2", "Open Day", None, 9),
-            ("e3", "Too Soon", "north", 2), ("e4", "Far Off", "south", 15),
-        ],
-        columns=["event_id", "name", "region", "starts_on"],
+    events = held(
+        *(
+            (number, name, region, DAY + timedelta(days))
+            for number, name, region, days in [
+                ("e1", "Cheese Evening", "north", 5), ("e2", "Open Day", None, 9),
+                ("e3", "Too Soon", "north", 2), ("e4", "Far Off", "south", 15),
+            ]
+        )
     )  # fmt: skip
-    events["starts_on"] = [pd.Timestamp(DAY) + pd.Timedelta(days=n) for n in events["starts_on"]]
-    events["ends_on"] = events["starts_on"]
     customers = people(
         {"customer_id": name, "segment": "vip", "region": region}
         for name, region in [("n", "north"), ("s", "south"), ("x", None)]
     )
-    outcome = decided(customers, using=only("member_event"), events=events)
+    outcome = decided(customers, using=only("member_event"), signals=events)
     periods = dict(zip(outcome.decisions["customer_id"], outcome.decisions["period"], strict=True))
     assert periods == {"n": "e1", "s": "e2", "x": "e2"}
     assert set(outcome.decisions["about"]) == {"e1", "e2"}
@@ -113,7 +121,7 @@ def test_members_are_invited_to_the_first_event_of_their_region() -> None:
     again = decided(
         customers,
         using=only("member_event"),
-        events=events,
+        signals=events,
         history=earlier([("n", DAY - timedelta(1), "member_event", "e1")]),
     )
     assert reasons(again)["n", "member_event"] == "already_in_period"
@@ -121,18 +129,17 @@ def test_members_are_invited_to_the_first_event_of_their_region() -> None:
 
 
 def test_an_event_ends_the_invitation() -> None:
-    events = no_events()
-    events.loc[0] = ["e", "Brunch", None, pd.Timestamp("2017-10-03"), pd.Timestamp("2017-10-03")]
+    events = held(("e", "Brunch", None, date(2017, 10, 3)))
     trigger = RULES.campaign("member_event").trigger.model_copy(update={"at_least_days": 2})
     using = only("member_event", trigger=trigger)
     customers = people([{"customer_id": "c", "segment": "vip"}])
-    outcome = decided(customers, using=using, events=events)
+    outcome = decided(customers, using=using, signals=events)
     assert list(outcome.messages["send_not_after"]) == ["2017-10-03T00:00:00+00:00"]  # 20:00 EDT
     # The eve of an event tomorrow is over when the first message leaves, whatever a trigger finds.
     sooner = trigger.model_copy(update={"at_least_days": 0})
     for days in (0, 1):
-        events["starts_on"] = events["ends_on"] = pd.Timestamp(DAY) + pd.Timedelta(days=days)
-        outcome = decided(customers, using=only("member_event", trigger=sooner), events=events)
+        events = held(("e", "Brunch", None, DAY + timedelta(days)))
+        outcome = decided(customers, using=only("member_event", trigger=sooner), signals=events)
         row = outcome.decisions.iloc[0]
         assert (row["decision"], row["decision_reason"]) == ("suppress", "too_late")
         assert outcome.messages.empty
@@ -140,14 +147,14 @@ def test_an_event_ends_the_invitation() -> None:
 
 def test_what_was_left_behind_is_brought_to_mind_once_a_month() -> None:
     signals = did(
-        {"customer_id": "cart", "signal": "cart"},
-        {"customer_id": "old", "signal": "cart", "happened_on": DAY - timedelta(2)},
-        {"customer_id": "once", "signal": "browse", "number": 2},
-        {"customer_id": "often", "signal": "browse", "number": 3, "key": "p9"},
-        {"customer_id": "gone", "signal": "cart", "in_stock": False},
-        {"customer_id": "both", "signal": "cart", "in_stock": False, "key": "p1"},
-        {"customer_id": "both", "signal": "cart", "key": "p2", "product": "Bread"},
-        {"customer_id": "stranger", "signal": "cart"},
+        {"customer_id": "cart", "campaign": "abandoned_cart"},
+        {"customer_id": "old", "campaign": "abandoned_cart", "happened_on": DAY - timedelta(2)},
+        {"customer_id": "once", "campaign": "abandoned_browse", "number": 2},
+        {"customer_id": "often", "campaign": "abandoned_browse", "number": 3, "key": "p9"},
+        {"customer_id": "gone", "campaign": "abandoned_cart", "in_stock": False},
+        {"customer_id": "both", "campaign": "abandoned_cart", "in_stock": False, "key": "p1"},
+        {"customer_id": "both", "campaign": "abandoned_cart", "key": "p2", "product": "Bread"},
+        {"customer_id": "stranger", "campaign": "abandoned_cart"},
     )
     names = ["cart", "old", "once", "often", "gone", "both"]
     customers = people({"customer_id": name} for name in names)
@@ -165,7 +172,7 @@ def test_what_was_left_behind_is_brought_to_mind_once_a_month() -> None:
 
 
 def test_a_followed_product_that_became_cheaper_is_told_with_both_prices() -> None:
-    prices = {"signal": "price_drop", "price_before": 2.0, "happened_on": DAY - timedelta(60)}
+    prices = {"campaign": "price_drop", "price_before": 2.0, "happened_on": DAY - timedelta(60)}
     signals = did(
         prices | {"customer_id": "much", "price_now": 1.5},
         prices | {"customer_id": "much", "price_now": 1.0, "key": "p2", "product": "Milk"},
@@ -187,7 +194,7 @@ def test_overstock_goes_to_the_hundred_who_gain_most_and_leaves_the_others_their
     names = [f"c{number}" for number in range(300)]
     signals = did(
         *(
-            {"customer_id": name, "signal": "overstock", "number": 2.0, "in_stock": True}
+            {"customer_id": name, "campaign": "overstock", "number": 2.0, "in_stock": True}
             for name in names
         )
     )
@@ -201,10 +208,11 @@ def test_overstock_goes_to_the_hundred_who_gain_most_and_leaves_the_others_their
 def test_reviews_are_answered_by_their_rating() -> None:
     signals = did(
         *(
-            {"customer_id": f"r{rating}", "signal": "review", "number": rating, "key": f"{rating}"}
+            {"customer_id": f"r{rating}", "campaign": name, "number": rating, "key": f"{rating}"}
             for rating in (1, 2, 3, 4, 5)
+            for name in ("review_thanks", "service_recovery")
         ),
-        {"customer_id": "r5", "signal": "review", "number": 5, "key": "0",
+        {"customer_id": "r5", "campaign": "review_thanks", "number": 5, "key": "0",
          "happened_on": DAY - timedelta(1)},
     )  # fmt: skip
     customers = people(
@@ -424,8 +432,8 @@ def test_everybody_behind_one_person_is_in_one_arm_and_members_are_known() -> No
 
 def test_a_variable_that_is_missing_stops_that_message_alone() -> None:
     signals = did(
-        {"customer_id": "named", "signal": "cart"},
-        {"customer_id": "nameless", "signal": "cart", "product": None},
+        {"customer_id": "named", "campaign": "abandoned_cart"},
+        {"customer_id": "nameless", "campaign": "abandoned_cart", "product": None},
     )
     customers = people({"customer_id": name} for name in ("named", "nameless"))
     outcome = decided(customers, using=only("abandoned_cart"), signals=signals)

@@ -18,7 +18,6 @@ from include.offers import (
     candidates,
     control,
     guard,
-    triggers,
     windows,
 )
 from include.offers import (
@@ -31,6 +30,7 @@ from include.offers.decide import Outcome, decide
 from include.offers.inputs import Inputs, no_accounts
 from include.policy import Policy
 from include.policy.limits import Cap, ClockWindow
+from include.policy.triggers.birthday import next_birthday
 
 DAY = date(2017, 10, 1)
 NEW_YORK = ZoneInfo("America/New_York")
@@ -231,9 +231,7 @@ def test_quiet_hours_cut_the_send_window() -> None:
 
 
 def _birthday(born: str, today: str, leap_day: str) -> str:
-    found = triggers.next_birthday(
-        pd.Series(pd.to_datetime([born])), date.fromisoformat(today), leap_day
-    )
+    found = next_birthday(pd.Series(pd.to_datetime([born])), date.fromisoformat(today), leap_day)
     return str(found.iloc[0].date())
 
 

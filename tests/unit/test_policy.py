@@ -75,7 +75,12 @@ def test_the_policy_of_the_first_version_is_valid() -> None:
         ("lookback_days: 3", "lookback_days: -1", "greater than or equal to 0", "-1"),
         ("lookback_days: 3", "lookback_days: three", "integer", "three"),
         ("timezone: America/New_York", "timezone: New York", "a time zone such as", "New York"),
-        ("when: registration", "when: registered", "'registration', 'first_order'", "registered"),
+        (
+            "when: registration",
+            "when: registered",
+            "'abandoned', 'birthday', 'bought'",
+            "registered",
+        ),
         ("after_days: 3", "after_days: 28", "more than after_days (28)", "28"),
         ("at_least_days: 3", "at_least_days: 30", "at least at_least_days (30)", "14"),
         ("at_least_days: 3", "at_least_days: 1", "greater than or equal to 2", "found 1"),

@@ -9,7 +9,9 @@ import pytest
 from include.warehouse import ROOT
 
 MODULES = sorted((ROOT / "include").rglob("*.py"))
-PURE = ("features", "models", "offers")
+PURE = ("features", "models", "offers", "policy/triggers", "policy/finding.py")
+#: Folders whose modules register themselves: no list of them is kept.
+REGISTERED = ("policy/triggers",)
 #: Modules that no package need speak of.
 SILENT = ("__init__", "__main__")
 CLOCK = {"now", "utcnow", "today", "time"}
@@ -23,7 +25,7 @@ def test_there_is_something_to_check():
 
 def test_pure_modules_never_read_the_clock():
     for path in MODULES:
-        if path.relative_to(ROOT / "include").parts[0] not in PURE:
+        if not path.relative_to(ROOT / "include").as_posix().startswith(PURE):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
@@ -87,6 +89,8 @@ def test_a_folder_holds_one_subject_and_says_what_it_offers(folder: Path):
     modules = sorted(path.stem for path in folder.glob("*.py") if path.stem not in SILENT)
     packages = sorted(path.parent.name for path in folder.glob("*/__init__.py"))
     assert len(modules) <= 16, f"expected at most 16 modules, found {len(modules)}: part the folder"
+    if folder.relative_to(ROOT / "include").as_posix() in REGISTERED:
+        return
     said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
     silent = [name for name in modules + packages if f"`{name}`" not in said]
     assert not silent, f"expected {folder.name}/__init__.py to say what {', '.join(silent)} offer"
