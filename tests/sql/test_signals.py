@@ -61,17 +61,12 @@ def line(number, customer, day, sales, product="p1", at="16:00Z", quantity=1):
 
 
 def signals(conn):
+    """Customer, campaign, key, number, both prices and whether it is in stock, of each signal."""
     conn.commit()
-    rules = policy.load()
-    _, end = as_of.window(DAY, DAY, rules.shop.timezone)
-    params = {"as_of": DAY, "end": end} | activate._reach(rules) | activate._sensitive(rules)
-    return warehouse.rows(
-        conn,
-        f"SELECT customer_id::text, signal, key, number, round(price_now::numeric, 2)::float8, "
-        f"round(price_before::numeric, 2)::float8, in_stock "
-        f"FROM ({warehouse.sql('queries/activate/signals')}) AS s ORDER BY 1, 2, 3",
-        params,
-    )
+    found = activate.read_inputs(conn, policy.load(), as_of.parse(DAY)).signals
+    columns = ["customer_id", "campaign", "key", "number", "price_now", "price_before", "in_stock"]
+    told = found.reindex(columns=columns).round(2).astype(object)
+    return sorted(told.where(told.notna(), None).itertuples(index=False, name=None))
 
 
 def test_what_was_bought_since_was_not_left_behind(conn):
@@ -93,9 +88,9 @@ def test_what_was_bought_since_was_not_left_behind(conn):
         conn, "core.order_lines", [line(1, 2, DAY, 3.0), line(2, 1, DAY, 3.0, at="14:00Z")]
     )
     assert signals(conn) == [
-        (person(1), "cart", "p1", 1.0, None, None, True),
-        (person(3), "browse", "p1", 2.0, None, None, True),
-        (person(7), "cart", "off", 1.0, None, None, False),
+        (person(1), "abandoned_cart", "p1", 1.0, None, None, True),
+        (person(3), "abandoned_browse", "p1", 2.0, None, None, True),
+        (person(7), "abandoned_cart", "off", 1.0, None, None, False),
     ]
 
 
@@ -133,7 +128,10 @@ def test_nothing_sensitive_is_a_signal(conn, monkeypatch, tmp_path):
     planted.fill(
         conn, "core.reviews", [review | {"written_at": f"{DAY}T12:00Z", "business_day": DAY}]
     )
-    shipped = [("browse", "p1"), ("cart", "s2"), ("cart", "s3"), ("cart", "s4")]
+    shipped = [
+        ("abandoned_browse", "p1"), ("abandoned_cart", "s2"), ("abandoned_cart", "s3"),
+        ("abandoned_cart", "s4"),
+    ]  # fmt: skip
     assert sorted(row[1:3] for row in signals(conn)) == shipped
     rules = policy.DEFAULT_PATH.read_text(encoding="utf-8").replace(
         "    - name: nothing_that_reveals\n",
@@ -143,7 +141,7 @@ def test_nothing_sensitive_is_a_signal(conn, monkeypatch, tmp_path):
     (tmp_path / "policy.yml").write_text(rules, encoding="utf-8")
     monkeypatch.setenv("REGULARS_POLICY", str(tmp_path / "policy.yml"))
     assert sorted(row[1:3] for row in signals(conn)) == [
-        ("browse", "p1"), ("cart", "s3"), ("cart", "s4"),
+        ("abandoned_browse", "p1"), ("abandoned_cart", "s3"), ("abandoned_cart", "s4"),
     ]  # fmt: skip
 
 
@@ -191,8 +189,8 @@ def test_reviews_are_known_by_their_day(conn):
         ],
     )  # fmt: skip
     assert [row[:4] for row in signals(conn)] == [
-        (person(1), "review", "1", 5.0),
-        (person(2), "review", "2", 1.0),
+        (person(1), "review_thanks", "1", 5.0),
+        (person(2), "service_recovery", "2", 1.0),
     ]
     planted.fill(
         conn,
@@ -244,7 +242,7 @@ def test_events_and_returns_and_first_orders_reach_the_decision(conn):
     )
     conn.commit()
     inputs = activate.read_inputs(conn, policy.load(), as_of.parse(DAY))
-    assert list(inputs.events["event_id"]) == ["open"]
+    assert list(inputs.signals["key"]) == ["open"]
     known = inputs.customers.set_index("customer_id")
     assert list(known["returned_on"].dropna().index) == [person(1)]
     assert known.loc[person(2), "orders_total"] == 1
