@@ -64,6 +64,8 @@ def build(run: Mapping[str, Any]) -> dict[str, Any]:
             for contract in tables.values():
                 _stage_standing(conn, batch, contract)
         else:
+            for sentence in unknown_products(conn, rules, day):
+                log.warning(sentence)
             stage_day(conn, batch, read_inputs(conn, rules, day), rules, day)
         counts = _counts(conn, batch, tables["decisions"])
         seen = publication.mark_of_other_days(conn, batch)
@@ -236,6 +238,26 @@ def _signals(
     return pd.concat(parts, ignore_index=True)
 
 
+def unknown_products(conn: Connection, rules: Policy, day: date) -> list[str]:
+    """A sentence for each product, type, category or brand that a campaign asks for and the shop lacks."""
+    _, end = as_of.window(day.isoformat(), day.isoformat(), rules.shop.timezone)
+    told = []
+    for campaign in rules.campaigns:
+        if not campaign.runs_on(day) or not campaign.trigger.products:
+            continue
+        unknown = warehouse.rows(
+            conn,
+            warehouse.sql("queries/activate/unknown_products"),
+            {"end": end, "asked": json.dumps(campaign.trigger.products)},
+        )
+        told += [
+            f"Campaign {campaign.name} asks for products with {column} '{value}', and by {day} the shop has "
+            "none; correct its trigger in the policy."
+            for column, value in unknown
+        ]
+    return told
+
+
 def _sensitive(rules: Policy) -> dict[str, str]:
     """The kinds of products that no message may name, as the SQL of signals takes them."""
     from include.policy.recommendations import Sensitive
@@ -281,13 +303,16 @@ def preview(rules: Policy) -> str:
             """,
             {"day": day},
         )
+        unknown = unknown_products(conn, rules, day)
         inputs = read_inputs(conn, rules, day)
         customers = _segmented_anew(conn, rules, day, inputs.customers)
     moved = int((customers["segment"] != inputs.customers["segment"]).sum())
     # How old the day is says nothing about the rules: what is stale by now is shown as if it were new.
     outcome = decide(replace(inputs, customers=customers, newest_day=day), rules, day)
     head = f"Decisions for {day}, as they stand and as this policy ({rules.hash}) would have them:"
-    return f"{head}\n\n{tell(compare(before, outcome.decisions), moved, rules.shop.currency)}"
+    warnings = "".join(f"Warning: {sentence}\n" for sentence in unknown)
+    told = tell(compare(before, outcome.decisions), moved, rules.shop.currency)
+    return f"{warnings}{head}\n\n{told}"
 
 
 def _segmented_anew(

@@ -56,6 +56,14 @@ def clear(conn: Any) -> None:
     warehouse.execute(conn, f"TRUNCATE {', '.join(TABLES)}")
 
 
+def clear_decisions(conn: Any) -> None:
+    """As if no day had been decided yet."""
+    found = [name for name in TABLES if name.startswith("marketing.")]
+    kept = {"marketing.customer_segments", "marketing.product_recommendations"}
+    warehouse.execute(conn, f"TRUNCATE ops.publications, {', '.join(set(found) - kept)}")
+    conn.commit()
+
+
 def fill(conn: Any, table: str, records: Iterable[Mapping[str, Any]]) -> None:
     """Rows into a table; what must be there and is not given gets an empty value of its type."""
     schema, name = table.split(".")
