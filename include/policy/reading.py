@@ -175,7 +175,7 @@ def _from_pydantic(
     error: dict[str, Any], document: Any, root: type[BaseModel]
 ) -> tuple[Place, str]:
     """The place and the sentence of one of pydantic's errors."""
-    path = _existing(tuple(error["loc"]), document, missing=error["type"] == "missing")
+    path = _existing(tuple(error["loc"]), document, root, missing=error["type"] == "missing")
     kind = error["type"]
     if kind == "missing":
         return path[:-1], (
@@ -218,11 +218,14 @@ _PATTERNS = {
 }
 
 
-def _existing(loc: Place, document: Any, *, missing: bool) -> Place:
+def _existing(loc: Place, document: Any, root: type[BaseModel], *, missing: bool) -> Place:
     """The location without the names of union members, which the file does not have."""
     path: list[str | int] = []
     here = document
     for position, part in enumerate(loc):
+        members = _models_at(loc[:position], root)
+        if len(members) > 1 and any(part in _tags(model) for model in members):
+            continue  # even where the member has a key of the same name
         last = position == len(loc) - 1
         keyed = isinstance(here, dict) and part in here
         listed = isinstance(here, list) and isinstance(part, int) and part < len(here)

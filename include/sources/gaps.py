@@ -1,4 +1,4 @@
-"""What a valid policy promises and its sources cannot keep: no fault, but somebody should know."""
+"""What a valid policy promises and cannot keep: no fault, but somebody should know."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ PERMISSIONS = ("contact_points", "consents")
 
 
 def gaps(policy: Policy) -> Iterator[str]:
-    """A sentence for each source that is off, or is not there, and that something relies on."""
+    """A sentence for each source that is off or missing and relied on, and each campaign in vain."""
     yield from offered.missing(policy)
     yield from offered.absent(policy).values()
     for source in NEEDED:
@@ -24,8 +24,12 @@ def gaps(policy: Policy) -> Iterator[str]:
                 "campaign sends anything."
             )
     for campaign in policy.campaigns:
+        if not campaign.enabled:
+            continue
+        for doubt in campaign.trigger.doubts(policy):
+            yield f"campaign {campaign.name} {doubt}"
         for source in campaign.trigger.needs:
-            if campaign.enabled and not offered.is_on(policy, source):
+            if not offered.is_on(policy, source):
                 yield (
                     f"campaign {campaign.name} is on and finds its customers in {source}, which is switched "
                     f"off (ingest.sources.{source}), so it finds nobody; switch the source on or the "
