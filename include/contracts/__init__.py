@@ -4,6 +4,9 @@ From a contract come the table's DDL, its view of the newest day and its grants 
 suite (`include.quality`), how a batch is published (`include.publication`) and its page in docs/tables.md
 (`dictionary`). `form` is what a contract may say, `rules` and `currency` what it may say of cleaning, `files`
 finds them.
+
+What the warehouse is brought to: `standing` is what it has, `tables` and `widening` plan what a table takes,
+`definitions` make views and functions, `upgrades` remembers which version did it.
 """
 
 from include.contracts.currency import currency_rejects

@@ -77,19 +77,25 @@ def change(tree: Path, name: str, edit: Callable[[str], str]) -> None:
     path.write_text(after)
 
 
-def another_number(text: str) -> str:
-    """The last number that stands in code by itself, raised by one."""
-    lines = text.split("\n")
-    for at in range(len(lines) - 1, -1, -1):
-        if re.search(r'"|#|--|^\s*$', lines[at]):
-            continue
-        found = list(re.finditer(r"(?<![\w.\"'])\d+(?![\w.])", lines[at]))
-        if found:
-            last = found[-1]
-            number = str(int(last.group()) + 1)
-            lines[at] = lines[at][: last.start()] + number + lines[at][last.end() :]
-            return "\n".join(lines)
-    return text
+def another_number(text: str, *, is_sql: bool = False) -> str:
+    """The last number that stands in code, raised by one; the same text where none does."""
+    if is_sql:
+        code_only = re.sub(r"--[^\n]*|'[^']*'", lambda found: " " * len(found.group()), text)
+        found = [m.span() for m in re.finditer(r"(?<![\w.])\d+(?![\w.])", code_only)]
+    else:
+        lines = text.splitlines(keepends=True)
+        starts = [sum(map(len, lines[:at])) for at in range(len(lines))]
+        found = [
+            (starts[n.lineno - 1] + n.col_offset, starts[n.lineno - 1] + (n.end_col_offset or 0))
+            for n in ast.walk(ast.parse(text))
+            if isinstance(n, ast.Constant)
+            and type(n.value) is int
+            and lines[n.lineno - 1].isascii()
+        ]
+    if not found:
+        return text
+    start, end = max(found)
+    return f"{text[:start]}{ast.literal_eval(text[start:end]) + 1}{text[end:]}"
 
 
 def files_of(kind: str, root: Path) -> list[str]:
@@ -147,7 +153,7 @@ def test_another_number_anywhere_is_another_recipe(kind: str, original: Path, tr
     for name in files_of(kind, tree):
         path = tree / name
         text = path.read_text()
-        other = another_number(text)
+        other = another_number(text, is_sql=name.endswith(".sql"))
         if other == text:
             continue
         changed += 1
