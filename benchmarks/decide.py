@@ -40,7 +40,7 @@ from include.launcher.servers.postgresql import Server
 from include.launcher.servers.state import State
 from include.offers.inputs import Inputs
 from include.policy import Policy
-from include.policy.triggers import OnSegment
+from include.policy.triggers.segment import Segment
 from include.steps import activate, gate
 
 DATABASE = "bench_decide"
@@ -70,7 +70,7 @@ def rules(customers: int) -> Policy:
         shipped.campaign(model).model_copy(
             update={
                 "name": name,
-                "trigger": OnSegment(when="segment"),
+                "trigger": Segment(when="segment"),
                 "audience": "all",
                 "repeat": "month",
                 "gap_days": 0,
