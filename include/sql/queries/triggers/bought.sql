@@ -1,7 +1,7 @@
 -- One row per customer and product of a choice that was bought lately (bought) or, otherwise, that was bought
 -- before and none of the choice since; without days before, one row per customer who bought none lately.
--- product_ids, types, categories, brands: the choice, what is given of them must all fit. within_days: lately.
--- bought, bought_before_days: which of the three.
+-- product_ids, types, categories, brands: the choice, what is given of them must all fit.
+-- within_days: lately. bought, bought_before_days: which of the three.
 -- What counts are pieces, known at the end of the day, that were not all brought back. A sensitive product is
 -- in no choice, and where a choice holds no other product nobody is found.
 WITH chosen AS (
@@ -88,4 +88,8 @@ WHERE
     AND %(bought_before_days)s::integer IS NULL
     AND s.as_of = %(as_of)s
     AND EXISTS (SELECT 1 FROM chosen)
-    AND NOT EXISTS (SELECT 1 FROM lately AS y WHERE y.customer_id = s.customer_id)
+    AND NOT EXISTS (
+        SELECT 1
+        FROM lately AS y
+        WHERE y.customer_id = s.customer_id
+    )
