@@ -186,6 +186,34 @@ def test_days_in_any_order_keep_periods_gaps_and_caps(conn, order):
     } <= {"best_offer", "control_group", "already_in_period", "too_soon"}
 
 
+def test_who_is_kept_out_waits_as_long_as_who_is_sent_something(conn):
+    """Periods, gaps and caps count what the control group would have got, or the arms drift apart."""
+    rules = policy.load().control
+    inside = {n: control.position(person(n), rules.salt) < rules.share for n in range(1, 400)}
+    mailed, member = (next(n for n, held in inside.items() if held is it) for it in (False, True))
+
+    def decide(day, segment="vip"):
+        planted.people(conn, [mailed, member], day=day, segment=segment)
+        conn.commit()
+        planted.decide(day, run_id=f"run-{day}")
+        return [reason(conn, n, day) for n in (mailed, member)]
+
+    first = [[("send", "best_offer")], [("control", "control_group")]]
+    assert decide("2017-09-26") == first
+    assert decide("2017-09-27") == [[("suppress", "already_in_period")]] * 2
+    assert decide("2017-10-01") == [[("suppress", "too_soon")]] * 2, "another quarter"
+    # The second message of the week, and of a third campaign one too many.
+    assert decide("2017-09-28", "drifting") == first
+    review = {"rating": 5, "business_day": "2017-09-29"}
+    planted.fill(
+        conn,
+        "core.reviews",
+        [review | {"review_id": n, "customer_id": person(n)} for n in (mailed, member)],
+    )
+    planted.fill(conn, "core.products", [{"product_id": "x", "valid_from": "2017-01-01T00:00Z"}])
+    assert decide("2017-09-29", "lost") == [[("suppress", "frequency_cap")]] * 2
+
+
 @pytest.mark.parametrize("merged", [True, False])
 def test_what_an_account_was_sent_counts_for_the_person_it_was_found_to_be(conn, merged):
     planted.people(conn, [2], day="2017-09-28")

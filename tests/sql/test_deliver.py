@@ -402,6 +402,48 @@ def test_messages_wait_for_the_customers_own_morning(conn):
     assert deliver.send(MORNING + timedelta(hours=3)) == {"sent": 2}
 
 
+TOKYO = "Asia/Tokyo"
+
+
+@pytest.mark.parametrize(
+    ("left", "leaves", "reason"),
+    [
+        # Monday evening and Tuesday morning in Tokyo; Monday in New York.
+        ("2017-10-02T10:00Z", "2017-10-03T00:30Z", None),
+        # Monday morning and evening in Tokyo; Sunday and Monday in New York.
+        ("2017-10-02T00:30Z", "2017-10-02T10:00Z", "frequency_cap"),
+        # Six Tokyo days apart, which is in the week, but seven in New York.
+        ("2017-09-27T00:30Z", "2017-10-03T10:00Z", "frequency_cap"),
+    ],
+)
+def test_a_day_is_the_customers_own(conn, use, left, leaves, reason):
+    """One message a day, and so many a week, by the calendar where the customer lives."""
+    week = reason is not None and left < "2017-10"
+    use(marketing=f"{{messages: {1 if week else 2}, window_days: 7}}")
+    plant(conn, 1, time_zone=TOKYO, send_not_before="2017-10-01T00:00Z")
+    sent = {"status": "sent", "sent_at": left, "cap_class": "marketing", "time_zone": TOKYO}
+    row = {"message_id": person(2500), "trigger_id": person(1500), "customer_id": person(1)}
+    planted.fill(conn, "marketing.messages", [row | sent | {"as_of": "2017-09-26"}])
+    conn.commit()
+    found = deliver.send(datetime.fromisoformat(leaves))
+    assert found == ({"cancelled": 1} if reason else {"sent": 1})
+    assert errors(conn)[0] == reason
+
+
+def test_who_comes_of_age_does_so_where_they_live(conn):
+    """Eighteen on Tuesday, which has begun in Tokyo and not in New York."""
+    plant(conn, 2, time_zone=TOKYO)
+    for number, born in ((1, "1999-10-03"), (2, "1999-10-04")):
+        warehouse.execute(
+            conn,
+            "UPDATE core.identities SET birth_date = %(born)s WHERE customer_id = %(who)s",
+            {"who": person(number), "born": born},
+        )
+    conn.commit()
+    assert deliver.send(datetime(2017, 10, 3, 0, 30, tzinfo=UTC)) == {"cancelled": 1, "sent": 1}
+    assert errors(conn) == [None, "minor"]
+
+
 def test_paused_sends_stop_every_claim(conn):
     plant(conn, 3)
     planted.fill(
