@@ -273,6 +273,75 @@ def test_a_complaint_or_a_return_after_deciding_is_obeyed(conn):
     assert errors(conn) == ["recent_complaint", "open_return", None, None, None]
 
 
+def test_delivery_takes_for_a_complaint_what_deciding_does(conn):
+    """From the policy's rating and mood down, for as long as the policy says."""
+    plant(conn, 8)
+    complaints = policy.load().activation.complaints
+    today = MORNING.date()
+
+    def ago(days):
+        return (today - timedelta(days=days)).isoformat()
+
+    review = {"rating": complaints.rating, "business_day": ago(complaints.days - 1)}
+    mention = {"sentiment": complaints.sentiment, "business_day": ago(complaints.days - 1)}
+    planted.fill(
+        conn,
+        "core.reviews",
+        [
+            review | {"review_id": 1, "customer_id": person(1)},
+            review | {"review_id": 2, "customer_id": person(2), "rating": complaints.rating + 1},
+        ],
+    )
+    planted.fill(
+        conn,
+        "core.mentions",
+        [
+            mention | {"mention_id": 3, "customer_id": person(3)},
+            mention | {"mention_id": 4, "customer_id": person(4), "sentiment": -0.1},
+            mention
+            | {"mention_id": 5, "customer_id": person(5), "business_day": ago(complaints.days)},
+            mention | {"mention_id": 6, "customer_id": None},
+        ],
+    )
+    planted.fill(
+        conn,
+        "core.returns",
+        [
+            {"return_id": n, "customer_id": person(n), "business_day": ago(days)}
+            for n, days in ((7, complaints.return_days - 1), (8, complaints.return_days))
+        ],
+    )
+    conn.commit()
+    deliver.send(MORNING)
+    assert errors(conn) == [
+        "recent_complaint", None, "recent_complaint", None, None, None, "open_return", None,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "waits"), [("marketing", True), ("transactional", False)])
+def test_only_marketing_counts_towards_the_caps(conn, sent, waits):
+    """And what is no marketing leaves whatever has left."""
+    plant(conn, 2)
+    warehouse.execute(
+        conn, "UPDATE marketing.messages SET cap_class = 'transactional' WHERE external_id = '2'"
+    )
+    planted.fill(
+        conn,
+        "marketing.messages",
+        [
+            {
+                "message_id": person(2500 + n), "trigger_id": person(1500 + n),
+                "customer_id": person(n), "as_of": DAY, "campaign": "other", "cap_class": sent,
+                "status": "sent", "sent_at": MORNING,
+            }
+            for n in (1, 2)
+        ],
+    )  # fmt: skip
+    conn.commit()
+    deliver.send(MORNING)
+    assert errors(conn)[:2] == ["frequency_cap" if waits else None, None]
+
+
 def test_no_merge_resets_a_cap(conn, use):
     """One message in seven days, which the second account got before it was found to be the first's."""
     use(marketing="{messages: 1, window_days: 7}")
