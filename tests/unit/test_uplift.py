@@ -63,6 +63,18 @@ def test_a_person_counts_once_in_a_campaign() -> None:
         UpliftModel().fit(pd.concat([world.seen] * 3))
 
 
+def test_a_person_counts_from_the_first_decision_on() -> None:
+    """Who is reached again, and what they spend by then, may follow from the first message."""
+    world = drawn("constant", 6_000, seed=3)
+    again = world.seen.assign(
+        decided_on=world.seen["decided_on"] + pd.Timedelta(days=90),
+        is_treated=~world.seen["is_treated"],
+        margin_after=1e4,
+    )
+    once, twice = UpliftModel().fit(world.seen), UpliftModel().fit(pd.concat([again, world.seen]))
+    assert twice.campaigns_["win_back"].mean == pytest.approx(once.campaigns_["win_back"].mean)
+
+
 def test_qini_is_zero_for_an_order_that_tells_nothing_and_more_for_one_that_does() -> None:
     random = np.random.default_rng(5)
     treated = random.random(40_000) < 0.5
