@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._lines import show
-from benchmarks._year import whole_year
+from benchmarks._year import LAST_DAY, whole_year
 from include import warehouse
 from include.features.arrays import Floats, Ints
 from include.features.panels import CHURN_DAYS, high_value
@@ -240,7 +240,7 @@ def four_weeks(conn: Connection, cuts: Sequence[int], known: Known) -> None:
     panels = Panels(conn, settings.horizon_days, known)
     found = {}
     for week in cuts:
-        later = panels.judged(day_of(week))
+        later = panels.judged(day_of(week), LAST_DAY)
         truth = high_value(later, settings.high_value_share)
         chosen = tuned(panels, settings, week)
         model = value.ValueModel(chosen).fit_high_value(panels.matured(day_of(week)))
@@ -255,7 +255,7 @@ def churn(conn: Connection, cuts: Sequence[int], known: Known) -> None:
     following_weeks = Panels(conn, CHURN_DAYS, known)
     everybody, active, following = {}, {}, {}
     for week in cuts:
-        later = following_weeks.judged(day_of(week))
+        later = following_weeks.judged(day_of(week), LAST_DAY)
         model = value.ValueModel(settings).fit_recent(past.recent(day_of(week)))
         ours, days = model.predict_recent(later)
         after = later["days_to_next_order"].to_numpy(np.float64)
@@ -313,7 +313,7 @@ def main() -> None:
 def value_figures(conn: Connection, cuts: Sequence[int], known: Known) -> None:
     """The figures of the 13 weeks after each cut."""
     panels = Panels(conn, training.settings().horizon_days, known)
-    later = {week: panels.judged(day_of(week)) for week in cuts}
+    later = {week: panels.judged(day_of(week), LAST_DAY) for week in cuts}
     classified(panels, later)
     spend(panels, later)
 

@@ -93,15 +93,27 @@ def generated(table: str = "customer_features") -> tuple[str, ...]:
     return tuple(column.name for column in contract.columns if column.generated)
 
 
-def outcomes(conn: Connection, cut: str, horizon_days: int) -> "pd.DataFrame":
+def outcomes(conn: Connection, cut: str, horizon_days: int, asked_on: str) -> "pd.DataFrame":
     """What each customer did in the days after a cut: `queries/training/customer_outcomes.sql`.
 
-    The caller sees to it that the days have passed: `cut` + `horizon_days` <= the run's as_of.
+    Parameters
+    ----------
+    cut
+        The last day before those that count.
+    horizon_days
+        How many days count.
+    asked_on
+        The day at whose end it is asked; what was corrected later is not known. The caller sees to it that
+        the days have passed: `cut` + `horizon_days` <= `asked_on`.
     """
     return warehouse.frame(
         conn,
         warehouse.sql("queries/training/customer_outcomes"),
-        parameters(cut) | {"horizon_days": horizon_days},
+        {
+            "as_of": cut,
+            "horizon_days": horizon_days,
+            "known_before": parameters(asked_on)["end"],
+        },
     )
 
 

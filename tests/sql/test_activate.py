@@ -161,6 +161,93 @@ def test_who_must_not_be_sent_anything_gets_nothing_and_a_reason(conn):
     assert refused == 0
 
 
+def test_a_refusal_closes_its_own_channel_and_no_answer_to_another_question_opens_one(conn):
+    planted.people(conn, range(1, 6))
+    since = "2017-09-01T12:00Z"
+    for channel in ("email", "sms"):
+        planted.consent(conn, [1], channel, granted=False, at=since)
+    other = {"customer_id": person(1), "purpose": "orders", "granted": True}
+    planted.fill(
+        conn,
+        "core.consents",
+        [
+            other | {"channel": channel, "valid_from": "2017-09-02T12:00Z", "known_at": since}
+            for channel in ("email", "sms")
+        ],
+    )
+    planted.fill(
+        conn,
+        "ops.suppressions",
+        [
+            {
+                "customer_id": person(n),
+                "channel": channel,
+                "reason": "bounced",
+                "recorded_at": since,
+            }
+            for n, channel in ((2, "email"), (3, "sms"))
+        ],
+    )
+    gone = "SET address = '' WHERE channel = 'email' AND customer_id = %(who)s"
+    warehouse.execute(conn, f"UPDATE core.contact_points {gone}", {"who": person(4)})
+    unknown = "SET verified = false WHERE channel = 'email' AND customer_id = %(who)s"
+    warehouse.execute(conn, f"UPDATE core.contact_points {unknown}", {"who": person(5)})
+    conn.commit()
+    planted.decide()
+    assert reason(conn, 1) == [("suppress", "no_consent")]
+    found = warehouse.rows(
+        conn, "SELECT external_id::integer, channel FROM marketing.decisions ORDER BY 1 OFFSET 1"
+    )
+    assert found == [(2, "sms"), (3, "email"), (4, "sms"), (5, "sms")]
+
+
+def test_what_came_of_a_campaign_is_told_by_coupons_that_have_run_out(conn):
+    """Redeemed at the till, or by the shop's records; what has not been sent tells nothing."""
+    coupon: dict[str, str | None] = {
+        "campaign": "vip_exclusive",
+        "as_of": "2017-09-01",
+        "valid_until": DAY,
+    }
+    cases: list[dict[str, str | None]] = [
+        {"status": "redeemed"},
+        {"status": "sent"},
+        {"status": "sent"},  # in the shop's records
+        {"status": "sent"},  # in the shop's records, of the day after
+        {"status": "sent", "valid_until": "2017-10-02"},
+        {"status": "redeemed", "valid_until": "2017-10-02"},
+        {"status": "cancelled"},
+        {"status": "approved"},
+        {"status": "sent", "campaign": "welcome"},
+        {"status": "sent", "coupon_code": None},
+    ]
+    planted.fill(
+        conn,
+        "marketing.coupon_triggers",
+        [
+            coupon
+            | {"trigger_id": person(n), "customer_id": person(n), "period": str(n)}
+            | {"coupon_code": f"CODE-{n}"}
+            | case
+            for n, case in enumerate(cases)
+        ],
+    )
+    planted.fill(
+        conn,
+        "core.redemptions",
+        [
+            {"redemption_id": n, "coupon_upc": f"CODE-{code}", "customer_id": person(n),
+             "business_day": day}
+            for n, code, day in ((2, 2, DAY), (3, 3, "2017-10-02"), (7, 1, DAY))
+        ],
+    )  # fmt: skip
+    assert warehouse.rows(conn, warehouse.sql("queries/activate/past"), {"as_of": DAY}) == [
+        ("vip_exclusive", 4, 2),
+        ("welcome", 1, 0),
+    ]
+    warehouse.execute(conn, "TRUNCATE core.redemptions")
+    conn.commit()
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
 def test_days_in_any_order_keep_periods_gaps_and_caps(conn, order):
     """Three days over the end of a quarter, decided as they come: one VIP message each, no more."""
@@ -184,6 +271,34 @@ def test_days_in_any_order_keep_periods_gaps_and_caps(conn, order):
             conn, "SELECT DISTINCT decision_reason FROM marketing.decisions"
         )
     } <= {"best_offer", "control_group", "already_in_period", "too_soon"}
+
+
+def test_who_is_kept_out_waits_as_long_as_who_is_sent_something(conn):
+    """Periods, gaps and caps count what the control group would have got, or the arms drift apart."""
+    rules = policy.load().control
+    inside = {n: control.position(person(n), rules.salt) < rules.share for n in range(1, 400)}
+    mailed, member = (next(n for n, held in inside.items() if held is it) for it in (False, True))
+
+    def decide(day, segment="vip"):
+        planted.people(conn, [mailed, member], day=day, segment=segment)
+        conn.commit()
+        planted.decide(day, run_id=f"run-{day}")
+        return [reason(conn, n, day) for n in (mailed, member)]
+
+    first = [[("send", "best_offer")], [("control", "control_group")]]
+    assert decide("2017-09-26") == first
+    assert decide("2017-09-27") == [[("suppress", "already_in_period")]] * 2
+    assert decide("2017-10-01") == [[("suppress", "too_soon")]] * 2, "another quarter"
+    # The second message of the week, and of a third campaign one too many.
+    assert decide("2017-09-28", "drifting") == first
+    review = {"rating": 5, "business_day": "2017-09-29"}
+    planted.fill(
+        conn,
+        "core.reviews",
+        [review | {"review_id": n, "customer_id": person(n)} for n in (mailed, member)],
+    )
+    planted.fill(conn, "core.products", [{"product_id": "x", "valid_from": "2017-01-01T00:00Z"}])
+    assert decide("2017-09-29", "lost") == [[("suppress", "frequency_cap")]] * 2
 
 
 @pytest.mark.parametrize("merged", [True, False])

@@ -8,6 +8,7 @@ import pytest
 from include import warehouse
 from include.persons import pseudonym
 from include.steps import features
+from include.steps.training.panels import Panels
 from tests.sql.small_shop import (
     OFF,
     empty_warehouse,
@@ -71,18 +72,21 @@ def test_an_order_before_the_shops_record_begins_is_its_customers(registered):
     assert found("SELECT count(*) FROM raw.customers WHERE customer_number = 'c2'") == [(1,)]
 
 
+#: An order of the day is corrected two days later: another customer, a dearer line, one line less and
+#: another more.
+CORRECTION_OF_O7 = (
+    "UPDATE orders SET customer_number = 'c50', updated_at = '2017-03-05 12:00+00' "
+    "WHERE order_number = 'o7'",
+    "UPDATE order_lines SET sales_value = 99 WHERE order_number = 'o7' AND line_number = 1",
+    "DELETE FROM order_lines WHERE order_number = 'o7' AND line_number = 2",
+    "INSERT INTO order_lines VALUES ('o7', 4, 'p9', 1, 5, 0, 0, 0, '2017-03-03 17:00+00')",
+)
+
+
 def test_a_later_correction_changes_nothing_that_an_earlier_day_knew():
     ingest_day(as_of=DAY, run_id="before")
     before = known()
-    owner(
-        # An order of the day is corrected two days later: another customer, a dearer line, one line
-        # less and another more.
-        "UPDATE orders SET customer_number = 'c50', updated_at = '2017-03-05 12:00+00' "
-        "WHERE order_number = 'o7'",
-        "UPDATE order_lines SET sales_value = 99 WHERE order_number = 'o7' AND line_number = 1",
-        "DELETE FROM order_lines WHERE order_number = 'o7' AND line_number = 2",
-        "INSERT INTO order_lines VALUES ('o7', 4, 'p9', 1, 5, 0, 0, 0, '2017-03-03 17:00+00')",
-    )
+    owner(*CORRECTION_OF_O7)
     ingest_day(as_of="2017-03-05", run_id="after")
     assert found(
         "SELECT line_number, sales::text FROM core.order_lines WHERE order_id = 'o7' ORDER BY 1"
@@ -92,6 +96,59 @@ def test_a_later_correction_changes_nothing_that_an_earlier_day_knew():
     assert later.loc[str(person("c50")), "sales_total"] == pytest.approx(2.5 * 3 + 106.5)
     assert later.loc[str(person("c8")), "sales_total"] == pytest.approx(2.5 * 3)
     assert (known("2017-03-04")[0]["sales_total"] < 99).all()
+
+
+def test_what_came_after_a_past_day_is_what_was_known_on_the_day_that_asks():
+    def after(asked_on: str) -> pd.DataFrame:
+        with warehouse.connect() as conn:
+            return features.outcomes(conn, "2017-03-01", 2, asked_on)
+
+    ingest_day(as_of=DAY, run_id="before")
+    before = after(DAY)
+    owner(*CORRECTION_OF_O7)
+    ingest_day(as_of="2017-03-05", run_id="after")
+    for asked_on in (DAY, "2017-03-04"):
+        pd.testing.assert_frame_equal(before, after(asked_on))
+    told = [
+        frame.set_index("customer_id")[["spend", "orders"]].to_dict("index")
+        for frame in (before, after("2017-03-05"))
+    ]
+    his, hers = str(person("c8")), str(person("c50"))
+    assert told[0][his] == {"spend": 7.5 * 2, "orders": 2}
+    assert hers not in told[0]
+    assert told[1].pop(his) == {"spend": 7.5, "orders": 1}
+    assert told[1].pop(hers) == {"spend": 2.5 + 99 + 5, "orders": 1}
+    assert told[1] == {who: row for who, row in told[0].items() if who != his}, "and nobody else"
+
+
+def test_a_model_learns_from_what_was_known_on_its_day_and_is_judged_by_what_is_known(monkeypatch):
+    monkeypatch.setattr("include.features.panels.CHURN_DAYS", 2)
+    monkeypatch.setattr("include.steps.training.panels.RECENT_CUTS_DAYS", (2, 4))
+    owner(
+        "INSERT INTO orders VALUES ('x1', 'c1', 's1', 'till', 'USD', '2017-03-03 17:00+00', "
+        "'2017-03-03 17:00+00')",
+        "INSERT INTO order_lines VALUES ('x1', 1, 'p1', 1, 10, 0, 0, 0, '2017-03-03 17:00+00')",
+    )
+    ingest_day(as_of=DAY, since="2017-03-01", run_id="before")
+    owner(
+        "UPDATE orders SET updated_at = '2017-03-05 12:00+00' WHERE order_number = 'x1'",
+        "UPDATE order_lines SET sales_value = 40 WHERE order_number = 'x1'",
+    )
+    ingest_day(as_of="2017-03-05", run_id="after")
+    with warehouse.connect() as conn:
+        panels = Panels(conn, 2)
+        found = {
+            "matured": [panels.matured(DAY)],
+            "recent": [panels.recent(DAY), panels.recent("2017-03-05")],
+            "judged": [panels.judged("2017-03-01", day) for day in (DAY, "2017-03-05")],
+        }
+    spent = {
+        name: [
+            panel.loc[panel["customer_id"] == str(person("c1")), "spend"].max() for panel in panels
+        ]
+        for name, panels in found.items()
+    }
+    assert spent == {"matured": [10], "recent": [10, 40], "judged": [10, 40]}
 
 
 def test_an_order_read_only_after_its_correction_is_known_from_its_day():

@@ -273,6 +273,75 @@ def test_a_complaint_or_a_return_after_deciding_is_obeyed(conn):
     assert errors(conn) == ["recent_complaint", "open_return", None, None, None]
 
 
+def test_delivery_takes_for_a_complaint_what_deciding_does(conn):
+    """From the policy's rating and mood down, for as long as the policy says."""
+    plant(conn, 8)
+    complaints = policy.load().activation.complaints
+    today = MORNING.date()
+
+    def ago(days):
+        return (today - timedelta(days=days)).isoformat()
+
+    review = {"rating": complaints.rating, "business_day": ago(complaints.days - 1)}
+    mention = {"sentiment": complaints.sentiment, "business_day": ago(complaints.days - 1)}
+    planted.fill(
+        conn,
+        "core.reviews",
+        [
+            review | {"review_id": 1, "customer_id": person(1)},
+            review | {"review_id": 2, "customer_id": person(2), "rating": complaints.rating + 1},
+        ],
+    )
+    planted.fill(
+        conn,
+        "core.mentions",
+        [
+            mention | {"mention_id": 3, "customer_id": person(3)},
+            mention | {"mention_id": 4, "customer_id": person(4), "sentiment": -0.1},
+            mention
+            | {"mention_id": 5, "customer_id": person(5), "business_day": ago(complaints.days)},
+            mention | {"mention_id": 6, "customer_id": None},
+        ],
+    )
+    planted.fill(
+        conn,
+        "core.returns",
+        [
+            {"return_id": n, "customer_id": person(n), "business_day": ago(days)}
+            for n, days in ((7, complaints.return_days - 1), (8, complaints.return_days))
+        ],
+    )
+    conn.commit()
+    deliver.send(MORNING)
+    assert errors(conn) == [
+        "recent_complaint", None, "recent_complaint", None, None, None, "open_return", None,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "waits"), [("marketing", True), ("transactional", False)])
+def test_only_marketing_counts_towards_the_caps(conn, sent, waits):
+    """And what is no marketing leaves whatever has left."""
+    plant(conn, 2)
+    warehouse.execute(
+        conn, "UPDATE marketing.messages SET cap_class = 'transactional' WHERE external_id = '2'"
+    )
+    planted.fill(
+        conn,
+        "marketing.messages",
+        [
+            {
+                "message_id": person(2500 + n), "trigger_id": person(1500 + n),
+                "customer_id": person(n), "as_of": DAY, "campaign": "other", "cap_class": sent,
+                "status": "sent", "sent_at": MORNING,
+            }
+            for n in (1, 2)
+        ],
+    )  # fmt: skip
+    conn.commit()
+    deliver.send(MORNING)
+    assert errors(conn)[:2] == ["frequency_cap" if waits else None, None]
+
+
 def test_no_merge_resets_a_cap(conn, use):
     """One message in seven days, which the second account got before it was found to be the first's."""
     use(marketing="{messages: 1, window_days: 7}")
@@ -400,6 +469,48 @@ def test_messages_wait_for_the_customers_own_morning(conn):
     plant(conn, 2, time_zone="America/Los_Angeles")
     assert deliver.send(MORNING) == {}, "07:00 on the other coast"
     assert deliver.send(MORNING + timedelta(hours=3)) == {"sent": 2}
+
+
+TOKYO = "Asia/Tokyo"
+
+
+@pytest.mark.parametrize(
+    ("left", "leaves", "reason"),
+    [
+        # Monday evening and Tuesday morning in Tokyo; Monday in New York.
+        ("2017-10-02T10:00Z", "2017-10-03T00:30Z", None),
+        # Monday morning and evening in Tokyo; Sunday and Monday in New York.
+        ("2017-10-02T00:30Z", "2017-10-02T10:00Z", "frequency_cap"),
+        # Six Tokyo days apart, which is in the week, but seven in New York.
+        ("2017-09-27T00:30Z", "2017-10-03T10:00Z", "frequency_cap"),
+    ],
+)
+def test_a_day_is_the_customers_own(conn, use, left, leaves, reason):
+    """One message a day, and so many a week, by the calendar where the customer lives."""
+    week = reason is not None and left < "2017-10"
+    use(marketing=f"{{messages: {1 if week else 2}, window_days: 7}}")
+    plant(conn, 1, time_zone=TOKYO, send_not_before="2017-10-01T00:00Z")
+    sent = {"status": "sent", "sent_at": left, "cap_class": "marketing", "time_zone": TOKYO}
+    row = {"message_id": person(2500), "trigger_id": person(1500), "customer_id": person(1)}
+    planted.fill(conn, "marketing.messages", [row | sent | {"as_of": "2017-09-26"}])
+    conn.commit()
+    found = deliver.send(datetime.fromisoformat(leaves))
+    assert found == ({"cancelled": 1} if reason else {"sent": 1})
+    assert errors(conn)[0] == reason
+
+
+def test_who_comes_of_age_does_so_where_they_live(conn):
+    """Eighteen on Tuesday, which has begun in Tokyo and not in New York."""
+    plant(conn, 2, time_zone=TOKYO)
+    for number, born in ((1, "1999-10-03"), (2, "1999-10-04")):
+        warehouse.execute(
+            conn,
+            "UPDATE core.identities SET birth_date = %(born)s WHERE customer_id = %(who)s",
+            {"who": person(number), "born": born},
+        )
+    conn.commit()
+    assert deliver.send(datetime(2017, 10, 3, 0, 30, tzinfo=UTC)) == {"cancelled": 1, "sent": 1}
+    assert errors(conn) == [None, "minor"]
 
 
 def test_paused_sends_stop_every_claim(conn):

@@ -114,8 +114,8 @@ def test_no_feature_moves_when_the_future_comes(past):
 
 def test_labels_count_what_came_strictly_after_and_equal_orders_twice(past):
     with warehouse.connect() as conn:
-        after = features.outcomes(conn, DAY, 91).set_index("customer_id")
-        nothing = features.outcomes(conn, "2017-07-20", 91)
+        after = features.outcomes(conn, DAY, 91, "2017-09-29").set_index("customer_id")
+        nothing = features.outcomes(conn, "2017-07-20", 91, "2017-10-19")
     assert after.loc[str(ANA), "spend"] == 999
     # Four hundred long ago and little since: the label is the little.
     assert after.loc[str(BEN), "spend"] == 14

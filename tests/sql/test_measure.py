@@ -320,6 +320,11 @@ def test_a_budget_is_spent_by_what_was_really_given(conn):
         ("stopped", 0.0, 0.0),
         ("vip", pytest.approx((4.5 + 0.06) + 0.03 + 3 * 1.5), pytest.approx(4.56 + 0.03 + 4.5)),
     ]
+    # The day on which a coupon came back counts, and so does the last one on which one may come back.
+    came_back, last = (DECIDED + timedelta(days=n) for n in (9, 14))
+    day = timedelta(days=1)
+    cost = {on: spent(on, on, on)[1][1] for on in (came_back - day, came_back, last, last + day)}
+    assert list(cost.values()) == pytest.approx([5 * 1.5, 4.56 + 6, 4.56 + 6, 4.56 + 0.03 + 4.5])
     # Before the coupon came back and the other ran out, all of it was expected; outside the budget's days
     # nothing counts towards it.
     early = DECIDED + timedelta(days=3)

@@ -111,6 +111,14 @@ def test_what_does_not_fit_is_refused_and_leaves_the_coupon(conn, till, asked, r
     assert redeem(till)[0], "it is still good"
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [{"day": date(2017, 10, 2)}, {"day": date(2017, 10, 15)}, {"basket": Decimal("25.00")}],
+)
+def test_the_first_and_the_last_day_and_the_least_basket_still_fit(till, asked):
+    assert redeem(till, **asked)[:2] == (True, "redeemed")
+
+
 @pytest.mark.parametrize("status", ["awaiting_approval", "approved", "rejected", "expired"])
 def test_what_was_never_sent_cannot_be_redeemed(conn, till, status):
     change(conn, status=status)

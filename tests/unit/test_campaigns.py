@@ -269,7 +269,7 @@ def test_who_redeems_more_readily_is_expected_to_at_the_campaigns_level() -> Non
     known: dict[str, Any] = {"chances": chances, "redemption_version": "redemption-1"}
     rows = decided(customers, using=only("vip_exclusive"), **known).decisions
     rows = rows.set_index("customer_id")
-    assert rows["p_redeem"][:3].is_monotonic_increasing
+    assert 0 < rows["p_redeem"]["c0"] < rows["p_redeem"]["c1"] < rows["p_redeem"]["c2"] < 1
     assert rows["p_redeem"][:3].mean() == pytest.approx(0.15, abs=1e-6)
     assert rows["p_redeem"]["c3"] == pytest.approx(0.15)
     assert rows["redemption_version"].notna().tolist() == [True, True, True, False]
@@ -347,12 +347,43 @@ def test_budgets_of_many_days_count_what_other_days_spent() -> None:
     rows = decided(many(), using=using, spent=spent).budgets.set_index("budget")
     assert rows["amount"]["total"] == 30.0
     assert 29.0 < rows["spent"]["day"] <= 30.0 + 1e-9
-    outside = decided(many(), using=using, spent=spent, day=DAY - timedelta(1)).budgets
-    assert "total" not in set(outside["budget"])
+    for day, is_inside in ((-1, False), (0, True), (30, True), (31, False)):
+        on = decided(many(), using=using, spent=spent, day=DAY + timedelta(day)).budgets
+        assert ("total" in set(on["budget"])) is is_inside
     own = only("vip_exclusive", using=using, budget_total=510.0)
     rows = decided(many(), using=own, spent=spent).budgets.set_index("budget")
     assert rows["amount"]["vip_exclusive"] == 10.0
     assert rows["spent"]["vip_exclusive"] <= 10.0
+    # What is left over of a total allows no more on a day than the day's own limit, and the other way round.
+    daily = only("vip_exclusive", using=own, budget_total=900.0, budget_per_day=20.0)
+    rows = decided(many(), using=daily, spent=spent).budgets.set_index("budget")
+    assert rows["amount"]["vip_exclusive"] == 20.0
+    tight = using.model_copy(update={"budgets": budgets.model_copy(update={"per_day": 12.0})})
+    rows = decided(many(), using=tight, spent=spent).budgets.set_index("budget")
+    assert 11.0 < rows["spent"]["day"] <= 12.0 + 1e-9
+    assert rows["price"]["day"] > 0, "the tighter of the two has the price"
+    assert rows["price"]["total"] == 0
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
+@pytest.mark.parametrize(
+    ("day", "total", "own"), [(40.0, None, 1e4), (1e4, 40.0, 1e4), (1e4, None, 25.0)]
+)
+def test_what_is_left_to_chance_keeps_the_budgets_too(
+    share: float, day: float, total: float | None, own: float
+) -> None:
+    whole = total and TotalBudget(amount=total, starts_on=DAY, ends_on=DAY)
+    budgets = RULES.budgets.model_copy(update={"per_day": day, "total": whole})
+    using = only("vip_exclusive", "birthday", using=chance(share=0.0, exploration_share=share))
+    using = only("vip_exclusive", "birthday", using=using, budget_per_day=own)
+    rows = decided(many(), using=using.model_copy(update={"budgets": budgets})).decisions
+    sent = rows[rows["decision"] == "send"]
+    told = {"exploration", "best_offer"} if share < 0.5 else {"exploration"}
+    assert told <= set(sent["decision_reason"])
+    spent = sent.groupby("campaign")["cost_expected"].sum()
+    assert spent.sum() <= min(day, total or day) + 0.01
+    assert spent.max() <= own + 0.01
+    assert "budget_spent" in set(rows["decision_reason"])
 
 
 # --- chance ----------------------------------------------------------------------------------------
@@ -390,19 +421,40 @@ def test_a_share_of_offers_is_picked_at_random_with_its_chance_stored() -> None:
     assert drawn != set(explored["customer_id"]), "who explores is drawn anew each day"
 
 
+def test_the_best_offer_is_that_at_the_days_prices_where_money_is_short() -> None:
+    """The chance of what explorers drew, told by the prices: high where it would have been theirs anyway."""
+    share, budgets = 0.4, RULES.budgets.model_copy(update={"per_day": 60.0})
+    using = only("vip_exclusive", "birthday", using=chance(share=0.0, exploration_share=share))
+    using = using.model_copy(update={"budgets": budgets})
+    outcome = decided(many(), using=using)
+    price = outcome.budgets.set_index("budget")["price"]
+    assert price["day"] > 0
+    rows = outcome.decisions
+    worth = rows["expected_incremental_value"] - rows["cost_expected"] * (
+        price["day"] + rows["campaign"].map(price)
+    )
+    sent = rows[rows["decision_reason"] == "exploration"]
+    sent = sent[sent["decision"] == "send"]
+    k = sent["customer_id"].map(rows.groupby("customer_id").size())
+    best = worth.groupby(rows["customer_id"]).transform("max")
+    is_best = ((worth == best) & (worth > 0))[sent.index]
+    assert 0 < is_best.sum() < len(sent)
+    assert np.allclose(sent["choice_propensity"], share / k + (1 - share) * is_best)
+
+
 def test_a_campaign_may_have_a_control_group_of_its_own() -> None:
-    using = only("vip_exclusive", "birthday", using=chance(share=0.1, exploration_share=0.0))
+    using = only("vip_exclusive", "birthday", using=chance(share=0.4, exploration_share=0.0))
     campaigns = [
-        c.model_copy(update={"control_share": 0.5}) if c.name == "vip_exclusive" else c
+        c.model_copy(update={"control_share": 0.4}) if c.name == "vip_exclusive" else c
         for c in using.campaigns
     ]
     using = using.model_copy(update={"campaigns": campaigns})
     rows = decided(many(2000), using=using).decisions
     drawn = rows[rows["decision"].isin(["send", "control"])]
     held = drawn.groupby("campaign")["decision"].agg(lambda d: (d == "control").mean())
-    assert abs(held["vip_exclusive"] - 0.55) < 0.05
-    assert abs(held["birthday"] - 0.10) < 0.06
-    for name, expected in (("vip_exclusive", 0.45), ("birthday", 0.9)):
+    assert abs(held["vip_exclusive"] - 0.64) < 0.05, "drawn apart from the group of all campaigns"
+    assert abs(held["birthday"] - 0.40) < 0.12
+    for name, expected in (("vip_exclusive", 0.36), ("birthday", 0.6)):
         assert np.allclose(drawn.loc[drawn["campaign"] == name, "propensity"], expected)
 
 

@@ -326,21 +326,23 @@ def test_a_basket_follows_predictions_within_reason() -> None:
     assert list(value.expected_basket(customers, 30.0)) == [50, 10, 90, 30, 30]
 
 
-def test_expected_value_is_the_documented_formula() -> None:
-    customers = people(
-        [
-            {
-                "customer_id": "c",
-                "segment": "vip",
-                "predicted_value": 600,
-                "predicted_orders": 10,
-            }
-        ]
-    )
+@pytest.mark.parametrize(
+    ("predicted", "basket", "discount"),
+    [
+        (60, 60, 6.0),
+        (150, 150, 10.0),  # a tenth, but never more than 10
+        (21, 30, 3.0),  # the coupon is good from 30 on
+    ],
+)
+def test_expected_value_is_the_documented_formula(
+    predicted: float, basket: float, discount: float
+) -> None:
+    vip = {"customer_id": "c", "segment": "vip"}
+    customers = people([vip | {"predicted_value": 10 * predicted, "predicted_orders": 10}])
     row = decided(customers, using=NO_CONTROL).decisions.iloc[0]
-    gain = 0.15 * (0.50 * 0.30 * 60 - 6.0) - 0.001
-    assert row["expected_incremental_value"] == pytest.approx(gain)
-    assert row["cost_expected"] == pytest.approx(0.15 * 6 + 0.001)
+    gain = 0.15 * (0.50 * 0.30 * basket - discount) - 0.001
+    assert row["expected_incremental_value"] == pytest.approx(gain, abs=1e-4)
+    assert row["cost_expected"] == pytest.approx(0.15 * discount + 0.001)
     assert row["basis"] == "observational"
 
 
@@ -383,6 +385,17 @@ def test_of_several_reasons_the_one_that_matters_most_is_told() -> None:
     for held, place in zip(sets, told.tolist(), strict=True):
         last = [reason for reason, holds in zip(grave, held, strict=True) if holds][-1:]
         assert [guard.REFUSALS[place]] * (place >= 0) == last
+
+
+def test_a_contact_point_need_not_be_verified_where_the_policy_says_so() -> None:
+    activation = RULES.activation.model_copy(update={"verified_contacts_only": False})
+    using = rules(activation=activation, control=NO_CONTROL.control)
+    customers = people([{"customer_id": "c", "segment": "vip"}])
+    found = reasons(decided(customers, allowed(["c"], verified=False), using=using))
+    assert found["c", "vip_exclusive"] == "best_offer"
+    unverified = guard.Permission(True, True, False, False)
+    person = guard.Person(None, False)
+    assert guard.refusal_now(unverified, person, [], DAY, using, capped=True) is None
 
 
 def test_nobody_known_to_no_channel_is_sent_anything() -> None:
@@ -457,6 +470,10 @@ def test_a_birthday_that_nobody_can_read_may_be_a_childs() -> None:
     for faulty, reason in ((True, "age_unknown"), (False, None)):
         person = guard.Person(None, faulty)
         assert guard.refusal_now(open_, person, [], DAY, RULES, capped=True) == reason
+    anybody = RULES.activation.model_copy(update={"minimum_age": 0})
+    using = rules(activation=anybody, control=NO_CONTROL.control)
+    assert reasons(decided(customers, using=using))["c", "vip_exclusive"] == "best_offer"
+    assert guard.refusal_now(open_, guard.Person(None, True), [], DAY, using, capped=True) is None
 
 
 def test_caps_count_days_of_sending_and_one_message_a_day() -> None:
@@ -495,12 +512,13 @@ def test_messages_follow_the_customers_own_clock(
 def test_a_campaign_keeps_its_distance_across_periods() -> None:
     """A quarter ends between the two days; the gap holds all the same, in either order."""
     customers = people([{"customer_id": "c", "segment": "vip"}])
-    for day in (date(2017, 9, 29), date(2017, 10, 20)):
+    for day in (date(2017, 9, 29), DAY - timedelta(days=59), DAY + timedelta(days=59)):
         history = earlier([("c", day, "vip_exclusive", "2017-Q3")])
         assert reasons(decided(customers, history=history))["c", "vip_exclusive"] == "too_soon"
-    far = earlier([("c", date(2017, 8, 1), "vip_exclusive", "2017-Q3")])
-    found = reasons(decided(customers, history=far, using=NO_CONTROL))
-    assert found["c", "vip_exclusive"] == "best_offer"
+    for day in (DAY - timedelta(days=60), DAY + timedelta(days=60)):
+        far = earlier([("c", day, "vip_exclusive", "2017-Q3")])
+        found = reasons(decided(customers, history=far, using=NO_CONTROL))
+        assert found["c", "vip_exclusive"] == "best_offer"
 
 
 # --- caps ------------------------------------------------------------------------------------------
@@ -547,6 +565,9 @@ def test_the_cap_refuses_with_its_reason_and_leaves_transactional_alone() -> Non
     free = [c.model_copy(update={"cap_class": "transactional"}) for c in RULES.campaigns]
     found = reasons(decided(customers, history=history, using=rules(campaigns=free)))
     assert found["c", "vip_exclusive"] == "best_offer"
+    served = earlier([("c", DAY - timedelta(days=n), "service_recovery", str(n)) for n in (1, 2)])
+    found = reasons(decided(customers, history=served))
+    assert found["c", "vip_exclusive"] == "best_offer", "nor does it count for the others"
 
 
 # --- arbitration and budget ------------------------------------------------------------------------
@@ -607,6 +628,21 @@ def test_what_gains_nothing_is_held() -> None:
     customers = people([{"customer_id": "c", "segment": "vip"}])
     found = reasons(decided(customers, using=rules(campaigns=poor)))
     assert found["c", "vip_exclusive"] == "no_expected_gain"
+    # Free, and it changes nothing: a gain of exactly 0.
+    free = RULES.budgets.message_cost.model_copy(update={"email": 0.0})
+    budgets = RULES.budgets.model_copy(update={"message_cost": free})
+    idle = [c.model_copy(update={"offer": "no_coupon"}) for c in poor]
+    found = reasons(decided(customers, using=rules(campaigns=idle, budgets=budgets)))
+    assert found["c", "vip_exclusive"] == "no_expected_gain"
+
+
+@pytest.mark.parametrize(("least", "reason"), [(0.44, "best_offer"), (0.46, "no_expected_gain")])
+def test_what_gains_less_than_the_policy_asks_is_held(least: float, reason: str) -> None:
+    """A VIP's basket of 60 is expected to gain 0.449."""
+    activation = RULES.activation.model_copy(update={"minimum_expected_value": least})
+    using = rules(activation=activation, control=NO_CONTROL.control)
+    customers = people([{"customer_id": "c", "segment": "vip"}])
+    assert reasons(decided(customers, using=using))["c", "vip_exclusive"] == reason
 
 
 def test_a_day_that_is_too_old_is_history_and_never_sent() -> None:
@@ -624,6 +660,14 @@ def test_spend_above_the_limit_and_first_runs_wait_for_a_person() -> None:
     customers = people({"customer_id": f"c{n}", "segment": "vip"} for n in range(30))
     dear = rules(approvals=RULES.approvals.model_copy(update={"spend_above": 5.0}))
     assert set(decided(customers, using=dear).triggers["status"]) == {"awaiting_approval"}
+    half = replace_control(RULES, 0.5)
+    sent = decided(customers, using=half).decisions.query("decision == 'send'")
+    assert 0 < len(sent) < len(customers)
+    for margin, status in ((0.01, "approved"), (-0.01, "awaiting_approval")):
+        limit = {"spend_above": float(sent["cost_expected"].sum()) + margin}
+        asked = half.model_copy(update={"approvals": RULES.approvals.model_copy(update=limit)})
+        found = decided(customers, using=asked).triggers["status"]
+        assert set(found) == {status}, "the control group costs nothing"
     first = rules(approvals=RULES.approvals.model_copy(update={"first_run": True}))
     assert set(decided(customers, using=first).triggers["status"]) == {"awaiting_approval"}
     history = earlier([("x", date(2017, 5, 1), "vip_exclusive", "2017-Q2")])
@@ -631,6 +675,8 @@ def test_spend_above_the_limit_and_first_runs_wait_for_a_person() -> None:
     assert set(rejected.triggers["status"]) == {"awaiting_approval"}
     known = decided(customers, history=history, using=first, released=frozenset({"vip_exclusive"}))
     assert set(known.triggers["status"]) == {"approved"}
+    other = decided(customers, using=first, released=frozenset({"win_back"}))
+    assert set(other.triggers["status"]) == {"awaiting_approval"}
     assert set(decided(customers).triggers["status"]) == {"approved"}
 
 

@@ -17,6 +17,14 @@ def test_croston_by_hand():
     assert smoothing.croston_sba(SERIES) == pytest.approx(0.95 * size / gap)
 
 
+def test_the_bias_of_croston_follows_from_its_own_weight():
+    size = 2 + 0.4 * (4 - 2)
+    size += 0.4 * (3 - size)
+    gap = 1 + 0.4 * (2 - 1)
+    gap += 0.4 * (3 - gap)
+    assert smoothing.croston_sba(SERIES, alpha=0.4) == pytest.approx(0.8 * size / gap)
+
+
 def test_tsb_by_hand():
     size = 2 + 0.1 * (4 - 2)
     size += 0.1 * (3 - size)

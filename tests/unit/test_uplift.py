@@ -10,6 +10,7 @@ from include.models import registry
 from include.models.campaigns.uplift import (
     BLOCKS,
     UpliftModel,
+    XLearner,
     _blocks,
     qini,
 )
@@ -26,6 +27,18 @@ def test_who_gains_more_is_found_where_people_differ() -> None:
     stored = registry.dumps(model.state())
     again = UpliftModel.from_state(registry.loads(stored)).predict(world.later)["win_back"]
     pd.testing.assert_series_equal(predicted, again)
+
+
+@pytest.mark.parametrize("chance", [0.02, 0.98])
+def test_the_arm_of_many_tells_what_would_have_been_for_that_of_few(chance: float) -> None:
+    """What people spend anyway differs by far more than the effect, and a fit of few knows little of it."""
+    random = np.random.default_rng(7)
+    known = random.normal(0.0, 1.0, (20_000, 2))
+    truth = 2.0 + known[:, 1]
+    treated = random.random(len(known)) < chance
+    outcome = 50.0 * known[:, 0] + treated * truth + random.normal(0.0, 1.0, len(known))
+    found = XLearner().fit(known, outcome, treated).predict(known, chance)
+    assert np.abs(found - truth).mean() < 1.0
 
 
 @pytest.mark.parametrize(("kind", "effect"), [("none", 0.0), ("constant", 2.0)])
@@ -48,6 +61,18 @@ def test_a_person_counts_once_in_a_campaign() -> None:
     world = drawn("constant", 2_000, seed=2)
     with pytest.raises(BadInput):
         UpliftModel().fit(pd.concat([world.seen] * 3))
+
+
+def test_a_person_counts_from_the_first_decision_on() -> None:
+    """Who is reached again, and what they spend by then, may follow from the first message."""
+    world = drawn("constant", 6_000, seed=3)
+    again = world.seen.assign(
+        decided_on=world.seen["decided_on"] + pd.Timedelta(days=90),
+        is_treated=~world.seen["is_treated"],
+        margin_after=1e4,
+    )
+    once, twice = UpliftModel().fit(world.seen), UpliftModel().fit(pd.concat([again, world.seen]))
+    assert twice.campaigns_["win_back"].mean == pytest.approx(once.campaigns_["win_back"].mean)
 
 
 def test_qini_is_zero_for_an_order_that_tells_nothing_and_more_for_one_that_does() -> None:

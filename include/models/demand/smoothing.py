@@ -88,9 +88,12 @@ def _sizes_and_gaps(units: Floats, alpha: float) -> tuple[Floats, Floats, Floats
 
 
 def croston_sba(units: Floats, alpha: float = SLOW_ALPHA) -> Floats:
-    """Croston's size over interval, with the bias correction of Syntetos and Boylan."""
+    """Croston's size over interval, with the bias correction of Syntetos and Boylan.
+
+    The correction, 1 - alpha / 2, follows from the weight that the intervals are smoothed with.
+    """
     size, gap, _ = _sizes_and_gaps(units, alpha)
-    return (1 - SLOW_ALPHA / 2) * size / np.maximum(gap, 1.0)
+    return (1 - alpha / 2) * size / np.maximum(gap, 1.0)
 
 
 def tsb(units: Floats, alpha: float = SLOW_ALPHA) -> Floats:

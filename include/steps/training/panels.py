@@ -81,24 +81,27 @@ class Panels:
         self.conn = conn
         self.horizon_days = horizon_days
         self.known = {} if known is None else known
-        self._outcomes: dict[tuple[str, int], pd.DataFrame] = {}
+        self._outcomes: dict[tuple[str, int, str], pd.DataFrame] = {}
 
     def matured(self, day: str) -> "pd.DataFrame":
-        """Rows of every cut whose horizon had passed by the end of `day`."""
-        return self._panel(matured_cuts(day, self.horizon_days), self.horizon_days)
+        """Rows of every cut whose horizon had passed by the end of `day`, as they were known then."""
+        return self._panel(matured_cuts(day, self.horizon_days), self.horizon_days, day)
 
     def recent(self, day: str) -> "pd.DataFrame":
         """Rows of the matured cuts and of later ones whose next four weeks had passed by then."""
         from include.features.panels import CHURN_DAYS
 
         later = [as_of.days_before(day, days) for days in RECENT_CUTS_DAYS]
-        return self._panel([*later, *matured_cuts(day, self.horizon_days)], CHURN_DAYS)
+        return self._panel([*later, *matured_cuts(day, self.horizon_days)], CHURN_DAYS, day)
 
-    def judged(self, cut: str) -> "pd.DataFrame":
-        """The rows of one cut, with what each baseline of the value contest expects of them."""
+    def judged(self, cut: str, asked_on: str) -> "pd.DataFrame":
+        """The rows of one cut, with what each baseline of the value contest expects of them.
+
+        Of the days after the cut they hold what was known at the end of `asked_on`.
+        """
         from include.models.value.baselines import BASELINES
 
-        rows = self._panel([cut], self.horizon_days)
+        rows = self._panel([cut], self.horizon_days, asked_on)
         for baseline in BASELINES.values():
             if baseline.weeks is not None:
                 spent = features.spend(self.conn, cut, baseline.weeks).set_index("customer_id")[
@@ -113,12 +116,15 @@ class Panels:
             self.known[cut] = features.customers(self.conn, cut)
         return self.known[cut]
 
-    def _panel(self, cuts: Sequence[str], days: int) -> "pd.DataFrame":
+    def _panel(self, cuts: Sequence[str], days: int, asked_on: str) -> "pd.DataFrame":
         from include.features.panels import panel
 
-        return panel((cut, self.features(cut), self._after(cut, days)) for cut in sorted(set(cuts)))
+        return panel(
+            (cut, self.features(cut), self._after(cut, days, asked_on)) for cut in sorted(set(cuts))
+        )
 
-    def _after(self, cut: str, days: int) -> "pd.DataFrame":
-        if (cut, days) not in self._outcomes:
-            self._outcomes[cut, days] = features.outcomes(self.conn, cut, days)
-        return self._outcomes[cut, days]
+    def _after(self, cut: str, days: int, asked_on: str) -> "pd.DataFrame":
+        key = (cut, days, asked_on)
+        if key not in self._outcomes:
+            self._outcomes[key] = features.outcomes(self.conn, cut, days, asked_on)
+        return self._outcomes[key]

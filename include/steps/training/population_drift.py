@@ -125,16 +125,18 @@ def _calibration(
     lines = []
     for name, said in (("published", published), ("judged", judged)):
         if len(said):
-            error, n = _error(panels, settings, said)
+            error, n = _error(panels, day, settings, said)
             lines.append({"feature": name, "value": error, "at_training": None, "n": n})
     return lines
 
 
-def _error(panels: Panels, settings: "Settings", said: "pd.DataFrame") -> tuple[float, int]:
+def _error(
+    panels: Panels, day: str, settings: "Settings", said: "pd.DataFrame"
+) -> tuple[float, int]:
     from include.features.panels import high_value
     from include.models import evaluate
 
-    rows = panels.judged(as_day(said))
+    rows = panels.judged(as_day(said), day)
     rows = rows.assign(label=high_value(rows, settings.high_value_share))
     both = rows.merge(said.drop(columns="cut"), on="customer_id")
     error = evaluate.ece(both["label"].to_numpy(float), both["p_high_value"].to_numpy(float))

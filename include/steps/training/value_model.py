@@ -100,7 +100,7 @@ def fit(
             f"{anchor}, to learn from one period and be judged on a later one, found fewer: the present "
             "champion stays; run a later day."
         )
-    held = hold(panels, chosen, cuts[0])
+    held = hold(panels, chosen, cuts[0], anchor)
     verdict = _verdict(panels, chosen, made_of, held, serving)
     matured = panels.matured(anchor)
     model = ValueModel(held.tuned, held.winner).fit(matured, panels.recent(anchor))
@@ -185,16 +185,16 @@ class Held:
         ).head(KEPT_SCORES)
 
 
-def hold(panels: Panels, chosen: "Settings", cut: str) -> Held:
+def hold(panels: Panels, chosen: "Settings", cut: str, asked_on: str) -> Held:
     """Let every algorithm compete on one day.
 
     Each is tuned and fitted on the cuts that had matured by then and judged on the day's customers, whose own
-    outcomes have matured by now. The blend is the standing algorithm; another one takes its place only where
-    it is better by more than chance.
+    outcomes have matured by the end of `asked_on`. The blend is the standing algorithm; another one takes
+    its place only where it is better by more than chance.
     """
     from include.models.value import contest, search
 
-    past, later = panels.matured(cut), panels.judged(cut)
+    past, later = panels.matured(cut), panels.judged(cut, asked_on)
     tuning, trials = search.search(chosen, past)
     tuned = replace(chosen, tuning=tuning)
     rivals = contest.rivals(tuned, past)
@@ -225,7 +225,7 @@ def _verdict(
         # A champion from before such scores were kept: its own figures are all there is.
         return contest.renewal(judged, before) if before else contest.first(judged)
     cut = population_drift.as_day(said)
-    later = panels.judged(cut)
+    later = panels.judged(cut, made_of["anchor"])
     if cut != held.cut:
         past = panels.matured(cut)
         tuned = replace(chosen, tuning=search.search(chosen, past)[0])
@@ -335,7 +335,7 @@ def _rolling(
 
     lines = []
     for origin in origins(newest, chosen.horizon_days):
-        past, later = panels.matured(origin), panels.judged(origin)
+        past, later = panels.matured(origin), panels.judged(origin, anchor)
         model = ValueModel(chosen, algorithm).fit_high_value(past).fit_spend(past)
         for figure in rolling.figures(rolling.judged(model, past, later), chosen.seed):
             setting = "rolling" + (f"/decile={figure.decile}" if figure.decile else "")
