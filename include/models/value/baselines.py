@@ -1,9 +1,9 @@
 """The baselines of the value contest: what needs no learning and has to be beaten.
 
 A baseline is an amount for each customer, known at the cut: customers are ordered by it, and it is the spend
-that it expects of the next thirteen weeks. One joins by a line in `BASELINES`. Every model is then judged beside it
-(`include.models.value.contest`), the strongest keeps a weaker model from serving, and `ml.backtests`, the
-report and `bench value` have its figures. It never serves itself.
+that it expects of the next thirteen weeks. One joins by a line in `BASELINES`. Every model is then judged
+beside it (`include.models.value.contest`), the strongest keeps a weaker model from serving, and
+`ml.backtests`, the report and `bench value` have its figures. It never serves itself.
 
 Spend in a window is brought to thirteen weeks by the days of it that the shop has had
 (`include/sql/queries/training/spend.sql`): in a shop with 30 weeks of orders, "spend in the last 52 weeks
@@ -31,7 +31,7 @@ class Baseline:
     column
         A feature, or with `weeks` the name of a column that is added to the rows.
     weeks
-        The window of spend that the column is filled with, as thirteen weeks' worth of it; None for a feature.
+        The window of spend that the column is filled with, as thirteen weeks' worth; None for a feature.
     """
 
     column: str
