@@ -388,6 +388,37 @@ def test_what_left_late_or_was_redeemed_is_told_apart(conn):
     assert found["redemption_rate"] == 0.5
 
 
+def test_a_coupon_counts_once_for_whom_it_was_sent_to(conn):
+    """The first of several records of it; a stranger who has the code redeems nothing of theirs."""
+    decide(conn, [1, 2])
+    trigger(conn, [1, 2], status="sent", sent_on=DECIDED + timedelta(days=1))
+    fill(
+        conn,
+        "core.redemptions",
+        [
+            {
+                "redemption_id": place, "coupon_upc": code, "customer_id": person(1),
+                "business_day": (DECIDED + timedelta(days=days)).isoformat(),
+            }
+            for place, (code, days) in enumerate([("CODE-1", 9), ("CODE-1", 7), ("CODE-2", 8)])
+        ],
+    )  # fmt: skip
+    assert warehouse.rows(
+        conn, "SELECT trigger_id::text, redeemed_on FROM marketing.coupon_redemptions"
+    ) == [(person(100_001), DECIDED + timedelta(days=7))]
+
+
+def test_the_day_on_which_a_message_left_is_the_shops(conn):
+    """Late on the last evening in New York, which is the day after elsewhere."""
+    decide(conn, [1])
+    trigger(conn, [1], sent_on=DECIDED + timedelta(days=1))
+    late = f"{DECIDED + timedelta(days=measure.WINDOW_DAYS + 1)}T02:00Z"
+    warehouse.execute(conn, "UPDATE marketing.messages SET sent_at = %(late)s", {"late": late})
+    conn.commit()
+    run()
+    assert outcome(conn, 1)["is_sent"]
+
+
 def test_a_margin_is_the_catalogues_as_it_was_known(conn):
     fill(
         conn,
