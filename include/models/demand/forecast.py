@@ -8,8 +8,8 @@ How a forecast comes about, all of it from weeks that had ended at the origin:
    does not. It predicts a multiple of the product's level, so that slow and fast goods share what they teach.
 2. The other methods of `methods` forecast every series too: averages and smoothing, and what customers are
    due to buy (`cadence`). A second booster that knew nothing of the newest eight weeks is fitted for a
-   rolling backtest beside them, and each series takes the method that did best, where the difference is
-   more than chance makes between few weeks.
+   rolling backtest beside them, and each series takes the method that did best, its errors drawn towards
+   those of its like, since few weeks tell little.
 3. Products sum to their type: a type is the sum of its products and of one further row, `rest`, for what
    sells again or for the first time without having sold in the window.
 4. Intervals come from the backtest's errors, in units of what a count of that size is expected to miss.
