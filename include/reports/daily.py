@@ -73,5 +73,5 @@ def render() -> str:
         weights=weights,
         demand=demand,
         truth=after,
-        is_demo=policy.load().shop.source == "complete_journey",
+        is_demo=policy.load().shop.is_demo,
     )

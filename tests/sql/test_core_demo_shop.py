@@ -6,7 +6,7 @@ import psycopg2
 import pytest
 
 from include import warehouse
-from include.demo_shop.load import TABLES, load
+from include.demo_shop.load import TABLES, is_outdated, load
 from include.errors import BadInput, Unreachable
 
 #: The source's own row counts, and what its documentation promises of the content.
@@ -151,6 +151,13 @@ def test_a_second_load_finds_it_there(loaded, shop):
     assert load(shop["shop_owner"], told.append) == loaded
     assert time.monotonic() - started < 5
     assert told == [f"the demo shop is there: {sum(loaded.values()):,} rows"]
+
+
+def test_only_a_demo_shop_of_another_edition_is_outdated(loaded, shop, warehouse, monkeypatch):
+    assert not is_outdated(shop["shop_owner"])
+    monkeypatch.setattr("include.demo_shop.load.edition", lambda: "next")
+    assert is_outdated(shop["shop_owner"])
+    assert not is_outdated(warehouse["warehouse"])
 
 
 def test_a_shop_of_another_edition_is_made_anew_or_not_at_all(loaded, shop, monkeypatch):

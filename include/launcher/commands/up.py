@@ -24,9 +24,10 @@ def bring_up(options: argparse.Namespace, _: list[str]) -> int:
 def stay_up() -> int:
     """Start the servers and see after them until the end."""
     from include import contracts, policy, warehouse
+    from include.demo_shop import load
     from include.launcher.servers.platform import platform
 
-    policy.load()  # a fault in it is told before anything is started
+    rules = policy.load()  # a fault in it is told before anything is started
 
     def say(text: str) -> None:
         print(text, flush=True)
@@ -40,6 +41,9 @@ def stay_up() -> int:
             say(
                 f"The warehouse is at version {VERSION} now: {len(changes)} changes, in ops.upgrades"
             )
+        if rules.shop.is_demo and load.is_outdated(held.urls["shop_owner"]):
+            say("Loading the demo shop again, as this version's SELECTs expect it")
+            load.load(held.urls["shop_owner"])
         say("Starting Airflow")
         held.airflow.migrate(say)
         held.airflow.start()
