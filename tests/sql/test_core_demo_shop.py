@@ -1,6 +1,5 @@
 """The demo shop in a database of its own: complete, as its source says, once, and nobody else's."""
 
-import time
 
 import psycopg2
 import pytest
@@ -27,9 +26,7 @@ REAL = {
 @pytest.fixture(scope="module")
 def loaded(shop: dict[str, str]) -> dict[str, int]:
     told: list[str] = []
-    started = time.monotonic()
     rows = load(shop["shop_owner"], told.append)
-    assert time.monotonic() - started < 60  # 10 s on a quiet machine
     assert any(text.startswith("order_lines: 65,536 of 1,469,307") for text in told)
     return rows
 
@@ -147,9 +144,7 @@ def test_what_is_generated_is_marked(loaded):
 
 def test_a_second_load_finds_it_there(loaded, shop):
     told: list[str] = []
-    started = time.monotonic()
     assert load(shop["shop_owner"], told.append) == loaded
-    assert time.monotonic() - started < 5
     assert told == [f"the demo shop is there: {sum(loaded.values()):,} rows"]
 
 
