@@ -4,8 +4,9 @@
 
 The hash is a sum over rows, so their order does not count and memory stays flat. Left out are columns that
 say who wrote a row and when, and which version, policy or recipe it was made by: two runs of one day by two
-releases that compute the same have the same hash. Pseudonyms, control groups and coupon codes follow from an
-installation's secrets: compare warehouses with the same ones.
+releases that compute the same have the same hash. A coupon's code is drawn anew in every warehouse, so each
+counts as any other. Pseudonyms and control groups follow from an installation's secrets: compare warehouses
+with the same ones.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -24,11 +25,15 @@ SCHEMAS = ("core", "features", "ml", "marketing")
 #: Columns that say how and when a row came about, by name, beside those that contracts call `run`.
 ABOUT_THE_RUN = frozenset(
     (
-        "answered_at answered_by asked_at approval_id artefact feedback_at handed_over_at manifest "
-        "model_version next_attempt_at policy_hash redemption_version run_id sent_at updated_at "
-        "uplift_version"
+        "answered_at answered_by asked_at approval_id artefact claimed_by feedback_at handed_over_at "
+        "manifest model_version next_attempt_at policy_hash redemption_version run_id sent_at "
+        "updated_at uplift_version"
     ).split()
 )
+
+#: The schema whose texts hold coupon codes, and what a code looks like (`include.offers.codes`).
+WITH_CODES = "marketing."
+CODE = "[A-Z0-9]{5}(-[A-Z0-9]{5}){2}"
 
 
 @dataclass(frozen=True)
@@ -85,9 +90,10 @@ def _columns(conn: Connection, contract: Contract) -> list[str]:
 def _of(
     conn: Connection, table: str, columns: list[str], omit: Sequence[tuple[str, str]]
 ) -> Fingerprint:
-    hashed = pgsql.SQL("('x' || left(md5(ROW({})::text), 16))::bit(64)::bigint::numeric").format(
-        pgsql.SQL(", ").join(map(pgsql.Identifier, columns))
-    )
+    row = pgsql.SQL("ROW({})::text").format(pgsql.SQL(", ").join(map(pgsql.Identifier, columns)))
+    if table.startswith(WITH_CODES):
+        row = pgsql.SQL("regexp_replace({}, {}, 'CODE', 'g')").format(row, pgsql.Literal(CODE))
+    hashed = pgsql.SQL("('x' || left(md5({}), 16))::bit(64)::bigint::numeric").format(row)
     statement = pgsql.SQL("SELECT count(*), coalesce(sum({}), 0) FROM {}").format(
         hashed, warehouse.qualified(table)
     )

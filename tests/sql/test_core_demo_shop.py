@@ -1,6 +1,5 @@
 """The demo shop in a database of its own: complete, as its source says, once, and nobody else's."""
 
-
 import psycopg2
 import pytest
 

@@ -1,12 +1,14 @@
 """Two warehouses are the same to a reader: their tables' hashes say so, and say so of nothing else."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from include import warehouse
 from include.errors import BadInput
-from include.publication.fingerprint import Fingerprint, fingerprints
+from include.offers.codes import new_code
+from include.publication.fingerprint import CODE, Fingerprint, fingerprints
 from include.warehouse import Connection
 
 LINE = (
@@ -56,3 +58,8 @@ def test_an_unknown_schema_or_table_is_named(conn: Connection) -> None:
         list(fingerprints(conn, ["attic"]))
     with pytest.raises(BadInput, match=r"ml\.attic"):
         list(fingerprints(conn, ["ml"], {"ml.attic": [("a", "b")]}))
+
+
+def test_a_coupon_code_is_known_by_its_looks() -> None:
+    assert all(re.fullmatch(CODE, new_code()) for _ in range(50))
+    assert not re.search(CODE, "88ac58e7-a8f1-5113-856d-966e4d0de200")
