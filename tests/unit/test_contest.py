@@ -1,5 +1,7 @@
 """Who serves: every baseline is a floor, the same recipe is renewed, another one has to be better."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -83,6 +85,19 @@ def test_a_baseline_stronger_than_every_model_keeps_all_of_them_from_serving(
         contest.challenge(found, *[np.zeros(2)] * 3, age_days=500, seed=1),
     ):
         assert not refused.promoted
+
+
+def test_among_few_customers_one_of_several_baselines_may_be_ahead_by_chance():
+    ahead = replace(figures(0.85, 0.84, longer=0.88), chance={"longer": 0.05})
+    assert contest.first(ahead).promoted
+    told = contest.first(replace(ahead, chance={"longer": 0.02}))
+    assert told.because.startswith("the baseline 'longer' is better by 0.0300 ROC AUC")
+    # The usual one was chosen beforehand: it is given no more than the tolerance.
+    assert not contest.first(figures(0.85, 0.88, longer=0.84)).promoted
+    judged = contest.judge(contest.rivals(Settings(seed=3), cuts()), judge_day())
+    for found in judged.values():
+        assert set(found.chance) == set(baselines.BASELINES) - {USUAL}
+        assert all(0 < width < 0.2 for width in found.chance.values())
 
 
 def test_the_tables_call_the_baselines_by_these_names():

@@ -3,8 +3,9 @@
 Every comparison is on customers of a later cut whose outcomes have matured, which none of the compared has
 learnt from. Rules:
 
-* a model that any baseline beats by more than `WORSE_THAN_BASELINE` never serves, nor one that orders
-  customers just as a baseline does: no baseline serves in disguise;
+* a model that any baseline beats by more than `WORSE_THAN_BASELINE` (one beside the usual: by more than
+  chance as well) never serves, nor one that orders customers just as a baseline does: no baseline serves in
+  disguise;
 * the same recipe on newer data is promoted unless its lead over the strongest baseline has shrunk by more
   than `SHRUNK_LEAD`: two cuts differ in how hard they are, the lead much less. Baselines that the champion
   was not judged beside are left out of this one comparison;
@@ -14,7 +15,7 @@ learnt from. Rules:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -53,11 +54,15 @@ class Judged:
         Each baseline's, by name; an amount has no calibration, so those are NaN.
     repeats
         The baseline in whose order the model puts the customers; None where it has one of its own.
+    chance
+        By how much a baseline beside the usual one may lead by chance: half of the 95% interval of the
+        difference. Of several baselines one is soon ahead of a good model among few customers.
     """
 
     ours: Figures
     baselines: Mapping[str, Figures]
     repeats: str | None = None
+    chance: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def strongest(self) -> str:
@@ -108,8 +113,9 @@ def judge(compared: Mapping[str, ValueModel], later: pd.DataFrame) -> dict[str, 
     later
         The rows of one cut, with the columns of the baselines (`include.models.value.baselines`).
     """
-    share = next(iter(compared.values())).settings.high_value_share
-    truth, expected = high_value(later, share), baselines.amounts(later)
+    settings = next(iter(compared.values())).settings
+    truth, expected = high_value(later, settings.high_value_share), baselines.amounts(later)
+    further = {name: amount for name, amount in expected.items() if name != baselines.USUAL}
     theirs = {name: _figures(truth, amount, is_amount=True) for name, amount in expected.items()}
     found = {}
     for name, model in compared.items():
@@ -117,8 +123,21 @@ def judge(compared: Mapping[str, ValueModel], later: pd.DataFrame) -> dict[str, 
         repeats = (
             n for n, amount in expected.items() if evaluate.spearman(amount, ours) > SAME_ORDER
         )
-        found[name] = Judged(_figures(truth, ours), theirs, next(repeats, None))
+        chance = _chance(truth, ours, further, settings.seed)
+        found[name] = Judged(_figures(truth, ours), theirs, next(repeats, None), chance)
     return found
+
+
+def _chance(
+    truth: Floats, ours: Floats, amounts: Mapping[str, Floats], seed: int
+) -> dict[str, float]:
+    """Half of the interval of how much more each baseline reaches than the model."""
+    low, high = evaluate.bootstrap_many(
+        lambda drawn: _gains(truth[drawn], ours[drawn], [a[drawn] for a in amounts.values()]),
+        len(truth),
+        seed=seed,
+    )
+    return dict(zip(amounts, np.nan_to_num((high - low) / 2).tolist(), strict=True))
 
 
 def _figures(truth: Floats, score: Floats, *, is_amount: bool = False) -> dict[str, float]:
@@ -234,12 +253,12 @@ def _refused(judged: Judged) -> Verdict | None:
         return Verdict(
             False, f"it puts customers in the order of '{judged.repeats}': no baseline may serve"
         )
-    strongest = judged.strongest
-    lead = judged.lead(strongest)
-    if lead >= -WORSE_THAN_BASELINE:
-        return None
-    return Verdict(
-        False,
-        f"the baseline '{strongest}' is better by {-lead:.4f} ROC AUC: no model that a baseline beats may "
-        "serve",
-    )
+    for baseline in sorted(judged.baselines, key=judged.lead):
+        lead = judged.lead(baseline)
+        if not lead >= -max(WORSE_THAN_BASELINE, judged.chance.get(baseline, 0.0)):
+            return Verdict(
+                False,
+                f"the baseline '{baseline}' is better by {-lead:.4f} ROC AUC: no model that a baseline "
+                "beats may serve",
+            )
+    return None
