@@ -69,6 +69,7 @@ def test_the_files_it_names_exist(page: Path) -> None:
     assert not missing, f"expected the files that {page.name} names, found no {', '.join(missing)}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_who_follows_it_on_a_copy_passes_the_tests(page: Path, tmp_path: Path) -> None:
     tree = tmp_path / "copy"

@@ -151,7 +151,7 @@ def demo() -> Iterator[Demo]:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=1200,
+            timeout=2400,
             check=False,
         )
         seconds = time.monotonic() - begun

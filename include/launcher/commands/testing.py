@@ -19,9 +19,8 @@ def run_tests(_: argparse.Namespace, rest: list[str]) -> int:
     chosen = [] if everything else ["-m", "not slow"]
     cores = len(os.sched_getaffinity(0))
     if not given and cores > 1:
-        # A file's tests share a database, so a file stays whole; those that take longest come first. One
-        # more than there are cores, since tests of the chain wait for Airflow half of their time.
-        chosen += ["-n", str(min(cores + 1, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
+        # A file's tests share a database, so a file stays whole; those that take longest come first.
+        chosen += ["-n", str(min(cores, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
     # The tests have servers and folders of their own, wherever this machine's state is.
     env = {name: text for name, text in os.environ.items() if name != "REGULARS_HOME"}
     return inside.attend([sys.executable, "-m", "pytest", *chosen, *given], env, cwd=ROOT)
