@@ -28,6 +28,9 @@ REQUIRED = {
     "push": ("sender_name",),
 }
 
+#: What the till asks of a basket, or takes off at most: said wherever a coupon's code is.
+TERMS = ("minimum_spend", "at_most")
+
 #: What a text message tells people to answer who want no more.
 STOP_WORD = "STOP"
 
@@ -36,6 +39,9 @@ LONGEST_SUBJECT, LONGEST_HTML = 150, 100_000
 
 #: Characters of a push notification that a locked screen shows.
 LONGEST_PUSH = 178
+
+#: Blanks that do not break, as some languages write them in amounts.
+_BLANKS = str.maketrans({"\u00a0": " ", "\u202f": " "})
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f\u2028\u2029]+")
 
@@ -145,6 +151,10 @@ def write(
                 f"characters, found {len(subject)}: shorten it."
             )
     body = text.strip()
+    if channel == "sms":
+        # One of them would have the whole text sent in the longer encoding.
+        body = body.translate(_BLANKS)
+        values = {n: v.translate(_BLANKS) if isinstance(v, str) else v for n, v in values.items()}
     _require(f"{template}/{name}.txt", body, channel, values, str)
     parts = None
     if channel == "sms":
@@ -190,6 +200,13 @@ def _require(
         if shown(str(values.get(required) or "\0")) not in text:
             raise CopyError(
                 f"Expected template {name} to say {required}, found it left out: add it."
+            )
+    code = values.get("coupon_code")
+    for term in TERMS:
+        if code and code in text and values.get(term) and shown(values[term]) not in text:
+            raise CopyError(
+                f"Expected template {name} to say {term} where it gives a coupon, since the till asks for it, "
+                'found it left out: add {% include "_terms.txt" %}.'
             )
 
 

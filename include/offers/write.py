@@ -77,6 +77,9 @@ _PERSON = (
     "model_version",
 )
 
+#: What a template may list below what the message is about.
+_LISTED = ("to_replenish", "to_discover", "goes_with")
+
 _Pair = tuple[dict[str, Any], dict[str, Any]]
 
 
@@ -192,7 +195,8 @@ class Writer:
         values = self._shop_values(message_id) | {
             "first_name": person["first_name"] if isinstance(person["first_name"], str) else "",
             "offer_title": trigger["offer_title"],
-            "minimum_spend": words.money(offer.minimum_spend, self.policy.shop.currency, locale),
+            "minimum_spend": self._money(offer.minimum_spend, locale),
+            "at_most": self._money(offer.at_most, locale),
             "valid_until": words.day(valid_until, locale),
             "to_replenish": products["replenish"],
             "to_discover": products["discover"],
@@ -205,6 +209,9 @@ class Writer:
             None if pd.isna(last_day) else last_day.date(),
             words.Words(self.policy.shop.currency, locale),
         )
+        for name in _LISTED:
+            # Who is told of a product does not need to be told that they may like it, too.
+            values[name] = [one for one in values.get(name, []) if one != values.get("product")]
         text = copy.write(campaign.template, channel, values, locale, self.policy.caps.sms_parts)
         message = shared | {
             "message_id": message_id,
@@ -232,6 +239,10 @@ class Writer:
             return not_before, not_after
         end = windows.moment(last_day.date(), self._day_end, zone, last=True)
         return not_before, min(not_after, end)
+
+    def _money(self, amount: float | None, locale: str) -> str:
+        """An amount in words; nothing for none, so that a template leaves out what does not apply."""
+        return words.money(amount, self.policy.shop.currency, locale) if amount else ""
 
     def _shop_values(self, message_id: str) -> dict[str, Any]:
         delivery = self.policy.delivery

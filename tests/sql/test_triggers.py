@@ -261,3 +261,32 @@ def test_what_the_shop_does_not_have_is_told_where_it_is_asked_for(
         planted.decide()
     assert sentence in caplog.messages
     assert activate.preview(policy.load()).startswith(f"Warning: {sentence}\n")
+
+
+def test_thanks_for_a_review_list_what_goes_with_the_product_and_not_the_product(
+    conn, monkeypatch, tmp_path
+):
+    """Cheese and crackers are bought together; milk is bought by everybody, beside anything."""
+    given = GIVEN["review"]
+    orders = {
+        "o1": [1, "p1", "crackers", "milk"], "o2": [2, "p1", "crackers", "milk", "test", "old"],
+        "o3": [3, "milk"], "o4": [4, "milk"], "o5": [5, "milk"], "o6": [1, "milk", "test"],
+        "o7": [3, "p1", "once"], "o8": [1, "p1", "test", "old"],
+    }  # fmt: skip
+    lines = [
+        {"customer": who, "order_id": name, "product_id": product, "business_day": "2017-09-20"}
+        for name, (who, *products) in orders.items()
+        for product in products
+    ]
+    products = [
+        {"product_id": "crackers"}, {"product_id": "milk"}, {"product_id": "once"},
+        {"product_id": "old", "active": False},
+    ]  # fmt: skip
+    rows = given["rows"] | {"core.order_lines": lines}
+    rows["core.products"] = rows["core.products"] + products
+    plant(conn, given | {"rows": rows})
+    use(monkeypatch, tmp_path, "review", given["cases"][0]["trigger"])
+    planted.decide()
+    ((body,),) = warehouse.rows(conn, "SELECT body FROM marketing.messages WHERE external_id = '1'")
+    listed = [line.removeprefix("- ") for line in body.splitlines() if line.startswith("- ")]
+    assert listed == ["Good crackers", "Good milk"]

@@ -18,9 +18,11 @@ VARIABLES: dict[str, Any] = {
     "offer_title": "$3 off your next shop",
     "coupon_code": "KDF7T-9XWPM-C4HRY",
     "minimum_spend": "$25",
+    "at_most": "$10",
     "valid_until": "22 October 2017",
     "to_discover": ["Cheese", "Bread"],
     "to_replenish": ["Milk"],
+    "goes_with": ["Crackers"],
     "priority_service": True,
     "birthday": "October 4",
     "product": "AGED GOUDA",
@@ -42,6 +44,7 @@ def test_every_template_of_the_policy_says_what_it_must(template: str, channel: 
     has_coupon = {c.template: RULES.offer(c.offer).has_coupon for c in RULES.campaigns}[template]
     assert (VARIABLES["coupon_code"] in words.body) is has_coupon
     assert ("22 October 2017" in words.body) is has_coupon
+    assert ("$25" in words.body and "$10" in words.body) is has_coupon
     assert words.source == f"template/{template}/{channel}"
     if channel == "email":
         assert words.subject
@@ -199,3 +202,51 @@ def test_no_message_mixes_two_languages(tmp_path: Path, monkeypatch: pytest.Monk
         ("sms", "en_US"): "en_US",
     }
     copy._localised.cache_clear()
+
+
+@pytest.mark.parametrize("term", ["minimum_spend", "at_most"])
+@pytest.mark.parametrize("locale", ["", "es"])
+@pytest.mark.parametrize(("template", "channel"), EVERY)
+def test_a_term_that_an_offer_does_not_have_is_not_spoken_of(
+    template: str, channel: str, locale: str, term: str
+) -> None:
+    words = copy.write(template, channel, VARIABLES | {term: ""}, locale)
+    for text in (words.body, words.body_html or ""):
+        assert VARIABLES[term] not in text
+        assert ", ." not in text
+
+
+def test_a_coupon_whose_terms_are_left_out_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is refused at the till had been promised something else."""
+    (tmp_path / "short").mkdir()
+    (tmp_path / "short" / "sms.txt").write_text(
+        "{{ sender_name }}: {{ coupon_code }} {{ stop_word }}"
+    )
+    monkeypatch.setattr(copy, "TEMPLATES", tmp_path)
+    copy._environment.cache_clear()
+    try:
+        with pytest.raises(copy.CopyError, match="to say minimum_spend where it gives a coupon"):
+            copy.write("short", "sms", VARIABLES)
+        assert copy.write("short", "sms", VARIABLES | {"minimum_spend": "", "at_most": ""}).parts
+    finally:
+        monkeypatch.undo()
+        copy._environment.cache_clear()
+
+
+def test_amounts_with_a_blank_that_does_not_break_keep_a_text_message_short() -> None:
+    """One such blank has the whole text sent in 70 characters a part instead of 160."""
+    words = copy.write("win_back", "sms", VARIABLES | {"minimum_spend": "25\u00a0€", "at_most": ""})
+    assert sms.length(words.body).encoding == sms.GSM7
+    assert "25 €" in words.body
+
+
+@pytest.mark.parametrize("locale", ["", "es"])
+@pytest.mark.parametrize(("template", "channel"), EVERY)
+def test_the_words_of_text_messages_stay_in_the_short_alphabet(
+    template: str, channel: str, locale: str
+) -> None:
+    if channel == "sms":
+        words = copy.write(template, channel, VARIABLES, locale)
+        assert sms.length(words.body).encoding == sms.GSM7

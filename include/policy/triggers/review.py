@@ -1,12 +1,14 @@
 """A customer has written a review."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from include.policy.base import Place, twice
-from include.policy.trigger import Trigger
+from include.policy.trigger import Trigger, Words
 
 if TYPE_CHECKING:
     from include.policy import Campaign, Policy
@@ -49,6 +51,14 @@ class Review(Trigger):
                     f"nothing is advertised, found {angry[0]}; write after_complaint: true, or leave it out."
                 ),
             )
+
+    def occasion(
+        self, row: Mapping[str, Any] | None, last_day: date | None, words: Words
+    ) -> dict[str, Any]:
+        """The product, and what is bought together with it."""
+        with_it = None if row is None else row["goes_with"]
+        listed = json.loads(with_it) if isinstance(with_it, str) else []
+        return super().occasion(row, last_day, words) | {"goes_with": listed}
 
     def find(self, day: "Day") -> "Found":
         """Those with such a review, each by the newest."""
