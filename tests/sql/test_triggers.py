@@ -290,3 +290,21 @@ def test_thanks_for_a_review_list_what_goes_with_the_product_and_not_the_product
     ((body,),) = warehouse.rows(conn, "SELECT body FROM marketing.messages WHERE external_id = '1'")
     listed = [line.removeprefix("- ") for line in body.splitlines() if line.startswith("- ")]
     assert listed == ["Good crackers", "Good milk"]
+
+
+def test_a_birthday_that_many_share_is_nobodys(conn, monkeypatch, tmp_path):
+    """A till that wants a birthday is given one: nobody is congratulated on it, and nobody is refused."""
+    given = GIVEN["birthday"]
+    use(monkeypatch, tmp_path, "birthday", given["cases"][0]["trigger"])
+    alike = {number: {"birth_date": "1970-10-04"} for number in range(51, 56)}
+    plant(conn, {"customers": alike | {number: {"birth_date": None} for number in range(60, 70)}})
+    assert found_on_the_day(conn) == {}
+    assert warehouse.rows(conn, "SELECT birth_date, customers FROM core.placeholder_birthdays") == [
+        (date(1970, 10, 4), 5)
+    ]
+    warehouse.execute(
+        conn,
+        "UPDATE core.identities SET birth_date = '1971-10-04' WHERE customer_id = %(who)s",
+        {"who": person(51)},
+    )
+    assert list(found_on_the_day(conn)) == [51, 52, 53, 54, 55]

@@ -57,7 +57,9 @@ SELECT
     f.orders_total,
     f.first_order_day,
     s.model_version,
-    i.birth_date,
+    CASE
+        WHEN i.birth_date NOT IN (SELECT h.birth_date FROM core.placeholder_birthdays AS h) THEN i.birth_date
+    END AS birth_date,
     coalesce(i.flags && ARRAY['unreadable_birthday', 'implausible_birthday'], FALSE) AS is_birthday_faulty,
     i.first_name,
     c.region,

@@ -23,7 +23,9 @@ addresses AS (
 
 SELECT
     w.customer_id,
-    i.birth_date,
+    CASE
+        WHEN i.birth_date NOT IN (SELECT h.birth_date FROM core.placeholder_birthdays AS h) THEN i.birth_date
+    END AS birth_date,
     coalesce(i.flags && ARRAY['unreadable_birthday', 'implausible_birthday'], FALSE) AS is_birthday_faulty,
     a.by_channel
 FROM wanted AS w
