@@ -36,8 +36,9 @@ READERS = {
 #: Functions that others may call (`<schema>/<name>.function.sql`), and who; nobody else may.
 CALLERS = {
     "marketing.why": READERS["marketing"],
-    "marketing.redeem": ("regulars_shop",),
-    "ops.record_delivery_event": ("regulars_shop",),
+    "marketing.redeem": ("regulars_till",),
+    "marketing.unredeem": ("regulars_till",),
+    "ops.record_delivery_event": ("regulars_gateway",),
 }
 
 #: Rather than hold up everybody behind a long reader, a change gives up.

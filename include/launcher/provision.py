@@ -16,9 +16,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from include import VERSION, contracts, warehouse
+from include import VERSION, contracts, policy, warehouse
 from include.errors import BadInput, RegularsError
 from include.launcher.servers import databases
+from include.steps.delivery import clock
 
 #: Role -> the variable that holds its password.
 PASSWORDS = {
@@ -74,6 +75,7 @@ def provision(environment: Mapping[str, str]) -> None:
     # First: what stops it has then changed nothing, Airflow's tables included.
     with warehouse.connect("warehouse") as conn:
         changes = contracts.migrate(conn, tell)
+        clock.write(conn, policy.load())
     tell(f"the warehouse's tables stand at version {VERSION}, {len(changes)} changes")
     tell("Airflow's tables follow; from a newer Airflow's form there is no way back but a copy")
     subprocess.run(["airflow", "db", "migrate"], check=True)

@@ -205,8 +205,8 @@ def _require(
     for term in TERMS:
         if code and code in text and values.get(term) and shown(values[term]) not in text:
             raise CopyError(
-                f"Expected template {name} to say {term} where it gives a coupon, since the till asks for it, "
-                'found it left out: add {% include "_terms.txt" %}.'
+                f"Expected template {name} to say {term} where it gives a coupon, since the till asks for "
+                'it, found it left out: add {% include "_terms.txt" %}.'
             )
 
 

@@ -21,7 +21,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
@@ -64,6 +64,26 @@ Lifecycle = Literal["new", "active", "lapsing", "lost"]
 ValueTier = Literal["high", "low"]
 
 
+_Value = TypeVar("_Value")
+
+
+def as_written(region: str) -> str:
+    """A region as core writes it: small letters, no blanks around."""
+    return region.strip().lower()
+
+
+def _by_region(value: dict[str, _Value]) -> dict[str, _Value]:
+    found = {as_written(region): one for region, one in value.items()}
+    if len(found) < len(value) or "" in found:
+        raise PydanticCustomError(
+            "regions", "Input should name each region once, whatever its capitals and blanks"
+        )
+    return found
+
+
+ByRegion = Annotated[dict[str, _Value], AfterValidator(_by_region)]
+
+
 class Shop(Section):
     """Where the data comes from, and the zone and moment it lives in."""
 
@@ -73,10 +93,10 @@ class Shop(Section):
     opened_on: date
     clock: datetime | None
     #: The zone that the customers of a sales region live in, where it is not the shop's.
-    region_timezones: dict[str, Zone] = Field(default_factory=dict)
+    region_timezones: ByRegion[Zone] = Field(default_factory=dict)
     #: The language and country that messages are written for, and those of regions that differ.
     locale: LocaleName
-    region_locales: dict[str, LocaleName] = Field(default_factory=dict)
+    region_locales: ByRegion[LocaleName] = Field(default_factory=dict)
 
     @property
     def is_demo(self) -> bool:
@@ -89,11 +109,11 @@ class Shop(Section):
 
     def timezone_of(self, region: str | None) -> str:
         """The time zone of a customer's region; the shop's where the region, or its zone, is not known."""
-        return self.region_timezones.get(region or "", self.timezone)
+        return self.region_timezones.get(as_written(region or ""), self.timezone)
 
     def locale_of(self, region: str | None) -> str:
         """The locale of a customer's region; the shop's where the region, or its locale, is not known."""
-        return self.region_locales.get(region or "", self.locale)
+        return self.region_locales.get(as_written(region or ""), self.locale)
 
     def fixed_clock(self) -> datetime | None:
         """`clock` with the shop's zone, or None where the wall clock counts. Delivery alone asks."""
@@ -193,6 +213,13 @@ class Approvals(Section):
     timeout_hours: Annotated[int, Field(ge=1)]
 
 
+class Coupons(Section):
+    """What tills are held to."""
+
+    #: How far a till's day and moment may lie from the shop's clock.
+    clock_tolerance_hours: Annotated[int, Field(ge=1, le=24 * 366)] = 48
+
+
 class DeliveryChannels(Section):
     """Through what each channel's messages leave."""
 
@@ -249,6 +276,7 @@ class Policy(Section):
     control: Control
     activation: Activation
     approvals: Approvals
+    coupons: Coupons = Coupons()
     delivery: Delivery
 
     @cached_property

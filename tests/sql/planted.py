@@ -17,6 +17,7 @@ TABLES = (
     "core.identities",
     "core.identity_links",
     "core.customers",
+    "core.accounts",
     "core.consents",
     "core.contact_points",
     "core.products",
@@ -43,6 +44,8 @@ TABLES = (
     "ops.delivery_events",
     "ops.channel_paces",
     "ops.fences",
+    "ops.clock",
+    "ops.till_answers",
 )
 
 

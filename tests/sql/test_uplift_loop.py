@@ -15,7 +15,7 @@ from include.models import registry
 from include.models.campaigns.uplift import UpliftModel
 from include.offers import control
 from include.steps import gate, measure
-from include.steps.delivery import deliver
+from include.steps.delivery import clock, deliver
 from include.steps.training import champions, tasks, uplift
 from tests.sql import planted
 from tests.sql.planted import fill, person
@@ -109,6 +109,8 @@ def redeem(conn: Any) -> None:
     )
     for code, customer, valid_from in sent:
         day = valid_from + timedelta(days=6)
+        noon = datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=12)
+        clock.write(conn, policy.load(), noon)
         accepted, discount = warehouse.rows(
             conn,
             "SELECT accepted, discount FROM marketing.redeem(%(code)s, %(customer)s, %(order)s, 60, "

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from include import contracts, policy, warehouse
-from include.steps.delivery import deliver
+from include.steps.delivery import clock, deliver
 from tests.sql import planted
 from tests.sql.planted import DAY, person
 
@@ -63,6 +63,7 @@ def test_a_customer_who_was_sent_something_has_a_story(conn):
     conn.commit()
     planted.decide()
     deliver.send(datetime(2017, 10, 2, 14, tzinfo=UTC))
+    clock.write(conn, policy.load(), datetime(2017, 10, 9, 15, tzinfo=UTC))
     sent, code = warehouse.rows(
         conn,
         "SELECT external_id, coupon_code FROM marketing.coupon_triggers "

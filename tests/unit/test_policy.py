@@ -216,7 +216,10 @@ def test_what_is_no_policy(text: str, expected: str) -> None:
     assert expected in faults(text)[0]
 
 
-@pytest.mark.parametrize("section", sorted(policy.Policy.model_fields))
+NEEDED = {name for name, field in policy.Policy.model_fields.items() if field.is_required()}
+
+
+@pytest.mark.parametrize("section", sorted(NEEDED))
 def test_a_missing_section_is_named(section: str) -> None:
     document = yaml.safe_load(TEXT)
     del document[section]
@@ -410,3 +413,21 @@ def test_a_campaign_that_is_off_needs_no_source(capsys: pytest.CaptureFixture[st
     path.write_text(text[:at] + text[at:].replace("enabled: true", "enabled: false", 1))
     assert command.main(["check", str(path)]) == 0
     assert "Warning" not in capsys.readouterr().out
+
+
+def test_regions_are_found_as_core_writes_them() -> None:
+    document = yaml.safe_load(TEXT)
+    document["shop"]["region_timezones"] = {" North": "America/Chicago"}
+    document["shop"]["region_locales"] = {"NORTH ": "es_US"}
+    shop = policy.parse(yaml.safe_dump(document)).shop
+    assert shop.timezone_of("north") == "America/Chicago"
+    assert shop.locale_of("north") == "es_US"
+    assert shop.timezone_of("south") == shop.timezone_of(None) == shop.timezone
+    document["shop"]["region_timezones"] = {"North": "America/Chicago", "north": "America/Denver"}
+    assert "each region once" in faults(yaml.safe_dump(document))[0]
+
+
+def test_tills_may_differ_by_two_days_where_the_policy_does_not_say() -> None:
+    document = yaml.safe_load(TEXT)
+    del document["coupons"]
+    assert policy.parse(yaml.safe_dump(document)).coupons.clock_tolerance_hours == 48

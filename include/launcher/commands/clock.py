@@ -8,6 +8,7 @@ from pathlib import Path
 from include import policy, warehouse
 from include.console import clock
 from include.errors import BadInput
+from include.steps.delivery import clock as tills
 
 #: The line of the policy: what stands before the moment, the moment, and a comment behind it.
 LINE = re.compile(r"^(?P<key>[ ]+clock:[ ]*)(?P<moment>[^#\n]*?)(?P<rest>[ ]*(?:#.*)?)$", re.M)
@@ -28,6 +29,8 @@ def run(moment: str | None) -> int:
         found = clock.read(conn, rules)
     if moved is not None:
         write(path, moved)
+        with warehouse.connect() as conn:
+            tills.write(conn, rules)
         print(f"Wrote shop.clock into {path}.")
     for sentence in clock.told(found):
         print(sentence)

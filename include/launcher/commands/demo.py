@@ -18,6 +18,7 @@ from include.launcher.servers.databases import CONNECTIONS
 from include.launcher.servers.memory import PeakMemory
 from include.launcher.servers.platform import Platform, platform
 from include.launcher.servers.postgresql import postmaster
+from include.steps.delivery import clock
 
 #: The day that is run: 13 weeks of truth lie after it in the data.
 DAY = "2017-10-01"
@@ -95,6 +96,7 @@ def prepare(held: Platform, screen: Screen, say: Callable[[str], None]) -> Api:
         screen.show(TABLES, "running")
         with warehouse.connect() as conn:
             changes = contracts.migrate(conn, say)
+            clock.write(conn, policy.load())
         screen.show(TABLES, "done", f"{len(changes)} changes" if changes else "up to date")
 
     def shop() -> None:

@@ -26,6 +26,7 @@ def stay_up() -> int:
     from include import contracts, policy, warehouse
     from include.demo_shop import load
     from include.launcher.servers.platform import platform
+    from include.steps.delivery import clock
 
     rules = policy.load()  # a fault in it is told before anything is started
 
@@ -37,6 +38,7 @@ def stay_up() -> int:
         say("Bringing the warehouse up to date")
         with warehouse.connect() as conn:
             changes = contracts.migrate(conn, say)
+            clock.write(conn, rules)
         if changes:
             say(
                 f"The warehouse is at version {VERSION} now: {len(changes)} changes, in ops.upgrades"

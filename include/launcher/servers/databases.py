@@ -8,7 +8,9 @@
 | regulars_etl | owns the database `warehouse` and makes its schemas |
 | regulars_marketing | connects to `warehouse`; reads the schema `marketing` by its contracts' grants |
 | regulars_console | connects to `warehouse`; reads `marketing` and `ops` by their contracts' grants |
-| regulars_shop | a group for the shop's own logins: redeems coupons, records delivery events, reads nothing |
+| regulars_till | a group for logins of tills: redeems coupons and gives them back, reads nothing |
+| regulars_gateway | a group for gateways and unsubscribe pages: records delivery events, reads nothing |
+| regulars_shop | a member of both groups, for a login that does both |
 
 Schemas and tables are not made here: the contracts do that.
 """
@@ -31,11 +33,22 @@ OWNERS = {"airflow": "airflow", "shop": "shop", "warehouse": "regulars_etl"}
 GUESTS = {
     "airflow": (),
     "shop": ("regulars_reader",),
-    "warehouse": ("regulars_marketing", "regulars_console", "regulars_shop"),
+    "warehouse": (
+        "regulars_marketing",
+        "regulars_console",
+        "regulars_till",
+        "regulars_gateway",
+        "regulars_shop",
+    ),
 }
 
-#: Roles that logins of the shop's own are made members of; they cannot log in themselves.
-GROUPS = ("regulars_shop",)
+#: Roles that logins of the shop's own are made members of, and of which groups they are members themselves;
+#: they cannot log in.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "regulars_till": (),
+    "regulars_gateway": (),
+    "regulars_shop": ("regulars_till", "regulars_gateway"),
+}
 
 #: Roles that never write: said twice, as privileges and as the session's default.
 READERS = ("regulars_reader", "regulars_marketing", "regulars_console")
@@ -157,6 +170,8 @@ def make_database(conn: Connection, kind: str, database: str, template: str | No
     for guest in GUESTS[kind]:
         if guest in GROUPS and not fetch(conn, "SELECT 1 FROM pg_roles WHERE rolname = %s", guest):
             run(conn, "CREATE ROLE {} NOLOGIN", guest)
+        for group in GROUPS.get(guest, ()):
+            run(conn, "GRANT {} TO {}", group, guest)
         run(conn, "GRANT CONNECT ON DATABASE {} TO {}", database, guest)
 
 

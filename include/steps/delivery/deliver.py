@@ -30,6 +30,7 @@ from include import channels, notify, policy, warehouse
 from include.channels import OutcomeUnknown, Outgoing, Provider, Refused, Unavailable
 from include.offers import windows
 from include.policy import Policy
+from include.steps.delivery import clock as clock_of_tills
 from include.steps.delivery import feedback, outcomes, pace
 from include.steps.delivery.allowed import still_allowed
 from include.steps.delivery.held import Claim, Claimed
@@ -77,6 +78,8 @@ def send(now: datetime | None = None) -> dict[str, int]:
         if warehouse.value(conn, "SELECT to_regclass('marketing.messages')") is None:
             log.info("The warehouse has no messages yet.")
             return {}
+        clock_of_tills.write(conn, rules, fixed)
+        conn.commit()
         sender = _Sender(conn, rules, clock)
         counts = sender.run()
         notify.mended(conn, DAG)
