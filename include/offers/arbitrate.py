@@ -292,11 +292,13 @@ def draw_control(decided: pd.DataFrame, inputs: Inputs, policy: Policy) -> pd.Da
     return found
 
 
-def awaiting_approval(decided: pd.DataFrame, released: frozenset[str], policy: Policy) -> set[str]:
+def awaiting_approval(
+    decided: pd.DataFrame, released: frozenset[str], policy: Policy, customers: int
+) -> set[str]:
     """The campaigns whose messages of the day wait for a person.
 
-    All of them where the day's expected cost is above `approvals.spend_above`; where
-    `approvals.first_run` asks for it, those of which nothing has been let through before.
+    All of them where the day's expected cost is above `approvals.spend_above`, or its messages above
+    `caps.per_day`; where `approvals.first_run` asks for it, those of which nothing has been let through.
 
     Parameters
     ----------
@@ -306,11 +308,15 @@ def awaiting_approval(decided: pd.DataFrame, released: frozenset[str], policy: P
         Campaigns of which offers of other days were let through.
     policy
         The rules.
+    customers
+        How many there are in all.
     """
     sent = decided[(decided["decision"] == "send").to_numpy()]
     campaigns = set(sent["campaign"].astype("str"))
     limit = policy.approvals.spend_above
     if limit is not None and float(sent["cost_expected"].sum()) > limit:
+        return campaigns
+    if policy.caps.exceeded(len(sent), customers):
         return campaigns
     if policy.approvals.first_run:
         return campaigns - released

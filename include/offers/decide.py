@@ -96,7 +96,9 @@ class Day:
         treated and control alike.
         """
         drawn = arbitrate.draw_control(self._decided, self.inputs, self.policy)
-        waiting = arbitrate.awaiting_approval(drawn, self.inputs.released, self.policy)
+        waiting = arbitrate.awaiting_approval(
+            drawn, self.inputs.released, self.policy, len(self.inputs.customers)
+        )
         is_sent = (drawn["decision"] == "send").to_numpy()
         row = np.flatnonzero(is_sent | (drawn["decision"] == "control").to_numpy())
         writer = Writer(self.inputs, self.policy, self.as_of, self.new_code, waiting)

@@ -239,6 +239,43 @@ def _audience(
         )
 
 
+def doubts(policy: "Policy") -> Iterator[str]:
+    """What of the campaigns and their limits is no fault and may be a slip of the pen, a sentence each."""
+    on = [campaign for campaign in policy.campaigns if campaign.enabled]
+    if on and all(campaign.cap_class == "transactional" for campaign in on):
+        yield (
+            "every campaign that is on is transactional, so no cap and no approval holds any of them back; "
+            "write cap_class: marketing for what advertises."
+        )
+    rules = policy.activation
+    if rules.minimum_age == 0:
+        yield "activation.minimum_age is 0, so children are written to; 18 is usual."
+    if rules.quiet_hours.start == rules.quiet_hours.end:
+        yield "activation.quiet_hours are empty, so messages may leave at any hour of the send window."
+    for campaign in on:
+        offer = policy.offer(campaign.offer)
+        if offer.has_coupon:
+            continue
+        needing = [name for name in campaign.channels if _wants_coupon(campaign.template, name)]
+        if needing:
+            yield (
+                f"campaign {campaign.name} has the template {campaign.template}, whose words by "
+                f"{', '.join(needing)} fill in coupon_code, and the offer {offer.name}, which has none: "
+                "nothing can be written; name another offer or template."
+            )
+    for offer in policy.offers:
+        if offer.kind == "percent_off" and offer.at_most is None:
+            yield (
+                f"offer {offer.name} takes {offer.value:.0%} off without at_most: of a basket of 10,000 "
+                f"that is {10_000 * offer.value:,.0f}; say the most that it may take off."
+            )
+
+
+def _wants_coupon(template: str, channel: str) -> bool:
+    text = (TEMPLATES / template / f"{channel}.txt").read_text(encoding="utf-8")
+    return "coupon_code" in text
+
+
 def _words(here: Place, campaign: Campaign) -> Iterator[tuple[Place, str]]:
     for position, channel in twice(campaign.channels):
         yield (

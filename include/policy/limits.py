@@ -19,11 +19,38 @@ class Cap(Section):
     window_days: Annotated[int, Field(ge=1, le=366)]
 
 
+class PerDay(Section):
+    """What a day may send without a question: so many messages, and to so large a part of the customers."""
+
+    messages: Annotated[int, Field(ge=1)] | None = None
+    share_of_customers: Annotated[float, Field(gt=0, le=1)] | None = None
+
+
 class Caps(Section):
-    """The most a customer may be sent, over all campaigns and channels, and the longest text message."""
+    """The most a customer may be sent, over all campaigns and channels, and the longest text message.
+
+    Attributes
+    ----------
+    per_day
+        A brake for a slip of the pen: a day that would send more waits for a person. None: no such brake.
+    """
 
     marketing: Cap
+    per_day: PerDay | None = None
     sms_parts: Annotated[int, Field(ge=1, le=10)]
+
+    def exceeded(self, messages: int, customers: int) -> str | None:
+        """What of `per_day` a day's messages exceed, as the part of a sentence; None where nothing."""
+        brake = self.per_day or PerDay()
+        if brake.messages is not None and messages > brake.messages:
+            return f"{messages:,} messages, above caps.per_day.messages ({brake.messages:,})"
+        share = brake.share_of_customers
+        if share is not None and messages > share * customers:
+            return (
+                f"{messages:,} messages to {customers:,} customers, above "
+                f"caps.per_day.share_of_customers ({share:.0%})"
+            )
+        return None
 
 
 class MessageCost(Section):

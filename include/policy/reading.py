@@ -11,6 +11,10 @@ from pydantic import BaseModel, ValidationError
 
 from include.policy.base import Place, PolicyError
 
+#: Places of a document and levels of one: a policy has some hundreds and six. Aliases of aliases (`*name`)
+#: can say more than any machine holds.
+MOST_PLACES, DEEPEST = 50_000, 40
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -84,6 +88,14 @@ def _document(text: str, name: str) -> tuple[_Lines, Any]:
                 if again:
                     twice.append((line, path))
                 lines.known.setdefault(path, line)
+                if len(lines.known) > MOST_PLACES or len(path) > DEEPEST:
+                    raise PolicyError(
+                        [
+                            f"{name}:{line}: expected at most {MOST_PLACES:,} keys and values in at most "
+                            f"{DEEPEST} levels, found more, by aliases (*) within what they stand for: write "
+                            "them out."
+                        ]
+                    )
         document = loader.construct_document(node) if node is not None else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from include.policy import Policy
+from include.policy import Policy, campaigns
 from include.sources import offered
 from include.sources.offered import NEEDED
 
@@ -23,6 +23,7 @@ def gaps(policy: Policy) -> Iterator[str]:
                 f"{_off(policy, source)}, so nobody may be written to: everything is worked out, and no "
                 "campaign sends anything."
             )
+    yield from campaigns.doubts(policy)
     for campaign in policy.campaigns:
         if not campaign.enabled:
             continue

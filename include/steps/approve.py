@@ -1,6 +1,7 @@
 """Ask a person about the offers that wait for approval, and let them pass or stop them.
 
-Offers of a day wait as `awaiting_approval` where its expected cost is above `approvals.spend_above`, or
+Offers of a day wait as `awaiting_approval` where its expected cost is above `approvals.spend_above`, its
+messages above `caps.per_day`, or
 where a campaign runs for the first time and `approvals.first_run` asks for it (`include.offers`). Delivery
 claims nothing of them until they are `approved`.
 """
@@ -29,6 +30,7 @@ STAND_INS: dict[str, Any] = {
     "unsubscribe_url": "[unsubscribe link]",
     "to_replenish": ["[a product bought before]"],
     "to_discover": ["[a recommended product]"],
+    "goes_with": ["[a product that goes with it]"],
     "birthday": "[birthday]",
 }
 
@@ -227,6 +229,13 @@ def _reason(conn: Connection, day: str, waiting: list[_Campaign], rules: Policy)
             f"The day's expected cost is {_priced(cost, rules)}, above the {_priced(limit, rules)} that "
             "may be spent without a question."
         )
+    customers = warehouse.value(
+        conn, "SELECT count(*) FROM marketing.customer_segments WHERE as_of = %(day)s", {"day": day}
+    )
+    messages = sum(campaign.messages for campaign in _campaigns(conn, day, None))
+    exceeded = rules.caps.exceeded(messages, customers)
+    if exceeded:
+        return f"The day would send {exceeded}."
     names = ", ".join(campaign.name for campaign in waiting)
     return f"It is the first run of {names}."
 
@@ -363,7 +372,8 @@ def _message(campaign: _Campaign, rules: Policy) -> str | None:
         "sender_name": rules.delivery.sender_name,
         "postal_address": rules.delivery.postal_address,
         "offer_title": offer.title,
-        "minimum_spend": _priced(offer.minimum_spend, rules),
+        "minimum_spend": _priced(offer.minimum_spend, rules) if offer.minimum_spend else "",
+        "at_most": _priced(offer.at_most, rules) if offer.at_most else "",
         "valid_until": str(campaign.valid_until),
         "priority_service": False,
     }

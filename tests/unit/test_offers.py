@@ -29,7 +29,7 @@ from include.offers import (
 from include.offers.decide import Outcome, decide
 from include.offers.inputs import Inputs, no_accounts
 from include.policy import Policy
-from include.policy.limits import Cap, ClockWindow
+from include.policy.limits import Cap, ClockWindow, PerDay
 from include.policy.triggers.birthday import next_birthday
 
 DAY = date(2017, 10, 1)
@@ -668,6 +668,10 @@ def test_spend_above_the_limit_and_first_runs_wait_for_a_person() -> None:
         asked = half.model_copy(update={"approvals": RULES.approvals.model_copy(update=limit)})
         found = decided(customers, using=asked).triggers["status"]
         assert set(found) == {status}, "the control group costs nothing"
+    for most, status in ((len(customers), "approved"), (len(customers) - 1, "awaiting_approval")):
+        brake = RULES.caps.model_copy(update={"per_day": PerDay(messages=most)})
+        asked = replace_control(RULES, 0.0).model_copy(update={"caps": brake})
+        assert set(decided(customers, using=asked).triggers["status"]) == {status}
     first = rules(approvals=RULES.approvals.model_copy(update={"first_run": True}))
     assert set(decided(customers, using=first).triggers["status"]) == {"awaiting_approval"}
     history = earlier([("x", date(2017, 5, 1), "vip_exclusive", "2017-Q2")])

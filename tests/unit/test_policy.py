@@ -4,14 +4,16 @@ import random
 import re
 import textwrap
 from datetime import UTC, date, datetime, time
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from include import policy
 from include.launcher.commands import policy as command
-from include.policy import PolicyError
+from include.policy import PolicyError, campaigns
 
 TEXT = policy.DEFAULT_PATH.read_text(encoding="utf-8")
 
@@ -431,3 +433,65 @@ def test_tills_may_differ_by_two_days_where_the_policy_does_not_say() -> None:
     document = yaml.safe_load(TEXT)
     del document["coupons"]
     assert policy.parse(yaml.safe_dump(document)).coupons.clock_tolerance_hours == 48
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [1,1,1,1,1,1,1,1,1,1]\n"
+        + "".join(f"{y}: &{y} [{', '.join([f'*{x}'] * 10)}]\n" for x, y in pairwise("abcdefgh")),
+        "shop: &s\n  again: *s\n",
+    ],
+    ids=["aliases of aliases", "an alias within itself"],
+)
+def test_aliases_cannot_say_more_than_a_policy_does(text: str) -> None:
+    assert "by aliases (*)" in faults(text)[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"activation": {"minimum_age": 0}}, "children are written to"),
+        (
+            {"activation": {"quiet_hours": {"start": "00:00", "end": "00:00"}}},
+            "quiet_hours are empty",
+        ),
+    ],
+)
+def test_what_may_be_a_slip_is_told(change: dict[str, Any], told: str) -> None:
+    document = yaml.safe_load(TEXT)
+    for section, keys in change.items():
+        document[section] |= keys
+    assert any(told in doubt for doubt in campaigns.doubts(policy.parse(yaml.safe_dump(document))))
+    assert not list(campaigns.doubts(policy.parse(TEXT)))
+
+
+def test_campaigns_that_nothing_holds_back_or_cannot_be_written_are_told() -> None:
+    document = yaml.safe_load(TEXT)
+    for campaign in document["campaigns"]:
+        campaign["cap_class"] = "transactional"
+        if campaign["name"] == "welcome":
+            campaign["offer"] = "no_coupon"
+    document["offers"][1] |= {"kind": "percent_off", "value": 0.1}
+    document["offers"][1].pop("at_most", None)
+    found = " ".join(campaigns.doubts(policy.parse(yaml.safe_dump(document))))
+    assert "every campaign that is on is transactional" in found
+    assert "campaign welcome has the template welcome" in found
+    assert "without at_most" in found
+
+
+@pytest.mark.parametrize(
+    ("brake", "messages", "exceeded"),
+    [
+        (None, 10**9, False),
+        ({"messages": 100}, 100, False),
+        ({"messages": 100}, 101, True),
+        ({"share_of_customers": 0.1}, 100, False),
+        ({"share_of_customers": 0.1}, 101, True),
+    ],
+)
+def test_a_day_of_too_many_messages_is_noticed(brake: Any, messages: int, exceeded: bool) -> None:
+    document = yaml.safe_load(TEXT)
+    document["caps"]["per_day"] = brake
+    found = policy.parse(yaml.safe_dump(document)).caps.exceeded(messages, customers=1000)
+    assert bool(found) is exceeded

@@ -27,7 +27,7 @@ SELECT
                 )
             ELSE 0
         END
-    )::numeric(12, 2) AS discount_given,
+    )::numeric(13, 3) AS discount_given,
     CASE WHEN t.discount_given IS NULL THEN 'records' ELSE 'till' END AS told_by,
     t.currency,
     t.policy_hash,

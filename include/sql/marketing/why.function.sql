@@ -83,7 +83,7 @@ BEGIN
                 t.offer_title,
                 'code ' || t.coupon_code,
                 'valid ' || t.valid_from || ' to ' || t.valid_until,
-                'took off ' || t.discount_given || ' ' || t.currency || ' of order ' || t.redeemed_order
+                'took off ' || round(t.discount_given, coalesce(t.currency_decimals, 2)) || ' ' || t.currency || ' of order ' || t.redeemed_order
             )
         FROM marketing.coupon_triggers AS t
         WHERE t.external_id = why.external_id
