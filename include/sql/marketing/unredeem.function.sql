@@ -1,6 +1,6 @@
 -- One row: whether a coupon is the customer's again because its order fell through. The same order (number,
--- day and store) that redeemed it gives it back, and hears the same answer when it asks again. Reasons for no:
--- `unknown_code`, `not_redeemed` (by this order). Each answer is kept in ops.till_answers.
+-- day and store) that redeemed it gives it back, and hears the same answer when it asks again. Reasons for
+-- no: `unknown_code`, `not_redeemed` (by this order). Each answer is kept in ops.till_answers.
 CREATE FUNCTION marketing.unredeem(
     code text, customer text, order_number text, day date, at timestamptz, store text DEFAULT NULL
 ) RETURNS TABLE (accepted boolean, reason text)
