@@ -9,7 +9,7 @@ What the warehouse is brought to: `standing` is what it has, `tables` and `widen
 `definitions` make views and functions, `upgrades` remembers which version did it.
 """
 
-from include.contracts.currency import currency_rejects
+from include.contracts.currency import currency_rejects, decimals
 from include.contracts.dictionary import documentation
 from include.contracts.files import SCHEMAS, all_contracts, is_state, load, of_dataset
 from include.contracts.form import Check, Column, Contract, Reject
@@ -27,6 +27,7 @@ __all__ = [
     "all_contracts",
     "column_list",
     "currency_rejects",
+    "decimals",
     "documentation",
     "is_state",
     "load",

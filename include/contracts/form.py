@@ -20,9 +20,10 @@ class Column(_Strict):
 
     `run` columns say which run wrote a row and are no content of it; `keep` columns are never changed
     once a row stands. `fill`, SQL over the other columns, is what rows that stand get where the column is
-    added later. `needs` names the source table without which the column is empty. `missing` and `outliers`
-    are rules of cleaning (`include.contracts.rules`). A `currency` column holds a code: only the
-    shop's is taken.
+    added later. `needs` names the source table without which the column is empty. An `optional` column of a
+    source table may be left out by a shop's SELECT; such columns stand last. `missing` and `outliers`
+    are rules of cleaning (`include.contracts.rules`). A `currency` column holds a code: that of
+    the shop, or one with a rate, where the table has an `exchange_rate`.
     """
 
     name: str = Field(pattern=r"^[a-z_][a-z0-9_]*$")
@@ -39,6 +40,7 @@ class Column(_Strict):
     keep: bool = False
     fill: str | None = None
     needs: str | None = None
+    optional: bool = False
     missing: rules.Missing | None = None
     outliers: list[rules.Outlier] = []
     currency: bool = False
@@ -175,6 +177,16 @@ class Contract(_Strict):
     def content(self) -> list[str]:
         """The columns that are content: all but those that say which run wrote the row."""
         return [column.name for column in self.columns if not column.run]
+
+    def given(self, count: int) -> list[str] | None:
+        """The content columns that a SELECT of so many gives: all, or all but last ones that are optional.
+
+        None where a SELECT of so many columns leaves out another one, or has one too many.
+        """
+        left_out = self.content[count:]
+        if count > len(self.content) or not all(self.column(name).optional for name in left_out):
+            return None
+        return self.content[:count]
 
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)

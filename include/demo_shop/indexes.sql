@@ -9,6 +9,7 @@ CREATE INDEX ON orders (updated_at);
 CREATE INDEX ON orders (order_number);
 CREATE INDEX ON order_lines (ordered_at);
 CREATE INDEX ON order_lines (order_number, line_number);
+CREATE INDEX ON exchange_rates (quoted_at);
 CREATE INDEX ON events (occurred_at);
 CREATE INDEX ON reviews (written_at);
 CREATE INDEX ON stock_levels (counted_at);

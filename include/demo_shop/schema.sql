@@ -94,6 +94,13 @@ COMMENT ON COLUMN orders.channel IS 'generated: web for two of five baskets of a
 COMMENT ON COLUMN orders.currency IS 'generated: USD, for every basket';
 COMMENT ON COLUMN orders.updated_at IS 'generated: the stamp of the order';
 
+CREATE TABLE exchange_rates (
+    currency text,
+    rate numeric,
+    quoted_at timestamptz
+);
+COMMENT ON TABLE exchange_rates IS 'Empty: the demo shop takes dollars.';
+
 CREATE TABLE order_lines (
     order_number text,
     line_number integer,
@@ -224,9 +231,11 @@ CREATE TABLE returns (
     quantity numeric,
     refund numeric,
     reason text,
-    returned_at timestamptz
+    returned_at timestamptz,
+    currency text
 );
 COMMENT ON TABLE returns IS 'generated: nine of a thousand order lines come back within three weeks, whole or in part';
+COMMENT ON COLUMN returns.currency IS 'Empty: that of the order.';
 
 CREATE TABLE mentions (
     mention_id bigint PRIMARY KEY,

@@ -4,8 +4,8 @@ A web account makes an order on 2 March and leads to nobody, so the order is set
 `c8` gives that account's address: from then on the order is `c8`'s, but nobody looks at 2 March again by
 itself. Such days are noted in the transaction that publishes the links, and built again right after it. So
 are days with rows of an account that leads to nobody any more, as when its address goes to another, and days
-with lines of a product whose record comes only later. Only days that `raw` still holds can be. See
-docs/decisions/0009.
+with lines of a product whose record comes only later, or with refunds at another rate than their order has,
+which came later too. Only days that `raw` still holds can be. See docs/decisions/0009.
 """
 
 from collections.abc import Sequence
@@ -40,6 +40,7 @@ def note(conn: Connection, batch: Batch | None, numbers: dict[UUID, str], change
         _strike(conn, batch)
         days |= _built_by_older_links(conn, batch, numbers)
         days |= _of_unknown_products(conn, batch)
+        days |= _of_refunds(conn, batch)
     if days:
         _remember(conn, days)
 
@@ -128,6 +129,41 @@ def _of_unknown_products(conn: Connection, batch: Batch) -> set[date]:
             AND l.business_day NOT BETWEEN %(since)s AND %(as_of)s
             AND 'unknown_product' = ANY(l.flags)
             AND l.product_id IN (SELECT product_id FROM {staged})
+        """,
+        batch.params,
+    )
+    return {day for (day,) in rows}
+
+
+def _of_refunds(conn: Connection, batch: Batch) -> set[date]:
+    """Other days with refunds of the batch's orders at another rate than theirs, or set aside without."""
+    if not _is_staged(conn, batch, "orders"):
+        return set()
+    rows = warehouse.rows(
+        conn,
+        f"""
+        WITH waiting AS (
+            SELECT t.business_day
+            FROM core.returns AS t
+            JOIN {batch.schema}.orders AS o ON t.order_id = o.order_id
+            WHERE coalesce(t.currency, o.currency) = o.currency
+                AND t.exchange_rate IS DISTINCT FROM o.exchange_rate
+            UNION
+            SELECT t.business_day
+            FROM core.returns AS t
+            JOIN {batch.schema}.rejected_rows AS q
+                ON q.table_name = 'core.orders' AND q.row_key = t.order_id AND 'missing_rate' = ANY(q.reasons)
+            WHERE t.currency IS NULL
+            UNION
+            SELECT q.business_day
+            FROM quarantine.rejected_rows AS q
+            JOIN {batch.schema}.orders AS o ON q.payload ->> 'order_id' = o.order_id
+            WHERE q.table_name = 'core.returns' AND 'missing_rate' = ANY(q.reasons)
+                AND (o.exchange_rate IS NOT NULL OR q.payload ->> 'currency' IS NULL)
+        )
+        SELECT business_day FROM waiting
+        WHERE {_OTHER_DAYS.format("business_day")}
+            AND business_day >= (SELECT min(_partition) FROM raw.returns)
         """,
         batch.params,
     )

@@ -91,6 +91,8 @@ class Shop(Section):
     timezone: Zone
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     opened_on: date
+    #: Days that an exchange rate holds where no newer one is known.
+    rates_max_age_days: Annotated[int, Field(ge=0, le=366)] = 7
     clock: datetime | None
     #: The zone that the customers of a sales region live in, where it is not the shop's.
     region_timezones: ByRegion[Zone] = Field(default_factory=dict)

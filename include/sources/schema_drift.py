@@ -32,8 +32,8 @@ _SAME = {
 }
 
 
-def check_types(shop: Connection, contract: Contract, query: str, path: str) -> None:
-    """Compare a SELECT's columns with a raw contract's.
+def check_types(shop: Connection, contract: Contract, query: str, path: str) -> list[str]:
+    """Compare a SELECT's columns with a raw contract's; those of the contract that it gives.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ def check_types(shop: Connection, contract: Contract, query: str, path: str) -> 
     with shop.cursor() as cursor:
         cursor.execute(f"SELECT * FROM ({query}) AS shape LIMIT 0")
         described = [(column.name, column.type_code) for column in cursor.description or ()]
-    if len(described) != len(contract.content):
+    given = contract.given(len(described))
+    if given is None:
         raise BadInput(
             f"Expected {path} to give the {len(contract.content)} columns of {contract.name} in their order, "
             f"found {len(described)}: name each column of the contract once, and no other."
@@ -64,7 +65,7 @@ def check_types(shop: Connection, contract: Contract, query: str, path: str) -> 
             {"codes": [code for _, code in described]},
         )
     )
-    for place, (name, (_, code)) in enumerate(zip(contract.content, described, strict=True)):
+    for place, (name, (_, code)) in enumerate(zip(given, described, strict=True)):
         expected = contract.column(name).type.split("(")[0]
         same = _SAME.get(expected)
         # A column that the shop does not have is written as NULL, which PostgreSQL takes for a text.
@@ -74,6 +75,7 @@ def check_types(shop: Connection, contract: Contract, query: str, path: str) -> 
                 f"Expected {path} to give {name} as {expected}, found {kinds[code]}: the shop has changed "
                 "its type. Check what it means now, and convert it in that SELECT."
             )
+    return given
 
 
 def note_columns(shop: Connection, target: Connection, query: str, source: str) -> list[str]:

@@ -88,11 +88,11 @@ class PostgresSource:
         select, window = self._select(contract.table), self._window(start or "-infinity", end)
         query = warehouse.literal_query(self._shop, select, window)
         with self._answers(contract.table):
-            schema_drift.check_types(self._shop, contract, query, self._path(contract.table))
-            schema_drift.note_columns(self._shop, self._target, query, self._name)
-            return warehouse.copy_between(
-                self._shop, self._target, select, window, table, contract.content
+            given = schema_drift.check_types(
+                self._shop, contract, query, self._path(contract.table)
             )
+            schema_drift.note_columns(self._shop, self._target, query, self._name)
+            return warehouse.copy_between(self._shop, self._target, select, window, table, given)
 
     def holds(self, contract: Contract) -> bool:
         query = warehouse.literal_query(

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from include import (
@@ -37,6 +38,7 @@ CORE_ORDER = (
     "consents",
     "campaigns",
     "coupons",
+    "exchange_rates",
     "orders",
     "order_lines",
     "events",
@@ -203,9 +205,13 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
         for contract in _sources():
             table = publication.stage(conn, batch, contract)
             whole = from_opening and contracts.is_state(contract)
-            counts[contract.table] = source.copy(contract, None if whole else start, end, table)
+            first = None if whole else start
+            if first and contract.table == "exchange_rates":
+                # What the first days are converted by may be older, whichever days were run before.
+                first -= timedelta(days=settings.shop.rates_max_age_days)
+            counts[contract.table] = source.copy(contract, first, end, table)
             undated.mark(conn, batch, table)
-            if whole:
+            if first != start:
                 _stand_on_first_day(conn, batch, table)
             # A customer is found by either of two stamps, and by orders: not one that could be outside.
             if contract.table != "customers":
@@ -289,6 +295,7 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
             "until": batch.as_of,
             "timezone": settings.shop.timezone,
             "currency": settings.shop.currency,
+            "decimals": contracts.decimals(settings.shop.currency),
             "earliest": quality.EARLIEST,
             "beyond": quality.BEYOND,
         }
@@ -304,6 +311,8 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
                 staging.stage_accounts(conn, batch)
             if name == CORE_ORDER[0]:
                 staging.stage_numbers(conn, batch)
+            if name == "orders":
+                lookups.stage_day_rates(conn, batch, settings.shop.rates_max_age_days)
             contract = contracts.load("core", name)
             if not offered.is_on(settings, _table_of(contract)):
                 # Tables that join it find it empty; it is not published.

@@ -100,3 +100,38 @@ def stage_pseudonyms(conn: Connection, batch: Batch) -> None:
         FROM core.accounts AS a WHERE h.author_id = a.author_id AND h.number IS NULL
         """,
     )
+
+
+def stage_day_rates(conn: Connection, batch: Batch, holds_days: int) -> None:
+    """`day_rates`: what a unit of each currency is worth in the shop's, on each day of the batch.
+
+    Parameters
+    ----------
+    holds_days
+        A rate holds until the next one of its currency, for at most so many days after its own.
+    """
+    warehouse.execute(
+        conn,
+        f"""
+        CREATE UNLOGGED TABLE {batch.schema}.day_rates AS
+        WITH known AS (
+            SELECT currency, valid_on, rate FROM core.exchange_rates
+            UNION
+            SELECT currency, valid_on, rate FROM {batch.schema}.exchange_rates
+        )
+        SELECT k.currency, d::date AS business_day, k.rate
+        FROM (
+            SELECT currency, valid_on, rate,
+                lead(valid_on) OVER (PARTITION BY currency ORDER BY valid_on) AS next_on
+            FROM known
+            WHERE valid_on BETWEEN %(since)s::date - %(holds)s AND %(as_of)s
+        ) AS k,
+        generate_series(
+            greatest(k.valid_on, %(since)s::date),
+            least(k.next_on - 1, k.valid_on + %(holds)s, %(as_of)s::date),
+            interval '1 day'
+        ) AS d
+        """,
+        batch.params | {"holds": holds_days},
+    )
+    warehouse.execute(conn, f"ANALYZE {batch.schema}.day_rates")

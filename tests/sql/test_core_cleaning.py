@@ -129,7 +129,7 @@ SET_ASIDE = [
     ),
     pytest.param(
         ORDER + "('o904', 'c1', 's1', 'till', ' eur ', '2017-03-01 17:00+00', '2017-03-01 17:00+00')",
-        "core.orders", "o904", ["foreign_currency"], id="another shop's currency",
+        "core.orders", "o904", ["missing_rate"], id="a currency without a rate",
     ),
     pytest.param(
         "INSERT INTO events VALUES (901, 'c1', 'p1', 'teleport', '2017-03-01 17:00+00')",

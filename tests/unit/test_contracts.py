@@ -103,7 +103,7 @@ def test_rules_are_told_in_the_dictionary():
     page = contracts.documentation()
     assert "is capped, the value given kept in `original`; flagged `implausible_delay`" in page
     assert "Missing: becomes `the policy's currency`." in page
-    assert "`foreign_currency`" in page
+    assert "`missing_rate`" in page
 
 
 def test_an_absent_contract_is_named():

@@ -1,5 +1,6 @@
 -- Grain: one row per product of an order placed in the window, as often as the shop sent it.
 -- A line belongs to the customer and store of its order, placed on the same day, that passed in this batch.
+-- Its amounts are in the shop's currency, by the rate of the order; as they came in they stand beside that.
 -- Whether it counts in units is read from the product's record at the time of the order, or its oldest one.
 WITH catalogue AS (
     SELECT
@@ -55,10 +56,18 @@ SELECT
     l.business_day,
     l.ordered_at,
     l.quantity,
-    l.sales,
-    l.retail_discount,
-    l.coupon_discount,
-    l.coupon_match_discount,
+    coalesce(round(l.sales * o.exchange_rate, %(decimals)s), l.sales) AS sales,
+    coalesce(round(l.retail_discount * o.exchange_rate, %(decimals)s), l.retail_discount) AS retail_discount,
+    coalesce(round(l.coupon_discount * o.exchange_rate, %(decimals)s), l.coupon_discount) AS coupon_discount,
+    coalesce(
+        round(l.coupon_match_discount * o.exchange_rate, %(decimals)s), l.coupon_match_discount
+    ) AS coupon_match_discount,
+    CASE WHEN o.exchange_rate IS NOT NULL THEN o.currency END AS original_currency,
+    CASE WHEN o.exchange_rate IS NOT NULL THEN l.sales END AS original_sales,
+    CASE WHEN o.exchange_rate IS NOT NULL THEN l.retail_discount END AS original_retail_discount,
+    CASE WHEN o.exchange_rate IS NOT NULL THEN l.coupon_discount END AS original_coupon_discount,
+    CASE WHEN o.exchange_rate IS NOT NULL THEN l.coupon_match_discount END AS original_coupon_match_discount,
+    o.exchange_rate,
     o.known_at,
     coalesce(c.is_unit, FALSE) AS is_unit,
     CASE WHEN c.product_id IS NULL THEN ARRAY['unknown_product'] END AS flags

@@ -9,6 +9,7 @@ SELECT
     quantity,
     refund,
     reason,
-    returned_at
+    returned_at,
+    currency
 FROM returns
 WHERE (returned_at >= %(start)s AND returned_at < %(end)s) OR returned_at IS NULL
