@@ -25,10 +25,10 @@ from include.contracts import Contract
 from include.errors import BadInput
 from include.sources import schema_drift
 from include.sources.file_mapping import (
-    MAPPING,
     FileColumn,
     Files,
     load,
+    place,
 )
 from include.sources.file_reading import (
     Noticed,
@@ -58,7 +58,7 @@ class FileSource:
 
     @property
     def place(self) -> str:
-        return f"include/sql/extract/{self._name}/{MAPPING}"
+        return place(self._name)
 
     def folder(self) -> Path:
         """REGULARS_FILE_DROP, else the mapping's folder, else `drop` in the state folder."""

@@ -1,5 +1,8 @@
 """What a folder of files means: `files.yml`, from headers to the columns of the raw contracts."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
@@ -62,9 +65,32 @@ class Mapping(_Strict):
     tables: dict[Name, Table]
 
 
+#: Mappings that stand outside the project while they are tried.
+_elsewhere: dict[str, Path] = {}
+
+
+@contextmanager
+def standing_at(source: str, path: Path) -> Iterator[None]:
+    """Read the mapping of a source from another file than that of its folder, in this whole process."""
+    _elsewhere[source] = path
+    try:
+        yield
+    finally:
+        del _elsewhere[source]
+
+
+def _path(source: str) -> Path:
+    return _elsewhere.get(source) or warehouse.SQL_ROOT / "extract" / source / MAPPING
+
+
+def place(source: str) -> str:
+    """The mapping of a source as errors speak of it."""
+    return str(_elsewhere.get(source) or f"include/sql/extract/{source}/{MAPPING}")
+
+
 def is_one(source: str) -> bool:
     """Whether a source's folder of extraction holds a mapping of files."""
-    return (warehouse.SQL_ROOT / "extract" / source / MAPPING).is_file()
+    return _path(source).is_file()
 
 
 def load(source: str) -> Mapping:
@@ -75,25 +101,28 @@ def load(source: str) -> Mapping:
     BadInput
         When it breaks the form, or names what is not there.
     """
-    path = warehouse.SQL_ROOT / "extract" / source / MAPPING
-    place = f"include/sql/extract/{source}/{MAPPING}"
+    at = place(source)
     try:
-        found = Mapping(**yaml.safe_load(path.read_text(encoding="utf-8")))
+        body = yaml.safe_load(_path(source).read_text(encoding="utf-8"))
+        found = Mapping.model_validate(body)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise BadInput(f"Expected a readable mapping in {at}, found: {reason}.") from None
     except yaml.YAMLError as error:
-        raise BadInput(f"Expected YAML in {place}, found {error}") from None
+        raise BadInput(f"Expected YAML in {at}, found {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
-        raise BadInput(f"{place}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
+        raise BadInput(f"{at}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
     for name, table in found.tables.items():
         if table.files not in found.files:
             raise BadInput(
-                f"{place}: tables.{name}.from: expected one of {', '.join(found.files)}, found "
+                f"{at}: tables.{name}.from: expected one of {', '.join(found.files)}, found "
                 f"'{table.files}'."
             )
     for name, form in found.files.items():
         for role, column in (("stamp", form.stamp), ("key", form.key)):
             if column is not None and column not in form.columns:
                 raise BadInput(
-                    f"{place}: files.{name}.{role}: expected one of its columns, found '{column}'."
+                    f"{at}: files.{name}.{role}: expected one of its columns, found '{column}'."
                 )
     return found
