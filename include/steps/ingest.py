@@ -1,7 +1,7 @@
 """From the shop's database to `raw`, and from `raw` to `core`."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from include import (
@@ -18,6 +18,7 @@ from include.persons import staging
 from include.publication import Batch, redated, undated
 from include.quality import cleaning
 from include.sources import offered, shop
+from include.sources.files.findings import Finding
 from include.sources.shop import Dated, Source
 from include.steps import lookups
 from include.warehouse import Connection
@@ -218,6 +219,7 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
         late = source.late(start, end)
         outside |= {table: (count, first, last) for table, count, first, last in late}
         results = _outside_rows(outside, batch) + _absent_rows(offered.absent(settings))
+        results += _told_rows(source.told())
         quality.store(conn, batch, batch.token, results)
     if not counts.get("orders"):
         log.warning("The shop has no order from %s to %s.", run["since"], run["as_of"])
@@ -254,6 +256,16 @@ def _absent_rows(found: Mapping[str, str]) -> list[quality.Result]:
         quality.Result(f"raw.{table}", "delivered", "warning", False, "0", None, None, sentence)
         for table, sentence in found.items()
     ]
+
+
+def _told_rows(found: Sequence[Finding]) -> list[quality.Result]:
+    """A warning for each thing that was met in the source and not taken as it stands."""
+    return [
+        quality.Result(
+            f"raw.{one.table}", one.check, "warning", False, str(one.count), one.count, None, one.sentence
+        )
+        for one in found
+    ]  # fmt: skip
 
 
 def _sources() -> Iterator[Contract]:
