@@ -70,5 +70,6 @@ def _fault(text: str, columns: tuple[str, ...], form: str) -> str | None:
         }
     )
     if unknown:
-        return f"expected columns of files.{form} ({', '.join(columns)}), found {', '.join(unknown)} in '{text}'."
+        known, found_here = ", ".join(columns), ", ".join(unknown)
+        return f"expected columns of files.{form} ({known}), found {found_here} in '{text}'."
     return None
