@@ -65,13 +65,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Accounting:
-    """Where the rows of one core table went in its newest run."""
+    """Where the rows of one core table went in its newest run, and its gross; no money in a table without."""
 
     table: str
     extracted: int
     published: int
     quarantined: int
     duplicates: int
+    money: float | None = None
+    money_set_aside: float | None = None
 
     @property
     def lost(self) -> int:
@@ -409,11 +411,12 @@ def findings(conn: Connection, day: date) -> list[Finding]:
 def accounting(conn: Connection) -> list[Accounting]:
     """Where the rows of each core table went, in its newest run."""
     return [
-        Accounting(str(table), *(int(number) for number in numbers))
+        Accounting(str(table), *map(int, numbers[:4]), *numbers[4:])
         for table, *numbers in warehouse.rows(
             conn,
             """
-            SELECT table_name, extracted, published, quarantined, duplicates
+            SELECT table_name, extracted, published, quarantined, duplicates,
+                extracted_money::float, quarantined_money::float
             FROM ops.row_counts
             WHERE token = (SELECT max(token) FROM ops.row_counts)
             ORDER BY extracted DESC, table_name

@@ -93,7 +93,8 @@ class Contract(_Strict):
     """What a table promises.
 
     `past` names the thing (an order) whose corrected states are kept in `core.past_states`: by the shop's
-    stamp (`known_at`) where the table has one, else by the runs that read its days.
+    stamp (`known_at`) where the table has one, else by the runs that read its days. `money` is what a row is
+    worth, gross and in the shop's currency: SQL over the columns of a table with a source.
     """
 
     schema_name: str
@@ -109,6 +110,7 @@ class Contract(_Strict):
     history: History | None = None
     past: list[str] = []
     source: str | None = None
+    money: str | None = None
     may_be_empty: bool = False
     retention_days: int | None = None
     aged_by: str | None = None
@@ -144,6 +146,10 @@ class Contract(_Strict):
             raise ValueError(wrong)
         if self.past and not (self.keys and (self.partition or "known_at" in names)):
             raise ValueError("expected keys, and known_at or a partition, in a table with past")
+        if self.money and self.source is None:
+            raise ValueError(
+                "expected money only in a table with a source, whose rows are accounted for"
+            )
         if self.write != "replace" and not self.keys:
             raise ValueError(f"expected keys in a table that is written by {self.write}")
         return self

@@ -4,13 +4,26 @@ Row-level faults go to quarantine with every reason (`screening`). Table-level f
 contract (`checks`, `expectations`): a critical one stops the publication, a warning is kept and told. What
 they found is kept (`results`) as counts and shares, never as values of rows.
 
-`profiles` and `trends` say whether a day is as usual; `cleaning` carries out what a contract says of missing
-values and outliers; `switched_off` knows what is empty because its source is off.
+`accounts` says where the rows of a table went, and their money; `profiles` and `trends` whether a day is as
+usual; `cleaning` carries out what a contract says of missing values and outliers; `switched_off` knows what
+is empty because its source is off.
 """
 
+from include.quality import accounts
+from include.quality.accounts import Counts
 from include.quality.checks import audit
 from include.quality.expectations import LEAST_ROWS
 from include.quality.results import Result, store
-from include.quality.screening import BEYOND, EARLIEST, Counts, screen
+from include.quality.screening import BEYOND, EARLIEST, screen
 
-__all__ = ["BEYOND", "EARLIEST", "LEAST_ROWS", "Counts", "Result", "audit", "screen", "store"]
+__all__ = [
+    "BEYOND",
+    "EARLIEST",
+    "LEAST_ROWS",
+    "Counts",
+    "Result",
+    "accounts",
+    "audit",
+    "screen",
+    "store",
+]

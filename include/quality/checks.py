@@ -5,6 +5,7 @@ A critical check that does not hold stops the publication; a warning is kept and
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 
 from psycopg2 import sql as pgsql
 
@@ -104,9 +105,10 @@ def _window_result(batch: Batch, contract: Contract, outside: int, rows: int) ->
 
 def _account_checks(conn: Connection, batch: Batch) -> list[Result]:
     results = []
-    for table, extracted, published, set_aside, doubled in warehouse.rows(
+    for table, extracted, published, set_aside, doubled, *money in warehouse.rows(
         conn,
-        "SELECT table_name, extracted, published, quarantined, duplicates FROM ops.row_counts "
+        "SELECT table_name, extracted, published, quarantined, duplicates, extracted_money, "
+        "published_money, quarantined_money, duplicates_money, not_added FROM ops.row_counts "
         "WHERE token = %(token)s ORDER BY table_name",
         batch.params,
     ):
@@ -118,6 +120,7 @@ def _account_checks(conn: Connection, batch: Batch) -> list[Result]:
                 f"dropped as duplicates, found {published} + {set_aside} + {doubled}.",
             )
         )  # fmt: skip
+        results += _money_checks(table, extracted, *money)
         most = max(FEW_REJECTS, round(MOST_REJECTED * extracted))
         results.append(
             Result(
@@ -127,3 +130,31 @@ def _account_checks(conn: Connection, batch: Batch) -> list[Result]:
             )
         )  # fmt: skip
     return results
+
+
+def _money_checks(
+    table: str,
+    rows: int,
+    extracted: Decimal | None,
+    published: Decimal | None,
+    set_aside: Decimal | None,
+    doubled: Decimal | None,
+    not_added: int | None,
+) -> list[Result]:
+    """None for a table without money."""
+    if extracted is None or published is None or set_aside is None or doubled is None:
+        return []
+    found = published + set_aside + doubled
+    added = Result(
+        table, "amounts_added", "warning", not not_added, str(not_added), not_added, rows,
+        f"Expected an amount of money in every row of {table}, found {not_added} that are no number or too "
+        "large for any table: they count as 0 wherever money is added, and their rows are set aside.",
+    )  # fmt: skip
+    return [
+        Result(
+            table, "money_adds_up", "critical", extracted == found, str(found), None, rows,
+            f"Expected the {extracted:,} extracted in {table} to be published, quarantined or dropped as "
+            f"duplicates, found {published:,} + {set_aside:,} + {doubled:,}.",
+        ),
+        added,
+    ]  # fmt: skip

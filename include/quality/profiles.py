@@ -153,6 +153,9 @@ def _bin(column: Column) -> str:
         return f"{cell}::text"
     if column.type == "text":
         return f"'#' || left(md5({cell}), 1)"
+    if column.type.startswith("numeric"):
+        # One of any size: PostgreSQL makes no double of what is beyond one, nor of what is nearly nothing.
+        cell = f"least(greatest(round({cell}, 9), -1e300), 1e300)"
     # Half steps of the inverse hyperbolic sine: even near zero, by magnitude further out.
     return f"round((2 * asinh(10 * {cell}::double precision))::numeric)::text"
 

@@ -5,7 +5,6 @@ Great Expectations would truncate its list of unexpected rows.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 from psycopg2 import sql as pgsql
@@ -13,27 +12,22 @@ from psycopg2 import sql as pgsql
 from include import contracts, policy, warehouse
 from include.contracts import Contract
 from include.publication import Batch, newest
+from include.quality import accounts
+from include.quality.accounts import Counts, Part
 from include.warehouse import Connection
 
 #: PostgreSQL indexes up to 2,704 bytes a row; no key is longer than this in any column.
 LONGEST_KEY = 500
+
+#: Digits and decimals of a number whose column says none: what is larger no later step can reckon with.
+WITHOUT_SIZE = (18, 6)
 
 #: Days that a shop can mean, the first in and the last out: 1900 begins a day early somewhere on earth, and
 #: pandas holds no stamp after 2262-04-11. What stands in for "never" or "not known" lies outside.
 EARLIEST, BEYOND = "1899-12-31", "2262-01-01"
 
 
-@dataclass(frozen=True)
-class Counts:
-    """Where the extracted rows of one table went."""
-
-    extracted: int
-    published: int
-    quarantined: int
-    duplicates: int
-
-
-def screen(conn: Connection, batch: Batch, contract: Contract, extracted: int) -> Counts:
+def screen(conn: Connection, batch: Batch, contract: Contract, extracted: Part) -> Counts:
     """Take exact duplicates and rows that break a rule out of a staged table; where the rows went.
 
     Of several rows with one key and different content the newest stays (by `known_at`, else by content);
@@ -42,34 +36,24 @@ def screen(conn: Connection, batch: Batch, contract: Contract, extracted: int) -
     Parameters
     ----------
     extracted
-        Rows that the source held for the window, so that a join that loses or doubles rows shows.
+        Rows that the source held for the window, so that a join that loses or doubles rows shows, and their
+        money as it was staged.
     """
     quarantined = _set_aside_rejects(conn, batch, contract)
     duplicates, superseded = _drop_duplicates(conn, batch, contract)
     superseded += _set_aside_outdated(conn, batch, contract)
-    counts = Counts(
-        extracted=extracted,
-        published=_count(conn, batch.table(contract)),
-        quarantined=quarantined + superseded,
-        duplicates=duplicates,
+    published = accounts.part(
+        conn, f"SELECT {accounts.amount(contract)} AS amount FROM {batch.table(contract)}"
     )
-    warehouse.execute(
-        conn,
-        """
-        INSERT INTO ops.row_counts (token, table_name, as_of, since, run_id,
-            extracted, published, quarantined, duplicates)
-        VALUES (%(token)s, %(table)s, %(as_of)s, %(since)s, %(run_id)s,
-            %(extracted)s, %(published)s, %(quarantined)s, %(duplicates)s)
-        ON CONFLICT (token, table_name) DO UPDATE SET
-            extracted = excluded.extracted, published = excluded.published,
-            quarantined = excluded.quarantined, duplicates = excluded.duplicates
-        """,
-        batch.params | {"table": contract.name} | counts.__dict__,
-    )
-    return counts
+    parts = {
+        "published": published,
+        "quarantined": quarantined + superseded,
+        "duplicates": duplicates,
+    }
+    return accounts.store(conn, batch, contract, extracted, parts)
 
 
-def _set_aside_rejects(conn: Connection, batch: Batch, contract: Contract) -> int:
+def _set_aside_rejects(conn: Connection, batch: Batch, contract: Contract) -> Part:
     own = contracts.currency_rejects(contract, policy.load().shop.currency)
     rules = [(rule.reason, rule.when) for rule in (*contract.rejects, *own)]
     rules += [
@@ -81,7 +65,7 @@ def _set_aside_rejects(conn: Connection, batch: Batch, contract: Contract) -> in
     # A percent sign in a rule is a percent sign, no parameter.
     rules = [(reason, when.replace("%", "%%")) for reason, when in rules]
     if not rules:
-        return 0
+        return Part(0)
     broken = " OR ".join(f"(({when}) IS TRUE)" for _, when in rules)
     reasons = ", ".join(f"CASE WHEN ({when}) IS TRUE THEN '{reason}' END" for reason, when in rules)
     return _move_to_quarantine(
@@ -96,11 +80,11 @@ def _limits(contract: Contract) -> list[tuple[str, str]]:
     """
     rules = []
     for column in contract.columns:
-        size = re.match(r"numeric\((\d+),\s?(\d+)\)", column.type)
+        size = re.match(r"numeric(?:\((\d+),\s?(\d+)\))?$", column.type)
         if size:
             # Half a last decimal below the limit: that much more is rounded up to it when it is published.
-            decimals = int(size[2])
-            most = 10 ** (int(size[1]) - decimals) - Decimal(5).scaleb(-decimals - 1)
+            digits, decimals = (int(size[1]), int(size[2])) if size[1] else WITHOUT_SIZE
+            most = 10 ** (digits - decimals) - Decimal(5).scaleb(-decimals - 1)
             number = f'"{column.name}"'
             rules.append((f"not_a_number_{column.name}", f"{number} = 'NaN'"))
             rules.append(
@@ -126,17 +110,17 @@ def _limits(contract: Contract) -> list[tuple[str, str]]:
     return rules
 
 
-def _drop_duplicates(conn: Connection, batch: Batch, contract: Contract) -> tuple[int, int]:
+def _drop_duplicates(conn: Connection, batch: Batch, contract: Contract) -> tuple[Part, Part]:
     """(exact duplicates dropped, older versions set aside)."""
     if not contract.keys:
-        return 0, 0
+        return Part(0), Part(0)
     table = warehouse.qualified(batch.table(contract)).as_string(conn)
     keys = _list(conn, contract.keys)
     doubled = warehouse.value(
         conn, f"SELECT 1 FROM {table} GROUP BY {keys} HAVING count(*) > 1 LIMIT 1"
     )
     if doubled is None:
-        return 0, 0
+        return Part(0), Part(0)
     content = f"ROW({_list(conn, contract.content)})::text"
     newest_first = newest.order(contract, table.split(".")[-1])
     warehouse.execute(
@@ -161,17 +145,19 @@ def _drop_duplicates(conn: Connection, batch: Batch, contract: Contract) -> tupl
         "ctid IN (SELECT row_at FROM extra_rows WHERE NOT is_same)",
         "ARRAY['superseded']",
     )
-    exact = warehouse.execute(
-        conn, f"DELETE FROM {table} WHERE ctid IN (SELECT row_at FROM extra_rows WHERE is_same)"
+    exact = accounts.part(
+        conn,
+        f"DELETE FROM {table} WHERE ctid IN (SELECT row_at FROM extra_rows WHERE is_same) "
+        f"RETURNING {accounts.amount(contract)} AS amount",
     )
     warehouse.execute(conn, "DROP TABLE extra_rows")
     return exact, superseded
 
 
-def _set_aside_outdated(conn: Connection, batch: Batch, contract: Contract) -> int:
-    """Set rows aside of which a newer state stands on a day that is none of the batch's; their number."""
+def _set_aside_outdated(conn: Connection, batch: Batch, contract: Contract) -> Part:
+    """Set rows aside of which a newer state stands on a day that is none of the batch's."""
     if not contract.partition or not contract.keys or "known_at" not in contract.content:
-        return 0
+        return Part(0)
     same = " AND ".join(f't."{name}" = o."{name}"' for name in contract.keys)
     return _move_to_quarantine(
         conn,
@@ -188,7 +174,7 @@ def _set_aside_outdated(conn: Connection, batch: Batch, contract: Contract) -> i
 
 def _move_to_quarantine(
     conn: Connection, batch: Batch, contract: Contract, where: str, reasons: str
-) -> int:
+) -> Part:
     """Rows of a staged table into the batch's quarantine; `where` and `reasons` are SQL of our own."""
     table = warehouse.qualified(batch.table(contract)).as_string(conn)
     quarantine = batch.table(contracts.load("quarantine", "rejected_rows"))
@@ -201,44 +187,34 @@ def _move_to_quarantine(
     day = f"coalesce(greatest(least({day}, %(as_of)s::date), %(since)s::date), %(as_of)s::date)"
     key = f"concat_ws(' / ', {_list(conn, contract.keys)})" if contract.keys else "NULL"
     payload = "to_jsonb(t) - %(run_columns)s::text[]"
-    moved = warehouse.execute(
-        conn,
-        f"""
-        WITH broken AS (
+    steps = f"""
+        broken AS MATERIALIZED (
             SELECT t.ctid AS row_at, {day} AS business_day, {key} AS row_key,
-                {reasons} AS reasons, {payload} AS payload
+                {reasons} AS reasons, {payload} AS payload, {accounts.amount(contract)} AS amount
             FROM {table} AS t WHERE {where}
+        ),
+        moved AS (
+            INSERT INTO {quarantine}
+                (table_name, payload_hash, occurrence, business_day, row_key, reasons, payload)
+            SELECT %(table)s, md5(payload::text),
+                coalesce((
+                    SELECT max(q.occurrence) FROM {quarantine} AS q
+                    WHERE q.table_name = %(table)s AND q.payload_hash = md5(payload::text)
+                ), 0) + row_number() OVER (PARTITION BY payload ORDER BY row_at),
+                business_day, row_key, reasons, payload
+            FROM broken
         )
-        INSERT INTO {quarantine}
-            (table_name, payload_hash, occurrence, business_day, row_key, reasons, payload)
-        SELECT %(table)s, md5(payload::text),
-            coalesce((
-                SELECT max(q.occurrence) FROM {quarantine} AS q
-                WHERE q.table_name = %(table)s AND q.payload_hash = md5(payload::text)
-            ), 0) + row_number() OVER (PARTITION BY payload ORDER BY row_at),
-            business_day, row_key, reasons, payload
-        FROM broken
-        """,
-        batch.params
-        | {
-            "table": contract.name,
-            "timezone": policy.load().shop.timezone,
-            "run_columns": [column.name for column in contract.columns if column.run],
-        },
-    )
-    if moved:
+        """
+    params = batch.params | {
+        "table": contract.name,
+        "timezone": policy.load().shop.timezone,
+        "run_columns": [column.name for column in contract.columns if column.run],
+    }
+    moved = accounts.part(conn, "SELECT amount FROM broken", params, by=steps)
+    if moved.rows:
         warehouse.execute(conn, f"DELETE FROM {table} AS t WHERE {where}", batch.params)
     return moved
 
 
 def _list(conn: Connection, names: Sequence[str]) -> str:
     return ", ".join(pgsql.Identifier(name).as_string(conn) for name in names)
-
-
-def _count(conn: Connection, table: str) -> int:
-    return int(
-        warehouse.value(
-            conn,
-            pgsql.SQL("SELECT count(*) FROM {}").format(warehouse.qualified(table)).as_string(conn),
-        )
-    )

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from include import (
@@ -17,6 +18,7 @@ from include.errors import BadInput
 from include.persons import staging
 from include.publication import Batch, redated, undated
 from include.quality import cleaning
+from include.quality.accounts import Part
 from include.sources import offered, shop
 from include.sources.files.findings import Finding
 from include.sources.shop import Dated, Source
@@ -343,12 +345,20 @@ def _build_table(
     select = cleaning.cleaned(contract, warehouse.sql(f"core/{contract.table}"))
     query = warehouse.literal_query(conn, select, params)
     with cleaning.explained(contract):
-        warehouse.execute(conn, f"INSERT INTO {table} ({names}) SELECT {names} FROM ({query}) AS b")
-    extracted = warehouse.value(
+        statement = f"INSERT INTO {table} ({names}) SELECT {names} FROM ({query}) AS b"
+        if contract.money:
+            statement += f" RETURNING {quality.accounts.amount(contract)} AS amount"
+            staged = quality.accounts.part(conn, statement)
+        else:
+            warehouse.execute(conn, statement)
+            staged = Part(0)
+    held = warehouse.value(
         conn,
         f"SELECT count(*) FROM {contract.source} WHERE _partition BETWEEN %(since)s AND %(until)s",
         params,
     )
+    # Rows as raw holds them; their money as staged, in the shop's own currency.
+    extracted = replace(staged, rows=held)
     counts = quality.screen(conn, batch, contract, extracted)
     if contract.table == "identities":
         _add_known_identities(conn, table, names)

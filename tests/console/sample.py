@@ -199,10 +199,10 @@ def fill(conn: Connection, days: int = 3) -> None:
         passed=False,
         observed="116204",
     )
-    for table, extracted, quarantined, duplicates in (
-        ("core.order_lines", 1_105_322, 214, 0),
-        ("core.events", 112_340, 0, 0),
-        ("core.coupons", 116_204, 0, 4872),
+    for table, extracted, quarantined, duplicates, money in (
+        ("core.order_lines", 1_105_322, 214, 0, 3_431_208),
+        ("core.events", 112_340, 0, 0, None),
+        ("core.coupons", 116_204, 0, 4872, None),
     ):
         insert(
             conn,
@@ -216,6 +216,8 @@ def fill(conn: Connection, days: int = 3) -> None:
             published=extracted - quarantined - duplicates,
             quarantined=quarantined,
             duplicates=duplicates,
+            extracted_money=money,
+            quarantined_money=None if money is None else 1_204,
         )
     customers(conn)
     decisions(conn)

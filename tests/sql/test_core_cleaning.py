@@ -95,6 +95,18 @@ SET_ASIDE = [
         "core.order_lines", "o2 / 17", ["missing_sales"], id="no sales",
     ),
     pytest.param(
+        LINE + "('o2', 18, 'p1', 1, 1e400, 0, 0, 0, '2017-03-01 17:00+00')",
+        "core.order_lines", "o2 / 18", ["absurd_price", "too_large_sales"], id="beyond any number",
+    ),
+    pytest.param(
+        LINE + "('o2', 19, 'p1', 1, 'NaN', 0, 0, 0, '2017-03-01 17:00+00')",
+        "core.order_lines", "o2 / 19", ["absurd_price", "not_a_number_sales"], id="no number",
+    ),
+    pytest.param(
+        "INSERT INTO returns VALUES ('r901', 'o2', 'p1', 'c1', 1e400, 1, 'x', '2017-03-01 17:00+00')",
+        "core.returns", "r901", ["too_large_quantity"], id="more pieces than any number",
+    ),
+    pytest.param(
         LINE + "('nowhere', 1, 'p1', 1, 1.99, 0, 0, 0, '2017-03-01 17:00+00')",
         "core.order_lines", "nowhere / 1", ["orphan_order", "missing_customer_id"], id="orphan line",
     ),
@@ -171,7 +183,8 @@ INSERT INTO order_lines VALUES
     ('o8', 23, 'unheard of', 1, 1.99, 0, 0, 0, '2017-03-01 17:00+00'),
     ('o8', 24, 'p1', 1, 99.99, 0, 0, 0, '2017-03-01 17:00+00'),
     ('o8', 25, 'fuel', 15000, 45.50, 0, 0, 0, '2017-03-01 17:00+00'),
-    ('o8', 26, 'ticket', 1, 10.00, 0, 0, 0, '2017-03-01 17:00+00');
+    ('o8', 26, 'ticket', 1, 10.00, 0, 0, 0, '2017-03-01 17:00+00'),
+    ('o8', 27, 'p1', 1, 1e-400, 0, 0, 0, '2017-03-01 17:00+00');
 INSERT INTO consents VALUES (901, 'c9', 'sms', 'marketing', NULL, '2017-03-02 17:00+00');
 UPDATE customers SET birthday = '31/02/1975' WHERE customer_number = 'c2';
 UPDATE customers SET birthday = '1985-02-30' WHERE customer_number = 'c3';
@@ -193,6 +206,8 @@ UPDATE customers SET store_distance_km = 12.5 WHERE customer_number = 'c10';
 UPDATE customers SET store_distance_km = -1 WHERE customer_number = 'c11';
 UPDATE customers SET store_distance_km = 99999 WHERE customer_number = 'c12';
 UPDATE customers SET store_distance_km = 'NaN' WHERE customer_number = 'c13';
+UPDATE customers SET store_distance_km = 1e400 WHERE customer_number = 'c14';
+UPDATE customers SET store_distance_km = 1e-400 WHERE customer_number = 'c15';
 UPDATE contact_points SET address = ' C9@Example.COM' WHERE contact_id = 9;
 INSERT INTO contact_points VALUES (910, 'c9', 'sms', '+1 (212) 555-0100', NULL, '2017-03-02 17:00+00');
 INSERT INTO consents VALUES (910, 'c9', 'email', 'marketing', false, '2017-03-02 17:00+00');
@@ -280,8 +295,26 @@ def test_every_extracted_row_is_accounted_for(published):
         assert extracted == kept + set_aside + doubled, table
     counts = {table: (quarantined, doubled) for table, _, _, quarantined, doubled in accounts}
     assert counts["core.orders"] == (5, 1)
-    assert counts["core.order_lines"] == (9, 5)
+    assert counts["core.order_lines"] == (11, 5)
     assert counts["core.coupons"] == (0, 1)
+
+
+def test_every_amount_is_accounted_for(published):
+    accounts = found(
+        "SELECT table_name, extracted_money, published_money, quarantined_money, duplicates_money, not_added "
+        "FROM ops.row_counts WHERE extracted_money IS NOT NULL"
+    )
+    assert {table for table, *_ in accounts} == {"core.order_lines", "core.returns"}
+    lines = {table: amounts for table, *amounts in accounts}["core.order_lines"]
+    extracted, kept, set_aside, doubled, not_added = lines
+    assert extracted == kept + set_aside + doubled
+    (summed,) = found(
+        "SELECT sum(round(sales_value, 2)) FROM raw.order_lines WHERE sales_value < 1e10"
+    )[0]
+    assert extracted == summed
+    assert kept == found("SELECT sum(sales) FROM core.order_lines")[0][0]
+    assert doubled == Decimal("9.95")
+    assert not_added == 2  # 1e400 and NaN
 
 
 def test_raw_holds_what_the_shop_holds(published):
@@ -322,6 +355,7 @@ def test_of_two_states_of_an_order_the_newer_stands(published):
         (24, True, ["outlier_price"]),
         (25, False, []),
         (26, False, []),
+        (27, True, []),
     ],
 )
 def test_odd_lines_stay_and_are_flagged(published, line, is_unit, flags):
@@ -355,6 +389,8 @@ def test_an_outlier_is_capped_and_what_was_given_stays(published, delivery, dela
         ("c11", None, {"store_distance_km": -1}),
         ("c12", None, {"store_distance_km": 99999}),
         ("c13", None, {"store_distance_km": "NaN"}),
+        ("c14", None, {"store_distance_km": 10**300}),
+        ("c15", 0, None),
     ],
 )
 def test_a_distance_that_nobody_lives_at_is_left_out_and_stays_findable(
@@ -385,7 +421,7 @@ def test_each_flag_is_counted_in_the_quality_history(published):
         )
     ) == {
         "flag_zero_sales": 2, "flag_zero_quantity": 1, "flag_outlier_price": 1,
-        "flag_no_promise": 1, "flag_implausible_delay": 2, "flag_implausible_distance": 3,
+        "flag_no_promise": 1, "flag_implausible_delay": 2, "flag_implausible_distance": 4,
     }  # fmt: skip
 
 

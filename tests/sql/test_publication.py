@@ -105,7 +105,7 @@ def staged(dataset="core", as_of="2017-10-03", since=None, run_id="run", **table
             table = publication.stage(conn, batch, contract)
             columns = contract.content[: len(records[0])] if records else contract.content
             warehouse.copy_rows(conn, records, table, columns)
-            quality.screen(conn, batch, contract, len(records))
+            quality.screen(conn, batch, contract, quality.accounts.Part(len(records)))
     return batch
 
 

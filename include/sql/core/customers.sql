@@ -18,7 +18,12 @@ SELECT
     nullif(btrim(r.household_composition), '') AS household_composition,
     nullif(btrim(r.kids_count), '') AS kids_count,
     nullif(btrim(r.home_store_id), '') AS home_store_id,
-    r.store_distance_km::double precision AS store_distance_km,
+    -- Of any size: PostgreSQL makes no double of what is beyond one, nor of what is nearly nothing.
+    CASE
+        WHEN abs(r.store_distance_km) > 1e300 AND r.store_distance_km <> 'NaN'
+            THEN sign(r.store_distance_km) * 1e300
+        ELSE round(r.store_distance_km, 9)
+    END::double precision AS store_distance_km,
     CASE
         WHEN NOT r.registered_at <@ tstzrange(%(earliest)s, %(beyond)s) THEN ARRAY['impossible_registration']
     END AS flags
