@@ -208,7 +208,8 @@ def load(source: str) -> Mapping:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise BadInput(f"Expected a readable mapping in {at}, found: {reason}.") from None
     except yaml.YAMLError as error:
-        raise BadInput(f"Expected YAML in {at}, found {error}") from None
+        found_there = " ".join(str(error).split())
+        raise BadInput(f"Expected YAML in {at}, found: {found_there}") from None
     except ValidationError as error:
         first = error.errors()[0]
         said = first["msg"].removeprefix("Value error, ")

@@ -7,11 +7,13 @@ source, and told. The caller sees to it that the connection `warehouse` leads to
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import IO, Any
+from zoneinfo import available_timezones
 
 from include import as_of, contracts, policy, publication, quality, warehouse
 from include.contracts import Contract
@@ -93,35 +95,26 @@ class Trial:
     raw: Batch
     core: Batch
 
-    def table(self, name: str) -> tuple[str, Contract]:
-        """Where the rows of a table stand now, by its name with or without the schema `core`.
+    def table(self, contract: Contract) -> str:
+        """Where the rows of a table of raw or core stand now.
 
         Raises
         ------
         BadInput
-            When there is no such table, or the source does not give it.
+            When the source does not give it.
         """
-        schema, _, bare = name.rpartition(".")
-        schema = schema or "core"
-        batch = {"core": self.core, "raw": self.raw}.get(schema)
+        batch = self.core if contract.schema_name == "core" else self.raw
         with warehouse.connect() as conn:
-            known = {
-                f"{one.dataset}.{item.table}": (f"{one.schema}.{item.table}", item)
-                for one in (self.core, self.raw)
-                for item in publication.staged_contracts(conn, one)
-                if item.schema_name in ("core", "raw")
-            }
-        found = known.get(f"{schema}.{bare}") if batch else None
-        if found is None:
-            raise BadInput(
-                f"Expected one of the tables {', '.join(known)}, found '{name}': name one that the source "
-                "gives."
-            )
-        return found
+            if contract in publication.staged_contracts(conn, batch):
+                return batch.table(contract)
+        raise BadInput(
+            f"Expected {contract.name} to be given by the source, found that it is not: its line would be "
+            "among those printed without --rows."
+        )
 
-    def write_rows(self, name: str, stream: IO[bytes], *, as_json: bool = False) -> None:
+    def write_rows(self, contract: Contract, stream: IO[bytes], *, as_json: bool = False) -> None:
         """The rows of a table as CSV with a line of headers, or as one JSON object a line."""
-        place, contract = self.table(name)
+        place = self.table(contract)
         names = ", ".join(f'"{column}"' for column in contract.content)
         order = ", ".join(f'"{key}"' for key in contract.keys) or "1"
         select = f"SELECT {names} FROM {place} ORDER BY {order}"
@@ -136,6 +129,26 @@ class Trial:
             cursor.copy_expert(form, stream)
 
 
+def table_of(name: str) -> Contract:
+    """The contract of a table of `raw` or `core` by its name; without a schema `core` is meant.
+
+    Raises
+    ------
+    BadInput
+        When there is none.
+    """
+    known = {
+        item.name: item
+        for dataset in ("core", "raw")
+        for item in contracts.of_dataset(dataset)
+        if item.schema_name == dataset and (dataset == "raw" or item.source)
+    }
+    found = known.get(name if "." in name else f"core.{name}")
+    if found is None:
+        raise BadInput(f"Expected one of the tables {', '.join(known)}, found '{name}'.")
+    return found
+
+
 @contextmanager
 def trial(asked: Asked) -> Iterator[Trial]:
     """Read a source into the scratch warehouse; the policy that was made up for it holds meanwhile.
@@ -145,13 +158,13 @@ def trial(asked: Asked) -> Iterator[Trial]:
     BadInput
         When the source cannot be read as its SELECTs or its mapping say.
     """
-    with warehouse.connect() as conn:
-        contracts.migrate(conn)
     _require_source(asked.source)
     rules = _rules(asked)
     with policy.instead(rules):
         first, last = _days(asked)
     rules = _opened(rules, first)
+    with warehouse.connect() as conn:
+        contracts.migrate(conn)
     with policy.instead(rules):
         run = _window(asked, first, last)
         raw = Batch.from_dict(ingest.extract(run))
@@ -186,6 +199,7 @@ def _rules(asked: Asked) -> Policy:
     fits = standing is not None and standing.shop.source == asked.source
     if standing is None or not fits:
         sources = _given(asked.source)
+        log.info("Tables: %s.", ", ".join(name for name, given in sources.items() if given))
         ingest_rules = (
             standing.ingest.model_copy(update={"sources": sources})
             if standing
@@ -203,11 +217,19 @@ def _rules(asked: Asked) -> Policy:
         if not asked.timezone:
             log.info("Time zone: taken to be UTC, as the policy is about another source.")
     given = {
-        name: value
+        name: _checked(name, value)
         for name, value in (("timezone", asked.timezone), ("currency", asked.currency))
         if value
     }
     return _with_shop(standing, **given)
+
+
+def _checked(name: str, value: str) -> str:
+    if name == "timezone" and value not in available_timezones():
+        raise BadInput(f"Expected a time zone such as Europe/Berlin, found '{value}'.")
+    if name == "currency" and not re.fullmatch("[A-Z]{3}", value):
+        raise BadInput(f"Expected a currency of ISO 4217 such as EUR, found '{value}'.")
+    return value
 
 
 def _given(source: str) -> dict[str, bool]:
