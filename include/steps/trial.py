@@ -5,13 +5,13 @@ would do. It asks for no policy that fits: what the policy would say of the shop
 source, and told. The caller sees to it that the connection `warehouse` leads to an empty database.
 """
 
-import json
 import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import IO, Any
 from zoneinfo import available_timezones
 
@@ -313,36 +313,33 @@ def _paid_in(rules: Policy, asked: Asked, spoken: str | None) -> Policy:
 
 def _accounts(core: Batch) -> list[Account]:
     """The accounts of the rows that the screening has kept, with the reasons from the quarantine."""
-    columns = contracts.load("ops", "row_counts").column_names
-    money = [
-        name if name in columns else "NULL"
-        for name in ("extracted_money", "published_money", "quarantined_money", "duplicates_money")
-    ]
     with warehouse.connect() as conn:
         found = warehouse.rows(
             conn,
             f"""
             SELECT c.table_name, c.extracted, c.published, c.quarantined, c.duplicates,
-                {", ".join(money)},
                 coalesce((
-                    SELECT jsonb_object_agg(r.reason, r.n ORDER BY r.n DESC) FROM (
+                    SELECT json_object_agg(r.reason, r.n ORDER BY r.n DESC, r.reason) FROM (
                         SELECT unnest(q.reasons) AS reason, count(*) AS n
                         FROM {core.schema}.rejected_rows AS q WHERE q.table_name = c.table_name
                         GROUP BY 1
                     ) AS r
-                ), '{{}}')::text
+                ), '{{}}'),
+                ARRAY[c.extracted_money, c.published_money, c.quarantined_money, c.duplicates_money]
             FROM ops.row_counts AS c WHERE c.token = %(token)s
             """,
             core.params,
         )
     order = [f"core.{name}" for name in (*ingest.WHO, *ingest.CORE_ORDER)]
+    names = [item.name for item in fields(Account)]
     return [
-        Account(
-            row[0], *row[1:5], *(None if cell is None else float(cell) for cell in row[5:9]),
-            reasons=dict(sorted(json.loads(row[9]).items(), key=lambda pair: (-pair[1], pair[0]))),
-        )
-        for row in sorted(found, key=lambda row: order.index(row[0]))
-    ]  # fmt: skip
+        Account(**dict(zip(names, (table, *rows, *map(_amount, money), reasons), strict=True)))
+        for table, *rows, reasons, money in sorted(found, key=lambda row: order.index(row[0]))
+    ]
+
+
+def _amount(found: Decimal | None) -> float | None:
+    return None if found is None else float(found)
 
 
 def _findings(*batches: Batch) -> list[quality.Result]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -76,7 +77,7 @@ def written(urls: dict[str, str]) -> list[tuple[object, ...]]:
         conn.close()
 
 
-def accounts(text: str) -> dict[str, dict[str, object]]:
+def accounts(text: str) -> dict[str, dict[str, Any]]:
     return {line["table"]: line for line in map(json.loads, text.splitlines())}
 
 
@@ -95,6 +96,9 @@ def test_a_line_a_table_adds_up_and_nothing_is_written(tried, folder, warehouse,
     assert (lines["read"], lines["publish"], lines["set_aside"]) == (48, 46, 2)
     assert lines["reasons"]["missing_sales"] == 1
     assert found["core.returns"]["publish"] == 1
+    parts = lines["money_publish"] + lines["money_set_aside"] + lines["money_duplicates"]
+    assert lines["money_read"] == pytest.approx(parts, abs=0.001)
+    assert lines["money_set_aside"] == 4.2
     for one in found.values():
         assert one["read"] == one["publish"] + one["set_aside"] + one["duplicates"], one
     assert "Opening day: taken to be 2011-12-01" in told
@@ -206,7 +210,7 @@ def test_what_is_wrong_is_one_sentence(tried, folder, tmp_path, arguments, sente
 )  # fmt: skip
 def test_errors_of_a_mapping_name_the_file_and_the_key(tried, folder, tmp_path, change, sentence):
     mapping = tmp_path / "mine.yml"
-    mapping.write_text(MAPPING.read_text().replace(*change, 1))
+    mapping.write_text(MAPPING.read_text().replace(change[0], change[1], 1))
     code, _, told = tried("--source", "mine", "--files", folder, "--mapping", mapping)
     assert code == 2, told
     last = told.splitlines()[-1]
@@ -236,7 +240,7 @@ def test_a_trial_that_is_ended_leaves_nothing_for_long(request_, tried, folder, 
         env={**os.environ, "AIRFLOW_CONN_WAREHOUSE": ""},
     )  # fmt: skip
     try:
-        for line in child.stderr:
+        for line in child.stderr or ():
             if line.startswith("Read "):
                 break
         assert len(scratches(server)) == 1

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 
 from include.errors import BadInput
@@ -44,7 +44,7 @@ def _try(options: argparse.Namespace) -> int:
         if not options.files.is_dir():
             raise BadInput(f"Expected a folder after --files, found none at {options.files}.")
         os.environ["REGULARS_FILE_DROP"] = str(options.files.resolve())
-    elsewhere = nullcontext()
+    elsewhere: AbstractContextManager[None] = nullcontext()
     if options.mapping is not None:
         if not options.mapping.is_file():
             raise BadInput(f"Expected a file after --mapping, found none at {options.mapping}.")
@@ -87,11 +87,11 @@ def _line(account: trial.Account) -> str:
     return text
 
 
-class _Told(logging.StreamHandler):
+class _Told(logging.Handler):
     """Lines of progress on stderr, and when the last one was."""
 
     def __init__(self) -> None:
-        super().__init__(sys.stderr)
+        super().__init__()
         self.begun = self.last = time.monotonic()
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -100,7 +100,7 @@ class _Told(logging.StreamHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.last = time.monotonic()
-        super().emit(record)
+        print(record.getMessage(), file=sys.stderr, flush=True)
 
     def say_it_goes_on(self) -> None:
         if time.monotonic() - self.last >= SILENT_SECONDS:
