@@ -22,7 +22,7 @@ from psycopg2 import sql as pgsql
 from include import contracts, warehouse
 from include.contracts import Contract
 from include.errors import BadInput
-from include.sources import schema_drift
+from include.sources import by_order, schema_drift
 from include.sources.file_mapping import Files, load, place
 from include.sources.file_reading import read
 from include.sources.files import days as which_days
@@ -117,6 +117,8 @@ class FileSource:
         self._tell_outside(name, files)
         if form.key:
             self._replace(name, form.key)
+        if form.fill_down:
+            by_order.fill(target, table, form.fill_down)
         self._run("ANALYZE {}", name=name)
 
     def _replace(self, name: str, key: str) -> None:
@@ -246,7 +248,7 @@ class FileSource:
             )
             for name in content
         )
-        stamp = pgsql.Identifier(form.stamp)
+        stamp = pgsql.SQL(f"({spec.stamp}\n)") if spec.stamp else pgsql.Identifier(form.stamp)
         first: pgsql.Composable = pgsql.SQL("")
         last: pgsql.Composable = pgsql.SQL("")
         if spec.one_per:
@@ -256,7 +258,7 @@ class FileSource:
             last = pgsql.SQL("ORDER BY {}, {} ASC NULLS LAST, file, line").format(one, stamp)
         return pgsql.SQL(
             "SELECT {first} ({stamp} AT TIME ZONE {zone})::date AS _partition, {stamp} AS _stamp, {values} "
-            "FROM (SELECT file, line, {columns} FROM {scratch}) AS delivered "
+            "FROM ({lines}) AS delivered "
             "WHERE ({stamp} IS NULL OR {stamp} < {end}) AND ({where}\n) {last}"
         ).format(
             first=first,
@@ -265,11 +267,18 @@ class FileSource:
             end=pgsql.SQL("{}::timestamptz").format(pgsql.Literal(self._end)),
             zone=pgsql.Literal(self._timezone),
             values=values,
-            columns=pgsql.SQL(", ").join(
-                self._column(spec.files, column, form) for column in form.columns
-            ),
-            scratch=self._scratch[spec.files],
+            lines=by_order.with_more(self._lines(spec.files), form),
             where=pgsql.SQL(spec.where),
+        )
+
+    def _lines(self, name: str) -> pgsql.Composed:
+        """What was read of the files of a form."""
+        form = self._mapping.files[name]
+        return pgsql.SQL("SELECT file, line, {columns} FROM {scratch}").format(
+            columns=pgsql.SQL(", ").join(
+                self._column(name, column, form) for column in form.columns
+            ),
+            scratch=self._scratch[name],
         )
 
     def _in_span(self, name: str, stamp: pgsql.Composable) -> pgsql.Composed:

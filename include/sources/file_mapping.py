@@ -87,6 +87,21 @@ class FileColumn(_Strict):
         return plain
 
 
+class FillDown(_Strict):
+    """Columns that stand on the first line of a key alone: blank below, they are what stands there."""
+
+    by: Name
+    columns: Annotated[list[Name], Field(min_length=1)]
+
+
+class Share(_Strict):
+    """An amount of an order, shared among its lines to the penny: SQL expressions over the files' columns."""
+
+    of: str
+    by: str
+    in_proportion_to: str
+
+
 class Files(_Strict):
     """Files of one form. `stamp` names the column that says to which day a row belongs.
 
@@ -111,6 +126,11 @@ class Files(_Strict):
     stamp: Name
     key: Name | None = None
     columns: dict[Name, FileColumn]
+    fill_down: FillDown | None = None
+    #: Further columns: SQL expressions over those before them.
+    also: dict[Name, str] = {}
+    #: Further columns after these.
+    shares: dict[Name, Share] = {}
 
     @field_validator("encoding")
     @classmethod
@@ -152,6 +172,8 @@ class Table(_Strict):
 
     files: Name = Field(alias="from")
     where: str = "true"
+    #: What dates a row, where it is not the files' stamp.
+    stamp: str | None = None
     one_per: str | None = None
     columns: dict[Name, str]
 
@@ -221,12 +243,29 @@ def load(source: str) -> Mapping:
                 f"'{table.files}'."
             )
     for name, form in found.files.items():
-        for role, column in (("stamp", form.stamp), ("key", form.key)):
-            if column is not None and column not in form.columns:
+        for role, column in _named(form):
+            if column not in form.columns:
                 raise BadInput(
                     f"{at}: files.{name}.{role}: expected one of its columns, found '{column}'."
                 )
+        for role, more in (("also", form.also), ("shares", form.shares)):
+            for column in more:
+                if column in form.columns or (more is form.shares and column in form.also):
+                    raise BadInput(
+                        f"{at}: files.{name}.{role}: expected the name of a further column, found "
+                        f"'{column}'."
+                    )
     return found.model_copy(update={"files": {name: _typed(found, name) for name in found.files}})
+
+
+def _named(form: Files) -> Iterator[tuple[str, Name]]:
+    """The columns that a form names beside its expressions, and where it does."""
+    yield "stamp", form.stamp
+    if form.key:
+        yield "key", form.key
+    if form.fill_down:
+        yield "fill_down.by", form.fill_down.by
+        yield from (("fill_down.columns", column) for column in form.fill_down.columns)
 
 
 def _typed(mapping: Mapping, name: str) -> Files:
