@@ -132,6 +132,20 @@ class Files(_Strict):
     #: Further columns after these.
     shares: dict[Name, Share] = {}
 
+    def further(self) -> Iterator[tuple[str, Name, str]]:
+        """The expressions of further columns, each after those that it may name: key, column, text."""
+        for name, text in self.also.items():
+            yield f"also.{name}", name, text
+        for name, share in self.shares.items():
+            for key, text in share.model_dump().items():
+                yield f"shares.{name}.{key}", name, text
+
+    def spelt_out(self, expression: str) -> str:
+        """An expression over the columns of the files alone: `also` in place of its names."""
+        for name, meaning in reversed(self.also.items()):
+            expression = re.sub(rf"\b{name}\b", f"({meaning})".replace("\\", r"\\"), expression)
+        return expression
+
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, encoding: str) -> str:
@@ -277,7 +291,7 @@ def _typed(mapping: Mapping, name: str) -> Files:
             for table in mapping.tables.values()
             if table.files == name
             for raw, expression in table.columns.items()
-            if re.search(rf"\b{column}\b", expression)
+            if re.search(rf"\b{column}\b", form.spelt_out(expression))
         }
         is_key = column == form.key or any(raw.endswith(("_number", "_id", "_upc")) for raw in made)
         kind = part.type or ("key" if is_key else "text")

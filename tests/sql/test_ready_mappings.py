@@ -68,7 +68,7 @@ LINES = (
 )
 RETURNS = (
     "SELECT order_number, product_number, quantity, refund, _partition::text FROM {raw}.returns "
-    "ORDER BY return_number"
+    "ORDER BY order_number, product_number DESC"
 )
 
 
@@ -121,9 +121,9 @@ def test_shopify(read):
         ("#1009", "anna@example.com", "EUR", "DE", "web", "2024-03-07"),
         ("#1010", "ben@example.com", "EUR", "FR", "web", "2024-03-07"),
     ]
-    assert ask("SELECT product_id, type, is_unit FROM {core}.products WHERE product_id <> 'MUG' ORDER BY 1") == [
+    assert ask("SELECT product_id, type, is_unit FROM {core}.products ORDER BY 1") == [
         ("A", "A", True), ("B", "B", True), ("C", "C", True), ("LAMP", "LAMP", True),
-        ("TEE-M", "SHIRT", True), ("Tip", "TIP", False),
+        ("MUG", "MUG", True), ("TEE-M", "SHIRT", True), ("Tip", "TIP", False),
     ]  # fmt: skip
     assert ask("SELECT external_id, first_name, last_name FROM {core}.identities ORDER BY 1")[1] == (
         "anna@example.com", "Anna", "van der Berg",

@@ -3,7 +3,7 @@
 A parser says so before a file is there; PostgreSQL itself has the last word when the files are read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from include import contracts
 from include.errors import BadInput
@@ -22,6 +22,13 @@ def faults(source: str) -> Iterator[str]:
         return
     at = file_mapping.place(source)
     raw = {contract.table: contract for contract in contracts.of_dataset("raw")}
+    columns = {}
+    for name, form in mapping.files.items():
+        columns[name] = [*PLACES, *form.columns]
+        for part, column, text in form.further():
+            if fault := _fault(text, columns[name], name):
+                yield f"{at}: files.{name}.{part}: {fault}"
+            columns[name] += [column] if column not in columns[name] else []
     for name, table in mapping.tables.items():
         key = f"{at}: tables.{name}"
         if name not in raw:
@@ -32,16 +39,16 @@ def faults(source: str) -> Iterator[str]:
             yield (
                 f"{key}.columns: expected columns of include/sql/raw/{name}.yml, found {', '.join(unknown)}."
             )
-        columns = (*PLACES, *mapping.files[table.files].columns)
         expressions = {f"columns.{column}": text for column, text in table.columns.items()}
         expressions["where"] = table.where
         expressions |= {"one_per": table.one_per} if table.one_per else {}
+        expressions |= {"stamp": table.stamp} if table.stamp else {}
         for part, text in expressions.items():
-            if fault := _fault(text, columns, table.files):
+            if fault := _fault(text, columns[table.files], table.files):
                 yield f"{key}.{part}: {fault}"
 
 
-def _fault(text: str, columns: tuple[str, ...], form: str) -> str | None:
+def _fault(text: str, columns: Sequence[str], form: str) -> str | None:
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import SqlglotError

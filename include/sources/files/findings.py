@@ -110,8 +110,10 @@ def _touched(mapping: Mapping, form: str, header: str) -> str:
         for name, part in mapping.files[form].columns.items()
         if header.strip().lower() in [h.lower() for h in part.headers]
     ]
+    spelt_out = mapping.files[form].spelt_out
     of_form = {name: table for name, table in mapping.tables.items() if table.files == form}
     for table, spec in of_form.items():
-        if any(name in expression for name in names for expression in spec.columns.values()):
+        made_of = " ".join(map(spelt_out, spec.columns.values()))
+        if any(name in made_of for name in names):
             return table
     return next(iter(of_form), next(iter(mapping.tables)))
