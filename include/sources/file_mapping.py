@@ -47,6 +47,8 @@ class FileColumn(_Strict):
     """One column of the files: its headers, any of which may stand there, and what it holds."""
 
     headers: Annotated[list[str], Field(min_length=1)]
+    #: Files without it are read as well; it is empty then.
+    optional: bool = False
     #: Left out, it is a `key` where a number of a customer, an order, a product or the like is made of it,
     #: and a `text` otherwise, which stays as it is whatever it says.
     type: Literal["text", "key", "number", "stamp"] | None = None
@@ -261,6 +263,11 @@ def load(source: str) -> Mapping:
             if column not in form.columns:
                 raise BadInput(
                     f"{at}: files.{name}.{role}: expected one of its columns, found '{column}'."
+                )
+            if form.columns[column].optional and role != "fill_down.columns":
+                raise BadInput(
+                    f"{at}: files.{name}.{role}: expected a column that every file has, found '{column}', "
+                    "which is optional."
                 )
         for role, more in (("also", form.also), ("shares", form.shares)):
             for column in more:

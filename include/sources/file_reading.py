@@ -54,6 +54,9 @@ def read(
         columns = {}
         for name in names:
             part = form.columns[name]
+            if name not in headers:
+                columns[name] = pa.nulls(len(lines), pa.string())
+                continue
             if delivery.kind == "workbook" and part.type == "stamp":
                 part = part.model_copy(update={"formats": [EXACT, *part.formats]})
             place = Place(label, headers[name].strip(), lines, noticed)
@@ -92,6 +95,8 @@ def _headers(
         )
     for name, part in form.columns.items():
         match = next((h.lower() for h in part.headers if h.lower() in plain), None)
+        if match is None and part.optional:
+            continue
         if match is None:
             raise BadInput(
                 f"Expected the column {' or '.join(part.headers)} in {label}, found "
@@ -119,10 +124,10 @@ def _csv(delivery: Delivery, form: Files, names: list[Name], noticed: Noticed) -
         checks = {
             places[name]: part
             for name, part in form.columns.items()
-            if part.type in ("number", "stamp")
+            if name in places and part.type in ("number", "stamp")
         }
-        wanted = list(dict.fromkeys(places[name] for name in names))
-        headers = {name: found[places[name]] for name in names}
+        headers = {name: found[places[name]] for name in names if name in places}
+        wanted = list(dict.fromkeys(places[name] for name in headers))
         for table, lines in file.batches(wanted, checks, noticed):
             yield headers, delivery.name, _by_place(table, places), lines
 
@@ -142,7 +147,7 @@ def _parquet(
             schema = file.schema_arrow
             types = [str(column.type) for column in schema]
             places = _headers(delivery.name, form, schema.names, types, noticed)
-            headers = {name: schema.names[places[name]] for name in names}
+            headers = {name: schema.names[places[name]] for name in names if name in places}
             done = 0
             for batch in file.iter_batches(
                 BLOCK_ROWS, columns=list(dict.fromkeys(headers.values()))
@@ -173,7 +178,7 @@ def _workbook(
             continue
         fitting += 1
         places = _headers(label, form, found, ["text"] * len(found), noticed)
-        headers = {name: found[places[name]] for name in names}
+        headers = {name: found[places[name]] for name in names if name in places}
         yield from _sheet(label, headers, places, rows, form)
     noticed.left_out += [f"{delivery.name} (sheet {name})" for name in left_out]
     if not fitting:
