@@ -83,6 +83,13 @@ def run_fingerprint(options: argparse.Namespace, rest: list[str]) -> int:
     return fingerprint.command(options, rest)
 
 
+def run_source(options: argparse.Namespace, rest: list[str]) -> int:
+    """Try a source."""
+    from include.launcher.commands import source
+
+    return source.command(options, rest)
+
+
 #: Every command, in the order in which the overview names them.
 COMMANDS = (
     Command(
@@ -207,6 +214,59 @@ COMMANDS = (
                 help="the last 60 business days of data quality",
             ),
         ),
+    ),
+    Command(
+        "source",
+        run_source,
+        "Try a source: what it gives as it would be published, before anything is written.",
+        (
+            argument("action", choices=["try"], metavar="try", help="what to do with it"),
+            argument(
+                "--source",
+                required=True,
+                metavar="NAME",
+                help="a folder of include/sql/extract; with --mapping any name",
+            ),
+            argument(
+                "--files",
+                type=Path,
+                metavar="FOLDER",
+                help="where the files lie, anywhere (default: as for a run)",
+            ),
+            argument(
+                "--mapping",
+                type=Path,
+                metavar="FILE",
+                help="a files.yml that stands elsewhere",
+            ),
+            argument(
+                "--all", action="store_true", help="all days (default: the newest 28 as a sample)"
+            ),
+            argument(
+                "--until",
+                metavar="DAY",
+                help="the last business day (default: the newest there is)",
+            ),
+            argument(
+                "--timezone",
+                metavar="ZONE",
+                help="the shop's, where the policy is about another source",
+            ),
+            argument("--currency", metavar="CODE", help="the shop's, likewise"),
+            argument(
+                "--rows",
+                metavar="TABLE",
+                help="print its rows as CSV instead: order_lines or core.order_lines as it would be "
+                "published, raw.order_lines as it was read",
+            ),
+            argument("--json", action="store_true", help="one JSON object a line"),
+        ),
+        more="It needs neither Airflow nor a policy that fits. Opening day, currency and time zone are the "
+        "policy's where that is about this source; otherwise they are taken from what is read, and told. A "
+        "line a table: rows read = to publish + set aside + duplicates, and the reasons of what is set "
+        "aside. Progress, and what a run would be stopped or warned by, goes to stderr. Exit code 2: the "
+        "source cannot be read, with one sentence. Everything happens in a database that is dropped at the "
+        "end.",
     ),
     Command(
         "policy",

@@ -1,19 +1,18 @@
-"""A shop that delivers files: a folder of CSV or Parquet files, mapped to the raw contracts by `files.yml`.
+"""A shop that delivers files: CSV, Parquet or workbooks, mapped to the raw contracts by `files.yml`.
 
 The files are streamed, a block at a time, into a scratch table of the batch; what the mapping says of each
 source table then becomes one SELECT over it. Texts stay as delivered; a number or stamp that cannot be read
 becomes empty, so that the contract of the table refuses the row with its reason and nothing is lost. So does
-a stamp that cannot be true: before the shop opened, or beyond what was delivered.
+a stamp that cannot be true: before the shop opened, or beyond what was delivered. What is not taken as it
+stands is told and kept by its line (`files.findings`).
 """
 
 import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
-from itertools import pairwise
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,27 +22,19 @@ from psycopg2 import sql as pgsql
 from include import contracts, warehouse
 from include.contracts import Contract
 from include.errors import BadInput
-from include.sources import schema_drift
-from include.sources.file_mapping import (
-    MAPPING,
-    FileColumn,
-    Files,
-    load,
-)
-from include.sources.file_reading import (
-    Noticed,
-    Span,
-    inside,
-    read,
-)
+from include.sources import by_order, schema_drift
+from include.sources.file_mapping import Files, load, place
+from include.sources.file_reading import read
+from include.sources.files import days as which_days
+from include.sources.files import findings
+from include.sources.files.findings import Finding
+from include.sources.files.folder import Delivery, delivered
+from include.sources.files.noticed import KEPT, Noticed, Span
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
 
-#: Days without a line after which a few more lines are taken for mistakes of the year or the month.
-LONGEST_GAP = 31
-
-_NO_DAY: Span = (date.max, date.min)
+_SCRATCH_TYPES = {"stamp": "timestamptz", "number": "numeric"}
 
 
 class FileSource:
@@ -55,10 +46,12 @@ class FileSource:
         self._end: datetime | None = None
         self._target: Connection | None = None
         self._scratch: dict[str, pgsql.Composed] = {}
+        self._spans: dict[str, Span | None] = {}
+        self._told: list[Finding] = []
 
     @property
     def place(self) -> str:
-        return f"include/sql/extract/{self._name}/{MAPPING}"
+        return place(self._name)
 
     def folder(self) -> Path:
         """REGULARS_FILE_DROP, else the mapping's folder, else `drop` in the state folder."""
@@ -75,41 +68,98 @@ class FileSource:
         orders = self._mapping.tables.get("orders")
         if orders is None:
             raise BadInput(f"{self.place}: expected orders among the tables, found none.")
-        return self._span(self._mapping.files[orders.files])
+        form = self._mapping.files[orders.files]
+        files = self._delivered()[0][orders.files]
+        noticed = Noticed()
+        for file in files:
+            for _ in read(file, form, self._timezone, noticed, only=form.stamp):
+                pass
+        return self._span(form, files, noticed.days)
 
     def begin(self, target: Connection, schema: str, end: datetime) -> None:
-        self._target, self._end = target, end
-        for name, form in self._mapping.files.items():
-            table = f"{schema}.file_{name}"
-            self._scratch[name] = warehouse.qualified(table)
-            shapes = pgsql.SQL(", ").join(
-                pgsql.SQL("{} {}").format(
-                    pgsql.Identifier(column),
-                    pgsql.SQL("timestamp" if part.type == "stamp" else "text"),
-                )
-                for column, part in form.columns.items()
+        self._target, self._end, self._told = target, end, []
+        by_form, left_out = self._delivered()
+        findings.forget(target, self._name)
+        for name, files in by_form.items():
+            self._load(name, files, f"{schema}.file_{name}", left_out)
+        self._told += findings.left_out(self._mapping, left_out, self.place)
+
+    def _load(self, name: str, files: list[Delivery], table: str, left_out: list[str]) -> None:
+        """Put the files of one form into its scratch table."""
+        target, form = self._connection(), self._mapping.files[name]
+        self._scratch[name] = warehouse.qualified(table)
+        shapes = pgsql.SQL(", ").join(
+            pgsql.SQL("{} {}").format(
+                pgsql.Identifier(column), pgsql.SQL(_SCRATCH_TYPES.get(str(part.type), "text"))
             )
-            self._run("CREATE UNLOGGED TABLE {} (file integer, line bigint, {})", shapes, name=name)
-            columns = ["file", "line", *form.columns]
-            span = self._span(form) or _NO_DAY
-            headers: dict[str, str] = {}
-            for number, path in enumerate(self._paths(form), 1):
-                noticed = Noticed()
-                batches = _numbered(read(path, form, self._timezone, span, noticed), number)
-                rows = warehouse.copy_batches(target, batches, table, columns)
-                log.info("Read %s rows of %s", f"{rows:,}", path.name)
-                _tell(path, noticed, span)
-                headers |= noticed.headers
-            schema_drift.note(target, self._name, name, headers)
-            if form.key:
-                self._run(
-                    "DELETE FROM {} AS old USING (SELECT {key} AS k, max(file) AS newest FROM {table} "
-                    "GROUP BY 1) AS n WHERE old.{key} = n.k AND old.file < n.newest",
-                    name=name,
-                    key=pgsql.Identifier(form.key),
-                    table=self._scratch[name],
+            for column, part in form.columns.items()
+        )
+        self._run("CREATE UNLOGGED TABLE {} (file integer, line bigint, {})", shapes, name=name)
+        columns = ["file", "line", *form.columns]
+        headers: dict[str, str] = {}
+        days: Counter[date] = Counter()
+        before = warehouse.value(target, "SELECT current_setting('timezone')")
+        # A stamp without an offset is local time of the shop.
+        _set_timezone(target, self._timezone)
+        for number, file in enumerate(files, 1):
+            noticed = Noticed()
+            batches = _numbered(read(file, form, self._timezone, noticed), number)
+            rows = warehouse.copy_batches(target, batches, table, columns)
+            log.info("Read %s rows of %s", f"{rows:,}", file.name)
+            self._told += findings.of_file(self._mapping, name, file.name, noticed)
+            findings.keep(target, self._name, file.name, noticed)
+            headers |= noticed.headers
+            days += noticed.days
+            left_out += noticed.left_out
+        _set_timezone(target, before)
+        schema_drift.note(target, self._name, name, headers)
+        self._spans[name] = self._span(form, files, days)
+        self._tell_outside(name, files)
+        if form.key:
+            self._replace(name, form.key)
+        if form.fill_down:
+            by_order.fill(target, table, form.fill_down)
+        self._run("ANALYZE {}", name=name)
+
+    def _replace(self, name: str, key: str) -> None:
+        """Leave only the newest file's rows of each key."""
+        replaced = self._run(
+            "DELETE FROM {} AS old USING (SELECT {key} AS k, max(file) AS newest FROM {table} "
+            "GROUP BY 1) AS n WHERE old.{key} = n.k AND old.file < n.newest",
+            name=name,
+            key=pgsql.Identifier(key),
+            table=self._scratch[name],
+        )
+        if replaced:
+            log.info("%s: %s rows were replaced by later files.", name, f"{replaced:,}")
+
+    def _tell_outside(self, name: str, files: list[Delivery]) -> None:
+        form, conn = self._mapping.files[name], self._connection()
+        stamp = pgsql.Identifier(form.stamp)
+        found = pgsql.SQL(
+            "SELECT file, line FROM {} WHERE {} IS NOT NULL AND {} IS NULL ORDER BY file, line"
+        ).format(self._scratch[name], stamp, self._in_span(name, stamp))
+        with conn.cursor() as cursor:
+            cursor.execute(
+                pgsql.SQL("SELECT file, count(*) FROM ({}) AS o GROUP BY 1 ORDER BY 1").format(
+                    found
                 )
-            self._run("ANALYZE {}", name=name)
+            )
+            counts = cursor.fetchall()
+            for number, count in counts:
+                file, header = files[number - 1].name, form.columns[form.stamp].headers[0]
+                first, last = self._spans[name] or (date.max, date.min)
+                self._told.append(
+                    findings.outside(self._mapping, name, file, header, count, first, last)
+                )
+                cursor.execute(
+                    pgsql.SQL(
+                        "INSERT INTO ops.file_faults (source, file_name, line, column_name, reason) "
+                        "SELECT DISTINCT %s, %s, line, %s, 'outside' FROM (SELECT line FROM ({}) AS o "
+                        "WHERE file = %s LIMIT %s) AS f"
+                    ).format(found),
+                    (self._name, file, header, number, KEPT),
+                )
 
     def copy(self, contract: Contract, start: datetime | None, end: datetime, table: str) -> int:
         names = pgsql.SQL(", ").join(map(pgsql.Identifier, contract.content))
@@ -139,53 +189,31 @@ class FileSource:
             for name in self._scratch:
                 self._run("DROP TABLE IF EXISTS {}", name=name)
 
-    def _paths(self, form: Files) -> list[Path]:
+    def told(self) -> list[Finding]:
+        return self._told
+
+    def _delivered(self) -> tuple[dict[str, list[Delivery]], list[str]]:
+        """The files of each form, and the names of those that no pattern matches."""
         folder = self.folder()
-        found = sorted({path for pattern in form.patterns for path in folder.glob(pattern)})
-        if not found:
-            raise BadInput(
-                f"Expected files {' or '.join(form.patterns)} in {folder}, found none: deliver them, or "
-                f"correct the patterns in {self.place}."
-            )
-        return found
+        found, left_out = delivered(folder, self._mapping)
+        for name, files in found.items():
+            if not files:
+                besides = f" beside {', '.join(left_out[:5])}" if left_out else ""
+                raise BadInput(
+                    f"Expected files {' or '.join(self._mapping.files[name].patterns)} in {folder}, found "
+                    f"none{besides}: deliver them, or correct the patterns in {self.place}."
+                )
+        return found, left_out
 
-    def _span(self, form: Files) -> Span | None:
-        """The first and the last day that files of a form can be about.
-
-        Three bounds, since each misses something. Nothing happened before the shop opened. Nothing is told
-        that has not happened: of the newest file's own time, a day more for clocks and zones that differ. But
-        a file that is copied long afterwards has a time of its own, so what the files say counts too. Files
-        that say only what is have the second bound alone: a customer or an article may be older than the
-        shop, and records of warehouses lie years apart.
-
-        Raises
-        ------
-        BadInput
-            When there are dates and none lies within the first two.
-        """
-        import pyarrow.compute as pc
-
-        paths = self._paths(form)
-        delivered = max(path.stat().st_mtime for path in paths)
-        newest = datetime.fromtimestamp(delivered, ZoneInfo(self._timezone)).date()
-        lasting = self._says_what_is(form)
-        span = date.min if lasting else self._opened_on, newest + timedelta(days=1)
-        days: Counter[date] = Counter()
-        dated = 0
-        for path in paths:
-            for batch in read(path, form, self._timezone, only=form.stamp):
-                stamps = batch[form.stamp]
-                dated += len(stamps) - stamps.null_count
-                possible = inside(stamps, span).drop_null().cast("date32")
-                for pair in pc.value_counts(possible):
-                    days[pair["values"].as_py()] += pair["counts"].as_py()
-        if dated and not days:
-            raise BadInput(
-                f"Expected dates from {span[0]} to {span[1]} in {' or '.join(form.patterns)}, found all "
-                f"{dated} outside: correct shop.opened_on in config/policy.yml, the formats in {self.place}, "
-                "or the time that the newest file bears."
-            )
-        return (min(days), max(days) if lasting else reached(days)) if days else None
+    def _span(self, form: Files, files: list[Delivery], days: Counter[date]) -> Span | None:
+        return which_days.span(
+            days,
+            files,
+            form,
+            timezone=self._timezone,
+            opened_on=None if self._says_what_is(form) else self._opened_on,
+            place=self.place,
+        )
 
     def _says_what_is(self, form: Files) -> bool:
         """Whether files tell only of customers, articles and the like, and not of what happened."""
@@ -213,14 +241,14 @@ class FileSource:
             )
         form = self._mapping.files[spec.files]
         values = pgsql.SQL(", ").join(
-            pgsql.SQL("({})::{} AS {}").format(
+            pgsql.SQL("({}\n)::{} AS {}").format(
                 pgsql.SQL(spec.columns.get(name, "NULL")),
                 pgsql.SQL(contract.column(name).type),
                 pgsql.Identifier(name),
             )
             for name in content
         )
-        stamp = pgsql.Identifier(form.stamp)
+        stamp = pgsql.SQL(f"({spec.stamp}\n)") if spec.stamp else pgsql.Identifier(form.stamp)
         first: pgsql.Composable = pgsql.SQL("")
         last: pgsql.Composable = pgsql.SQL("")
         if spec.one_per:
@@ -230,8 +258,8 @@ class FileSource:
             last = pgsql.SQL("ORDER BY {}, {} ASC NULLS LAST, file, line").format(one, stamp)
         return pgsql.SQL(
             "SELECT {first} ({stamp} AT TIME ZONE {zone})::date AS _partition, {stamp} AS _stamp, {values} "
-            "FROM (SELECT file, line, {columns} FROM {scratch}) AS delivered "
-            "WHERE ({stamp} IS NULL OR {stamp} < {end}) AND ({where}) {last}"
+            "FROM ({lines}) AS delivered "
+            "WHERE ({stamp} IS NULL OR {stamp} < {end}) AND ({where}\n) {last}"
         ).format(
             first=first,
             last=last,
@@ -239,36 +267,47 @@ class FileSource:
             end=pgsql.SQL("{}::timestamptz").format(pgsql.Literal(self._end)),
             zone=pgsql.Literal(self._timezone),
             values=values,
-            columns=pgsql.SQL(", ").join(
-                self._typed(name, part, form) for name, part in form.columns.items()
-            ),
-            scratch=self._scratch[spec.files],
+            lines=by_order.with_more(self._lines(spec.files), form),
             where=pgsql.SQL(spec.where),
         )
 
-    def _typed(self, name: str, part: FileColumn, form: Files) -> pgsql.Composed:
-        column = pgsql.Identifier(name)
-        if part.type == "stamp":
-            zone = pgsql.Literal(self._timezone)
-            return pgsql.SQL("{} AT TIME ZONE {} AS {}").format(column, zone, column)
-        text = pgsql.SQL("nullif(btrim({}), '')").format(column)
-        if part.type == "text":
-            return pgsql.SQL("{} AS {}").format(text, column)
-        if form.decimal_comma:
-            text = pgsql.SQL("replace(replace({}, '.', ''), ',', '.')").format(text)
-        # A number so large that an expression over it would overflow is a mistake: one line must not stop a
-        # file. Infinity and NaN overflow nothing, and the contracts know them.
-        return pgsql.SQL(
-            "CASE WHEN pg_input_is_valid({text}, 'numeric') THEN "
-            "CASE WHEN abs({text}::numeric) >= 1e30 AND abs({text}::numeric) < 'Infinity' THEN NULL "
-            "ELSE {text}::numeric END END AS {column}"
-        ).format(text=text, column=column)
+    def _lines(self, name: str) -> pgsql.Composed:
+        """What was read of the files of a form."""
+        form = self._mapping.files[name]
+        return pgsql.SQL("SELECT file, line, {columns} FROM {scratch}").format(
+            columns=pgsql.SQL(", ").join(
+                self._column(name, column, form) for column in form.columns
+            ),
+            scratch=self._scratch[name],
+        )
 
-    def _answer(self, contract: Contract, statement: pgsql.Composed) -> int:
+    def _in_span(self, name: str, stamp: pgsql.Composable) -> pgsql.Composed:
+        """A stamp, or nothing where it lies outside the days that the files can be about."""
+        span, zone = self._spans[name], ZoneInfo(self._timezone)
+        if span is None:
+            return pgsql.SQL("(NULL::timestamptz)").format()
+        first: datetime | str = "-infinity"
+        if span[0] > date.min:
+            first = datetime.combine(span[0], time.min, zone)
+        beyond = datetime.combine(span[1] + timedelta(days=1), time.min, zone)
+        return pgsql.SQL(
+            "(CASE WHEN {stamp} >= {first}::timestamptz AND {stamp} < {beyond}::timestamptz THEN {stamp} END)"
+        ).format(stamp=stamp, first=pgsql.Literal(first), beyond=pgsql.Literal(beyond))
+
+    def _column(self, name: str, column: str, form: Files) -> pgsql.Composed:
+        quoted = pgsql.Identifier(column)
+        if column != form.stamp:
+            return pgsql.SQL("{}").format(quoted)
+        return pgsql.SQL("{} AS {}").format(self._in_span(name, quoted), quoted)
+
+    def _connection(self) -> Connection:
         if self._target is None:
             raise RuntimeError("a source copies after begin()")
+        return self._target
+
+    def _answer(self, contract: Contract, statement: pgsql.Composed) -> int:
         try:
-            with self._target.cursor() as cursor:
+            with self._connection().cursor() as cursor:
                 cursor.execute(statement)
                 return cursor.rowcount
         except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
@@ -278,53 +317,24 @@ class FileSource:
                 f"'{self._mapping.tables[contract.table].files}', found: {found}."
             ) from None
 
-    def _run(self, template: str, *parts: Any, name: str, **named: Any) -> None:
-        if self._target is None:
-            raise RuntimeError("a source copies after begin()")
-        with self._target.cursor() as cursor:
+    def _run(self, template: str, *parts: Any, name: str, **named: Any) -> int:
+        with self._connection().cursor() as cursor:
             cursor.execute(pgsql.SQL(template).format(self._scratch[name], *parts, **named))
+            return cursor.rowcount
 
 
-def reached(days: Counter[date]) -> date:
-    """The newest day of files: the last one before a long gap where hardly anything comes after it.
-
-    A year or a month that was mistyped dates a line or two far from the rest. A shop that opens again after
-    months is different: it has as many lines as on its other days.
-    """
-    ordered = sorted(days)
-    usual, beyond, newest = median(days.values()), 0, ordered[-1]
-    for earlier, later in reversed(list(pairwise(ordered))):
-        beyond += days[later]
-        if beyond >= usual:
-            break
-        if (later - earlier).days > LONGEST_GAP:
-            newest = earlier
-    return newest
-
-
-def _tell(path: Path, noticed: Noticed, span: Span) -> None:
-    if noticed.outside:
-        log.warning(
-            "%s: %s dates count as unreadable, since they lie before the shop opened or beyond what was "
-            "delivered (%s to %s).",
-            path.name, f"{noticed.outside:,}", *span,
-        )  # fmt: skip
-    if noticed.nuls:
-        log.warning(
-            "%s: NUL characters were left out of %s values.", path.name, f"{noticed.nuls:,}"
-        )
+def _set_timezone(conn: Connection, timezone: str) -> None:
+    warehouse.value(
+        conn, "SELECT set_config('timezone', %(timezone)s, true)", {"timezone": timezone}
+    )
 
 
 def _numbered(batches: Iterator[Any], file: int) -> Iterator[Any]:
-    """The batches with the number of their file and the place of each row in it."""
+    """The batches with the number of their file."""
     import pyarrow as pa
 
-    done = 0
     for batch in batches:
-        size = batch.num_rows
-        places = pa.array(range(done + 1, done + size + 1), pa.int64())
+        number = pa.repeat(pa.scalar(file, pa.int32()), batch.num_rows)
         yield pa.RecordBatch.from_arrays(
-            [pa.array([file] * size, pa.int32()), places, *batch.columns],
-            names=["file", "line", *batch.schema.names],
+            [number, *batch.columns], names=["file", *batch.schema.names]
         )
-        done += size

@@ -1,58 +1,38 @@
-"""Files of CSV or Parquet as Arrow batches with a mapping's columns, a block at a time.
+"""Delivered files as Arrow batches with a mapping's columns, a block at a time.
 
-Texts stay as delivered; a number or stamp that cannot be read, or cannot be true, becomes empty. What was met
-beside the rows (headers, values left out) is counted, never quoted.
+Texts stay as delivered; what cannot be read becomes empty. What was met beside the rows (headers, days,
+values that were not taken as they stand) is noted with its line, never quoted.
 """
 
-import codecs
-import logging
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import date, datetime, time
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from include.errors import BadInput
-from include.sources.file_mapping import (
-    MAPPING,
-    FileColumn,
-    Files,
-    Name,
-)
+from include.sources.file_mapping import MAPPING, Files, Name
+from include.sources.files import delimited, values, workbook
+from include.sources.files.folder import Delivery, unreadable
+from include.sources.files.noticed import Noticed, Place
+from include.sources.files.stamps import EXACT, days_of
 
-log = logging.getLogger(__name__)
+#: Rows of a Parquet file that are read at a time.
+BLOCK_ROWS = 65_536
 
-#: Bytes of a CSV file, of which Arrow reads up to 32 blocks ahead, and rows of a Parquet file.
-BLOCK_BYTES, BLOCK_ROWS = 2**20, 65_536
-
-#: First and last day that a line may be dated.
-Span = tuple[date, date]
-
-
-@dataclass
-class Noticed:
-    """What the reading of a file met beside its rows: headers with their types, and counts of values."""
-
-    headers: dict[str, str] = field(default_factory=dict)
-    outside: int = 0
-    nuls: int = 0
+#: The headers of columns, the file as errors speak of it, its columns by their names, and the lines.
+_Block = tuple[dict[Name, str], str, Callable[[Name], Any], Any]
 
 
 def read(
-    path: Path,
+    delivery: Delivery,
     form: Files,
     timezone: str,
-    span: Span | None = None,
     noticed: Noticed | None = None,
     only: Name | None = None,
 ) -> Iterator[Any]:
-    """A file as Arrow batches with the mapping's columns: texts, and stamps as local time of the shop.
+    """A file as Arrow batches: `line`, then the mapping's columns as texts and stamps.
 
     Parameters
     ----------
-    span
-        A stamp outside these days becomes empty; without them, none does.
     noticed
         Is filled in while the batches are taken.
     only
@@ -61,165 +41,168 @@ def read(
     Raises
     ------
     BadInput
-        When a column is missing, a line has too many or too few fields, or the file holds no header.
+        When a column is missing, a line has too many or too few fields, a key has lost digits, or the file
+        holds no header.
     """
-    import pyarrow as pa
-
-    noticed = noticed or Noticed()
-    parquet = path.suffix.lower() == ".parquet"
-    names = [only] if only else list(form.columns)
-    opened = (_parquet if parquet else _csv)(path, form, names, noticed)
-    for headers, batch in opened:
-        columns = {
-            name: _column(batch[headers[name]], form.columns[name], timezone, noticed)
-            for name in names
-        }
-        if span:
-            stamps = columns[form.stamp]
-            columns[form.stamp] = inside(stamps, span)
-            noticed.outside += columns[form.stamp].null_count - stamps.null_count
-        yield pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
-
-
-def inside(stamps: Any, span: Span) -> Any:
-    """The stamps on days of the span; the other ones empty."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    first = pa.scalar(datetime.combine(span[0], time.min), stamps.type)
-    last = pa.scalar(datetime.combine(span[1], time.max), stamps.type)
-    kept = pc.and_(pc.greater_equal(stamps, first), pc.less_equal(stamps, last))
-    return pc.if_else(kept, stamps, pa.scalar(None, stamps.type))
+    noticed = noticed or Noticed()
+    names = [only] if only else list(form.columns)
+    opened = {"csv": _csv, "parquet": _parquet, "workbook": _workbook}[delivery.kind]
+    for headers, label, column, lines in opened(delivery, form, names, noticed):
+        columns = {}
+        for name in names:
+            part = form.columns[name]
+            if name not in headers:
+                columns[name] = pa.nulls(len(lines), pa.string())
+                continue
+            if delivery.kind == "workbook" and part.type == "stamp":
+                part = part.model_copy(update={"formats": [EXACT, *part.formats]})
+            place = Place(label, headers[name].strip(), lines, noticed)
+            columns[name] = values.column(column(name), part, form, place)
+        days = days_of(columns[form.stamp], timezone)
+        noticed.dated += len(days) - days.null_count
+        for pair in pc.value_counts(days.drop_null()):
+            noticed.days[pair["values"].as_py()] += pair["counts"].as_py()
+        batch = pa.RecordBatch.from_arrays([lines, *columns.values()], names=["line", *columns])
+        yield batch if only else _without_blanks(batch)
 
 
-def _headers(path: Path, form: Files, types: dict[str, str], noticed: Noticed) -> dict[Name, str]:
-    """Which header of the file each column of the mapping is."""
-    found = list(types)
-    plain = {header.strip().lower(): header for header in found}
-    if not any(
-        header.lower() in plain for part in form.columns.values() for header in part.headers
-    ):
+def _without_blanks(batch: Any) -> Any:
+    """Without rows that hold nothing at all, as spreadsheets leave them behind the last one."""
+    import pyarrow.compute as pc
+
+    if min(column.null_count for column in batch.columns[1:]) == 0:
+        return batch
+    held = pc.is_valid(batch.columns[1])
+    for column in batch.columns[2:]:
+        held = pc.or_(held, pc.is_valid(column))
+    return batch.filter(held)
+
+
+def _headers(
+    label: str, form: Files, found: list[str], types: list[str], noticed: Noticed
+) -> dict[Name, int]:
+    """Which column of the file each column of the mapping is, by its place."""
+    plain = [header.strip().lower() for header in found]
+    chosen = {}
+    if not _any_header(form, plain):
         # The first line may be about a person: it is not quoted.
         raise BadInput(
-            f"Expected a line of headers first in {path.name}, found none that {MAPPING} names: correct the "
-            "file, or name its headers there."
+            f"Expected a line of headers first in {label}, found none that {MAPPING} names: correct the "
+            "file, its separator in the mapping, or name its headers there."
         )
-    chosen = {}
     for name, part in form.columns.items():
-        match = next((plain[h.lower()] for h in part.headers if h.lower() in plain), None)
+        match = next((h.lower() for h in part.headers if h.lower() in plain), None)
+        if match is None and part.optional:
+            continue
         if match is None:
             raise BadInput(
-                f"Expected the column {' or '.join(part.headers)} in {path.name}, found "
+                f"Expected the column {' or '.join(part.headers)} in {label}, found "
                 f"{', '.join(found)}: correct the file, or name its header in {MAPPING} ({name})."
             )
-        chosen[name] = match
-    noticed.headers |= {header: types[written] for header, written in plain.items()}
+        if plain.count(match) > 1:
+            raise BadInput(
+                f"Expected one column {match} in {label}, found {plain.count(match)} in its line of headers: "
+                "which is meant cannot be told, so leave one."
+            )
+        chosen[name] = plain.index(match)
+    noticed.headers |= dict(zip(plain, types, strict=True))
     return chosen
 
 
-def _wanted(headers: dict[Name, str], names: list[Name]) -> list[str]:
-    """The headers of some columns, each once."""
-    return list(dict.fromkeys(headers[name] for name in names))
+def _any_header(form: Files, plain: list[str]) -> bool:
+    return any(h.lower() in plain for part in form.columns.values() for h in part.headers)
+
+
+def _csv(delivery: Delivery, form: Files, names: list[Name], noticed: Noticed) -> Iterator[_Block]:
+    with delivery.opened() as stream:
+        file = delimited.CsvFile(delivery, form, stream)
+        found = file.headers
+        places = _headers(delivery.name, form, found, ["text"] * len(found), noticed)
+        checks = {
+            places[name]: part
+            for name, part in form.columns.items()
+            if name in places and part.type in ("number", "stamp")
+        }
+        headers = {name: found[places[name]] for name in names if name in places}
+        wanted = list(dict.fromkeys(places[name] for name in headers))
+        for table, lines in file.batches(wanted, checks, noticed):
+            yield headers, delivery.name, _by_place(table, places), lines
+
+
+def _by_place(table: Any, places: dict[Name, int]) -> Callable[[Name], Any]:
+    return lambda name: table[str(places[name])].combine_chunks()
 
 
 def _parquet(
-    path: Path, form: Files, names: list[Name], noticed: Noticed
-) -> Iterator[tuple[dict[Name, str], Any]]:
+    delivery: Delivery, form: Files, names: list[Name], noticed: Noticed
+) -> Iterator[_Block]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
-            types = {column.name: str(column.type) for column in file.schema_arrow}
-            headers = _headers(path, form, types, noticed)
-            for batch in file.iter_batches(BLOCK_ROWS, columns=_wanted(headers, names)):
-                yield headers, batch
+        with delivery.on_disk() as path, pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            types = [str(column.type) for column in schema]
+            places = _headers(delivery.name, form, schema.names, types, noticed)
+            headers = {name: schema.names[places[name]] for name in names if name in places}
+            done = 0
+            for batch in file.iter_batches(
+                BLOCK_ROWS, columns=list(dict.fromkeys(headers.values()))
+            ):
+                lines = pa.array(range(done + 1, done + batch.num_rows + 1), pa.int64())
+                done += batch.num_rows
+                yield headers, delivery.name, _by_header(batch, headers), lines
     except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(delivery.name, type(error).__name__) from None
 
 
-def _csv(
-    path: Path, form: Files, names: list[Name], noticed: Noticed
-) -> Iterator[tuple[dict[Name, str], Any]]:
-    import pyarrow as pa
-    from pyarrow import csv
+def _by_header(batch: Any, headers: dict[Name, str]) -> Callable[[Name], Any]:
+    return lambda name: batch[headers[name]]
 
-    encoding = encoding_of(path) if form.encoding == "auto" else form.encoding
-    # One thread: only then does Arrow know the number of a line that it cannot read.
-    reading = csv.ReadOptions(block_size=BLOCK_BYTES, encoding=encoding, use_threads=False)
-    parsing = csv.ParseOptions(delimiter=form.separator, newlines_in_values=True)
-    try:
-        with csv.open_csv(path, reading, parsing) as file:
-            found = file.schema.names
-        headers = _headers(path, form, dict.fromkeys(found, "text"), noticed)
-        converting = csv.ConvertOptions(
-            column_types=dict.fromkeys(found, pa.string()),
-            include_columns=_wanted(headers, names),
-            strings_can_be_null=False,
-            check_utf8=True,
+
+def _workbook(
+    delivery: Delivery, form: Files, names: list[Name], noticed: Noticed
+) -> Iterator[_Block]:
+    """Sheets of a workbook; one without any of the headers is left out, unless it is named or alone."""
+    fitting, left_out = 0, []
+    for sheet_name, sheet in workbook.sheets(delivery, form):
+        label = f"{delivery.name} (sheet {sheet_name})"
+        rows = workbook.rows(sheet)
+        _, first = next(rows, (0, []))
+        found = [str(cell) for cell in first]
+        if not form.sheets and not _any_header(form, [h.strip().lower() for h in found]):
+            left_out.append(sheet_name)
+            continue
+        fitting += 1
+        places = _headers(label, form, found, ["text"] * len(found), noticed)
+        headers = {name: found[places[name]] for name in names if name in places}
+        yield from _sheet(label, headers, places, rows, form)
+    noticed.left_out += [f"{delivery.name} (sheet {name})" for name in left_out]
+    if not fitting:
+        raise BadInput(
+            f"Expected a sheet with headers in its first row in {delivery.name}, found none that {MAPPING} "
+            "names: correct the workbook, or name its headers there."
         )
-        with csv.open_csv(path, reading, parsing, converting) as file:
-            for batch in file:
-                yield headers, batch
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise _unreadable(path, error) from None
 
 
-def _unreadable(path: Path, error: Exception) -> BadInput:
-    # The library's message quotes the line, which may be about a person: only what it counts is told.
-    counted = re.search(r"(Row #\d+: )?Expected \d+ columns, got \d+", str(error))
-    reason = counted[0] if counted else type(error).__name__
-    return BadInput(
-        f"Expected a readable file {path.name}, found: {reason}. Nothing of it was taken; deliver it "
-        "again, or move it out of the folder."
-    )
-
-
-def encoding_of(path: Path) -> str:
-    """utf-8 (with or without its mark), utf-16 by its mark, and latin-1 for what is neither."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with path.open("rb") as file:
-        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            return "utf-16"
-        file.seek(0)
-        try:
-            while block := file.read(BLOCK_BYTES):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return "latin-1"
-    return "utf-8"
-
-
-def _column(values: Any, part: FileColumn, timezone: str, noticed: Noticed) -> Any:
+def _sheet(
+    label: str,
+    headers: dict[Name, str],
+    places: dict[Name, int],
+    rows: Iterator[tuple[int, list[Any]]],
+    form: Files,
+) -> Iterator[_Block]:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    kind = values.type
-    if part.type == "stamp":
-        if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-            return _local(values, timezone)
-        text = pc.utf8_trim_whitespace(values.cast(pa.string()))
-        tried = [
-            pc.strptime(text, format=form, unit="us", error_is_null=True) for form in part.formats
-        ]
-        return pc.coalesce(*tried)
-    text = values.cast(pa.string())
-    # PostgreSQL holds no NUL in a text; nobody typed one.
-    if nuls := pc.sum(pc.match_substring(text, "\x00")).as_py():
-        noticed.nuls += nuls
-        text = pc.replace_substring(text, "\x00", "")
-    return text
+    while some := list(islice(rows, workbook.BATCH_ROWS)):
+        lines = pa.array([number for number, _ in some], pa.int64())
 
+        def column(name: Name, some: list[tuple[int, list[Any]]] = some) -> Any:
+            kind = form.columns[name].type or "text"
+            cells = [row[places[name]] for _, row in some]
+            return pa.array(workbook.texts(cells, kind, form), pa.string())
 
-def _local(values: Any, timezone: str) -> Any:
-    """Stamps of any unit in whole microseconds of the shop's time; empty outside the years 1 to 9999."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    zone = getattr(values.type, "tz", None) and timezone
-    if getattr(values.type, "unit", "s") in ("s", "ms"):
-        values = inside(values, (date.min, date.max))
-    options = pc.CastOptions(target_type=pa.timestamp("us", tz=zone), allow_time_truncate=True)
-    stamps = pc.cast(values, options=options)
-    return pc.local_timestamp(stamps) if zone else stamps
+        yield headers, label, column, lines

@@ -76,5 +76,5 @@ def _is_there(policy: Policy, source: str) -> bool:
 def _place(policy: Policy, source: str) -> str:
     folder = f"include/sql/extract/{policy.shop.source}"
     if file_mapping.is_one(policy.shop.source):
-        return f"{source} among the tables of {folder}/{file_mapping.MAPPING}"
+        return f"{source} among the tables of {file_mapping.place(policy.shop.source)}"
     return f"{folder}/{source}.sql"

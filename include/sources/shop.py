@@ -18,6 +18,7 @@ from include import policy, warehouse
 from include.contracts import Contract
 from include.errors import BadInput
 from include.sources import file_drop, file_mapping, schema_drift
+from include.sources.files.findings import Finding
 from include.warehouse import Connection
 
 #: A row dated so much later than the shop's newest day is a mistake. Closed for a week, a shop may go on
@@ -59,6 +60,9 @@ class Source(Protocol):
 
     def outside(self, contract: Contract, start: datetime | None, end: datetime) -> Dated | None:
         """What of a source table is dated before a start, where one is given, or in the future."""
+
+    def told(self) -> list[Finding]:
+        """What was met while it was read and not taken as it stands."""
 
 
 class PostgresSource:
@@ -129,6 +133,9 @@ class PostgresSource:
                 self._shop, f"SELECT count(*), min(day), max(day) FROM ({dated}) AS d"
             )[0]
         return (count, first, last) if count else None
+
+    def told(self) -> list[Finding]:
+        return []  # a database has types of its own
 
     def _path(self, table: str) -> str:
         return f"include/sql/extract/{self._name}/{table}.sql"

@@ -1,7 +1,7 @@
 """From the shop's database to `raw`, and from `raw` to `core`."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from include.publication import Batch, redated, undated
 from include.quality import cleaning
 from include.quality.accounts import Part
 from include.sources import offered, shop
+from include.sources.files.findings import Finding
 from include.sources.shop import Dated, Source
 from include.steps import lookups
 from include.warehouse import Connection
@@ -194,6 +195,8 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
     start, end = as_of.window(run["since"], run["as_of"], settings.shop.timezone)
     # What the shop has been since before it opened (an article, a refusal) stands from the first day on.
     from_opening = run["since"] <= settings.shop.opened_on.isoformat()
+    # In a sample as well: nobody has read what came before it.
+    with_standing = from_opening or run.get("sample", False)
     counts: dict[str, int] = {}
     outside: dict[str, Dated] = {}
     with warehouse.connect() as conn, shop.opened() as source:
@@ -204,7 +207,7 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
         conn.commit()
         for contract in _sources():
             table = publication.stage(conn, batch, contract)
-            whole = from_opening and contracts.is_state(contract)
+            whole = with_standing and contracts.is_state(contract)
             first = None if whole else start
             if first and contract.table == "exchange_rates":
                 # What the first days are converted by may be older, whichever days were run before.
@@ -224,6 +227,7 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
         late = source.late(start, end)
         outside |= {table: (count, first, last) for table, count, first, last in late}
         results = _outside_rows(outside, batch) + _absent_rows(offered.absent(settings))
+        results += _told_rows(source.told())
         quality.store(conn, batch, batch.token, results)
     if not counts.get("orders"):
         log.warning("The shop has no order from %s to %s.", run["since"], run["as_of"])
@@ -260,6 +264,16 @@ def _absent_rows(found: Mapping[str, str]) -> list[quality.Result]:
         quality.Result(f"raw.{table}", "delivered", "warning", False, "0", None, None, sentence)
         for table, sentence in found.items()
     ]
+
+
+def _told_rows(found: Sequence[Finding]) -> list[quality.Result]:
+    """A warning for each thing that was met in the source and not taken as it stands."""
+    return [
+        quality.Result(
+            f"raw.{one.table}", one.check, "warning", False, str(one.count), one.count, None, one.sentence
+        )
+        for one in found
+    ]  # fmt: skip
 
 
 def _sources() -> Iterator[Contract]:

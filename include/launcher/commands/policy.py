@@ -1,11 +1,14 @@
 """`bin/regulars policy check|preview`: whether the policy is valid, and who would gain or lose what."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from include import policy
 from include.errors import RegularsError
-from include.policy import PolicyError
+from include.policy import Policy, PolicyError
+from include.sources import file_mapping
+from include.sources.files import dialect
 from include.sources.gaps import gaps
 from include.steps import activate
 
@@ -25,6 +28,9 @@ def main(argv: list[str]) -> int:
         sys.stderr.write("\n".join(error.problems) + "\n")
         return 1
     if argv[0] == "check":
+        if found_faults := list(_mapping_faults(found)):
+            sys.stderr.write("\n".join(found_faults) + "\n")
+            return 1
         on = [campaign.name for campaign in found.campaigns if campaign.enabled]
         sys.stdout.write(
             f"{policy.shown(path)}: valid. {len(found.segments.named)} segments, "
@@ -39,3 +45,9 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def _mapping_faults(rules: Policy) -> Iterator[str]:
+    """What is wrong with the mapping of files, where the shop delivers files."""
+    if file_mapping.is_one(rules.shop.source):
+        yield from dialect.faults(rules.shop.source)

@@ -1,0 +1,72 @@
+"""What the reading of a file meets beside its rows, counted and by its lines, never quoted."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from include.errors import BadInput
+
+#: First and last day that a line may be dated.
+Span = tuple[date, date]
+
+#: Lines that are kept of each column and reason of a file; further ones are counted.
+KEPT = 1000
+
+
+@dataclass
+class Noticed:
+    """What the reading of a file met beside its rows.
+
+    Attributes
+    ----------
+    headers
+        Headers with their types.
+    days, dated
+        How often each day stands in the column that dates a row, and how many rows are dated.
+    counts, places
+        By column and reason: how many values were not taken as they stand, and the lines of the first.
+    left_out
+        Sheets that have none of the headers.
+    """
+
+    headers: dict[str, str] = field(default_factory=dict)
+    days: Counter[date] = field(default_factory=Counter)
+    dated: int = 0
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    places: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    def note(self, column: str, reason: str, lines: list[int]) -> None:
+        """Note some lines of a column."""
+        if lines:
+            kept = self.places.setdefault((column, reason), [])
+            kept += lines[: KEPT - len(kept)]
+            self.counts[column, reason] += len(lines)
+
+    def note_where(self, column: str, reason: str, mask: Any, lines: Any) -> None:
+        """Note the lines for which a mask is true."""
+        import pyarrow.compute as pc
+
+        if pc.any(mask).as_py():
+            self.note(column, reason, pc.filter(lines, mask).to_pylist())
+
+
+@dataclass(frozen=True)
+class Place:
+    """A column of a file while it is read, for what is said of it."""
+
+    file: str
+    header: str
+    lines: Any
+    noticed: Noticed
+
+    def refuse(self, mask: Any, found: str, advice: str) -> None:
+        """Refuse the file where a mask is true, naming the first line."""
+        import pyarrow.compute as pc
+
+        if pc.any(mask).as_py():
+            line = pc.filter(self.lines, mask)[0].as_py()
+            raise BadInput(
+                f"{self.file}, line {line}, column {self.header}: expected a key, found {found}. {advice}"
+            )

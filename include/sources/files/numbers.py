@@ -1,0 +1,98 @@
+"""Numbers as a mapping writes them: decimal mark, thousands, signs, brackets, currency.
+
+What contradicts the mapping is no number: a comma taken for nothing would make a hundredfold of a price.
+"""
+
+import re
+from typing import Any
+
+from include.sources.file_mapping import Files
+
+#: Numbers of so many digits before the point are mistakes: an expression over them may overflow.
+TOO_LARGE = 30
+
+_MINUS = "-\u2212\u2013\ufe63\uff0d"
+_SPACES = "\u00a0\u2007\u2009\u202f"
+
+#: By the decimal mark: whole part, what groups it, mark, decimals, power of ten.
+_FORMS = {
+    mark: re.compile(
+        r"([0-9]+|[0-9]{1,3}(?=([ ',.]))(?:\2[0-9]{2,3})*\2[0-9]{3}|)"
+        rf"(?:({re.escape(mark)})([0-9]*))?([eE][+-]?[0-9]{{1,2}})?"
+    )
+    for mark in (".", ",")
+}
+
+
+def numbers(text: Any, form: Files) -> Any:
+    """Texts of numbers as PostgreSQL reads them; empty for what is none as the mapping writes them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    mark = "," if form.decimal_comma else r"\."
+    plain = pc.match_substring_regex(
+        text, rf"^-?[0-9]{{1,{TOO_LARGE - 1}}}(?:{mark}[0-9]{{0,40}})?$"
+    )
+    digits = (
+        pc.replace_substring(text, ",", ".", max_replacements=1) if form.decimal_comma else text
+    )
+    if pc.all(pc.fill_null(plain, True)).as_py():
+        return digits
+    other = pc.if_else(
+        pc.fill_null(plain, True), pa.scalar(None, pa.string()), text
+    ).dictionary_encode()
+    words = pa.array([number(word, form) for word in other.dictionary.to_pylist()], pa.string())
+    return pc.if_else(
+        pc.fill_null(plain, True),
+        digits,
+        pa.DictionaryArray.from_arrays(other.indices, words).cast(pa.string()),
+    )
+
+
+def number(text: str, form: Files) -> str | None:
+    """One number as the mapping writes it: sign before or behind or brackets, thousands, currency."""
+    rest, signs = text.strip(), []
+    if rest.startswith("(") and rest.endswith(")"):
+        rest, signs = rest[1:-1].strip(), ["-"]
+    bare = None
+    while rest != bare:
+        bare = rest
+        for sign in sorted(form.currency, key=len, reverse=True):
+            rest = rest.removeprefix(sign).removesuffix(sign).strip()
+        for edge in (slice(0, 1), slice(-1, None)):
+            if rest and (rest[edge] in _MINUS or rest[edge] == "+"):
+                signs.append("+" if rest[edge] == "+" else "-")
+                rest = (rest[1:] if edge.start == 0 else rest[:-1]).strip()
+    if len(signs) > 1:
+        return None
+    digits = _ungrouped(rest, form)
+    if digits is None:
+        return None
+    # Beyond what an expression can reckon with.
+    if abs(float(digits)) >= 10.0**TOO_LARGE or len(digits) > 80:
+        return None
+    return ("-" if signs == ["-"] else "") + digits
+
+
+def _ungrouped(text: str, form: Files) -> str | None:
+    """Digits with a decimal point and without thousands."""
+    mark, other = (",", ".") if form.decimal_comma else (".", ",")
+    for space in _SPACES:
+        text = text.replace(space, " ")
+    match = _FORMS[mark].fullmatch(text.replace("\u2019", "'"))
+    if match is None:
+        return None
+    whole, group, point, part, power = match.groups()
+    if not (whole or part) or (power and group):
+        return None
+    if group:
+        groups = whole.split(group)[1:]
+        allowed = group == form.thousands if form.thousands else group in (" ", "'", other)
+        # 1,234 may be one or a thousand; 1,234.5 and 1,234,567 are told apart.
+        clear = form.thousands or group in (" ", "'") or point or len(groups) > 1
+        # Groups of two are Indian: only where somebody has said what stands between thousands.
+        even = form.thousands or all(len(one) == 3 for one in groups)
+        if not (allowed and clear and even):
+            return None
+        whole = whole.replace(group, "")
+    return (whole or "0") + (f".{part}" if part else "") + (power or "")

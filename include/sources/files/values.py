@@ -1,0 +1,204 @@
+"""Columns of delivered files as what the mapping says they are: texts, keys, numbers, stamps.
+
+What cannot be read becomes empty and is noted with its line, its column and a reason, and never quoted.
+"""
+
+import codecs
+from typing import Any
+
+from include.sources.file_mapping import FileColumn, Files
+from include.sources.files.noticed import Place
+from include.sources.files.numbers import TOO_LARGE, numbers
+from include.sources.files.stamps import of_any_unit, stamps
+
+
+def column(values: Any, part: FileColumn, form: Files, place: Place) -> Any:
+    """An Arrow array as the mapping means it: text, the digits of a number, or a stamp.
+
+    Parameters
+    ----------
+    values
+        Bytes of a CSV file, or what Parquet holds.
+
+    Returns
+    -------
+    Array of strings; for stamps, of local times of the shop or of times in UTC.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    kind = values.type
+    if part.type == "stamp" and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        return of_any_unit(values)
+    if part.type == "number" and _is_numeric(kind):
+        return _digits(values, place)
+    text = _text(values, part, form, place)
+    if part.type == "text":
+        return text
+    text = _without(text, part.nothing or [])
+    if part.type == "key":
+        return _key(text, place)
+    if part.type == "number":
+        read, reason = numbers(text, form), "not_a_number"
+    else:
+        read, reason = stamps(text, part.formats), "not_a_date"
+    _note_lost(text, read, reason, place)
+    return read
+
+
+def _note_lost(text: Any, read: Any, reason: str, place: Place) -> None:
+    import pyarrow.compute as pc
+
+    if read.null_count > text.null_count:
+        lost = pc.and_(pc.is_valid(text), pc.is_null(read))
+        place.noticed.note_where(place.header, reason, lost, place.lines)
+
+
+def _is_numeric(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    )
+
+
+def _text(values: Any, part: FileColumn, form: Files, place: Place) -> Any:
+    """Trimmed texts; blanks are empty."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = values.type
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        text = _decoded(values, form, place)
+    elif pa.types.is_floating(kind):
+        text = _whole(values, part, place)
+    elif pa.types.is_decimal(kind):
+        text = pc.replace_substring_regex(values.cast(pa.string()), r"\.0+$", "")
+    else:
+        text = values.cast(pa.string())
+    text = pc.utf8_trim_whitespace(text)
+    # PostgreSQL holds no NUL in a text; nobody typed one.
+    nuls = pc.match_substring(text, "\x00")
+    if pc.any(nuls).as_py():
+        place.noticed.note_where(place.header, "nul", pc.fill_null(nuls, False), place.lines)
+        text = pc.utf8_trim_whitespace(pc.replace_substring(text, "\x00", ""))
+    return _nulled(text, pc.equal(text, ""))
+
+
+def _nulled(values: Any, where: Any) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pc.any(where).as_py():
+        return values
+    return pc.if_else(pc.fill_null(where, False), pa.scalar(None, values.type), values)
+
+
+def _without(text: Any, words: list[str]) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not words:
+        return text
+    plain = pa.array([word.lower() for word in words])
+    return _nulled(text, pc.is_in(pc.utf8_lower(text), value_set=plain))
+
+
+def _decoded(values: Any, form: Files, place: Place) -> Any:
+    import pyarrow as pa
+
+    encoding = "utf-8" if form.encoding == "auto" else form.encoding
+    try:
+        # What is ASCII alone is the same in all encodings that are not made UTF-8 before.
+        if encoding == "utf-8":
+            return values.cast(pa.string())
+    except pa.ArrowInvalid:
+        pass
+    if encoding == "iso8859-1":
+        encoding = "cp1252"  # as browsers take it: nobody means the control characters
+    texts: list[str | None] = []
+    guessed, lost = [], []
+    for row, value in enumerate(values.to_pylist()):
+        if value is None or value.isascii():
+            texts.append(None if value is None else value.decode("ascii"))
+            continue
+        try:
+            text = value.decode(encoding)
+        except UnicodeDecodeError:
+            text = value.decode(encoding, "windows-1252-else" if encoding == "utf-8" else "replace")
+            guessed.append(row)
+        if "\ufffd" in text:
+            lost.append(row)
+        texts.append(text)
+    unknown = set(lost)
+    for reason, rows in (
+        ("not_utf8", [r for r in guessed if r not in unknown]),
+        ("lost_character", lost),
+    ):
+        if rows:
+            place.noticed.note(place.header, reason, place.lines.take(pa.array(rows)).to_pylist())
+    return pa.array(texts, pa.string())
+
+
+def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    bad = error.object[error.start : error.end]
+    return bad.decode("cp1252", "replace"), error.end
+
+
+codecs.register_error("windows-1252-else", _as_windows_1252)
+
+
+def _whole(values: Any, part: FileColumn, place: Place) -> Any:
+    """Binary fractions as texts: whole ones as whole numbers, nothing for what is no number."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    bits = {pa.float16(): 11, pa.float32(): 24}.get(values.type, 53)
+    numbers = values.cast(pa.float64())
+    finite = pc.fill_null(pc.is_finite(numbers), False)
+    whole = pc.and_(finite, pc.equal(pc.trunc(numbers), numbers))
+    exact = pc.fill_null(pc.and_(whole, pc.less(pc.abs(numbers), 2.0**bits)), False)
+    if part.type == "key":
+        place.refuse(
+            pc.and_(pc.fill_null(whole, False), pc.invert(exact)),
+            f"a binary fraction beyond 2^{bits}, whose last digits are lost",
+            "Deliver the column as texts or as whole numbers.",
+        )
+    digits = pc.if_else(exact, numbers, 0.0).cast(pa.int64()).cast(pa.string())
+    shown = pc.if_else(finite, values, pa.scalar(None, values.type)).cast(pa.string())
+    return pc.if_else(exact, digits, shown)
+
+
+def _digits(values: Any, place: Place) -> Any:
+    """Numbers that a file holds as numbers; empty where they are none or too large."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = values.cast(pa.string())
+    if pa.types.is_floating(values.type):
+        nothing = pc.is_nan(values)
+        text = _nulled(text, nothing)
+    size = pc.abs(values.cast(pa.float64()))
+    large = pc.fill_null(
+        pc.and_(pc.greater_equal(size, 10.0**TOO_LARGE), pc.invert(pc.is_nan(size))), False
+    )
+    place.noticed.note_where(place.header, "too_large", large, place.lines)
+    return _nulled(text, large)
+
+
+def _key(text: Any, place: Place) -> Any:
+    """Keys: a spreadsheet's `12345.0` is 12345, its `1.23E+11` has lost digits."""
+    import pyarrow.compute as pc
+
+    lost = pc.match_substring_regex(text, r"(?i)^[+-]?\d(?:[.,]\d+)?e[+-]\d{2,3}$")
+    place.refuse(
+        pc.fill_null(lost, False),
+        "a number in scientific form, whose last digits are lost",
+        "Show the column as text or as whole numbers in the spreadsheet, and deliver it again.",
+    )
+    if pc.any(pc.match_substring(text, ".0")).as_py():
+        text = pc.replace_substring_regex(text, r"^(-?\d+)\.0+$", r"\1")
+    return text
