@@ -54,13 +54,13 @@ class CsvFile:
                 self._separator = plain[4:]
             elif plain:
                 break
-        found = fields_of(line.rstrip(b"\r"), self._separator, self._quote)
-        while found is None and text:  # a header of several lines
+        found, unclosed = fields_of(line.rstrip(b"\r"), self._separator, self._quote)
+        while unclosed is not None and text:  # a header of several lines
             more, _, text = text.partition(b"\n")
             self._line += 1
             line += b"\n" + more
-            found = fields_of(line.rstrip(b"\r"), self._separator, self._quote)
-        if found is None:
+            found, unclosed = fields_of(line.rstrip(b"\r"), self._separator, self._quote)
+        if unclosed is not None:
             raise BadInput(
                 f"Expected headers whose quotes close in {self._name}, line 1, found one that does not: "
                 "correct the file."

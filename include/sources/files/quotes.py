@@ -80,30 +80,34 @@ class Mender:
         quoted = self._quote is not None and self._quote in line
         if not quoted and b"\r" not in line and line.count(self._separator) == count - 1:
             return None, at + 1
-        fields = fields_of(line, self._separator, self._quote)
-        if fields is None:
-            end = self._end(lines, at, last)
+        fields, unclosed = fields_of(line, self._separator, self._quote)
+        if unclosed is not None:
+            end = self._end(lines, at, unclosed, last)
             if end == 0:
                 return None
             if end is not None:
-                whole = b"\n".join(lines[at:end]).removesuffix(b"\r")
-                fields = fields_of(whole, self._separator, self._quote)
-                if fields is not None and (fields := self._fitting(fields)):
-                    return fields, end
+                whole, _ = self._fields(lines[at:end])
+                if fitting := self._fitting(whole):
+                    return fitting, end
             return self._alone(line, first + at), at + 1
         fitting = self._fitting(fields)
         return fitting or self._alone(line, first + at), at + 1
 
-    def _end(self, lines: list[bytes], at: int, last: bool) -> int | None:
+    def _fields(self, lines: list[bytes]) -> tuple[list[bytes], int | None]:
+        whole = b"\n".join(lines).removesuffix(b"\r")
+        return fields_of(whole, self._separator, self._quote)
+
+    def _end(self, lines: list[bytes], at: int, unclosed: int, last: bool) -> int | None:
         """Where the record of an open field ends; 0 where that is not known yet, None where it does not."""
-        opening = lines[at].removesuffix(b"\r")
+        opening = self._is_row(lines[at].removesuffix(b"\r"))
+        if opening and any(place > unclosed for place in self._checks):
+            return None  # behind the quote stand numbers and dates, as they do where it is a letter
         for end in range(at + 1, min(len(lines), at + MOST_LINES)):
             line = lines[end].removesuffix(b"\r")
             closes = False
             if self._quote is not None and self._quote in line:
-                whole = b"\n".join(lines[at : end + 1]).removesuffix(b"\r")
-                closes = fields_of(whole, self._separator, self._quote) is not None
-            if self._is_row(line) and (not closes or self._is_row(opening)):
+                closes = self._fields(lines[at : end + 1])[1] is None
+            if self._is_row(line) and (not closes or opening):
                 return None
             if closes:
                 return end + 1
@@ -133,8 +137,8 @@ class Mender:
 
     def _split(self, line: bytes) -> list[bytes] | None:
         """A line's fields, quotes that do not close being letters; None where their number is another."""
-        fields = fields_of(line, self._separator, self._quote, literal=True)
-        if (found := self._fitting(fields or [])) is not None:
+        fields, _ = fields_of(line, self._separator, self._quote)
+        if (found := self._fitting(fields)) is not None:
             return found
         bare = [_bare(field, self._quote) for field in line.split(self._separator)]
         return self._fitting(bare)
@@ -150,7 +154,7 @@ class Mender:
         """A line whose quotes do not close, by itself."""
         found = self._split(line)
         if found is None:
-            fields = fields_of(line, self._separator, self._quote, literal=True) or []
+            fields, _ = fields_of(line, self._separator, self._quote)
             expected = len(self._headers)
             where = self._headers[min(len(fields), expected) - 1]
             raise BadInput(
@@ -172,36 +176,27 @@ class Mender:
         return self._separator.join(quoted) + b"\n"
 
 
-def fields_of(
-    line: bytes, separator: bytes, quote: bytes | None, *, literal: bool = False
-) -> list[bytes] | None:
-    """The fields of a record; None where a quoted one does not close.
-
-    Parameters
-    ----------
-    literal
-        Take a quote that does not close for a letter.
-    """
+def fields_of(line: bytes, separator: bytes, quote: bytes | None) -> tuple[list[bytes], int | None]:
+    """The fields of a record, and the place of the first whose quote does not close: there it is a letter."""
     fields: list[bytes] = []
-    at = 0
+    unclosed, at = None, 0
     while True:
         start = at
-        while line[start : start + 1] == b" ":
+        while line[start : start + 1] == b" " and separator != b" ":
             start += 1
         if quote is not None and line[start : start + 1] == quote:
             end = _closing(line, start + 1, separator, quote)
-            if end is None and not literal:
-                return None
             if end is not None:
                 fields.append(line[start + 1 : end[0]].replace(quote * 2, quote))
                 if end[1] >= len(line):
-                    return fields
+                    return fields, unclosed
                 at = end[1] + 1
                 continue
+            unclosed = len(fields) if unclosed is None else unclosed
         stop = line.find(separator, at)
         if stop < 0:
             fields.append(line[at:])
-            return fields
+            return fields, unclosed
         fields.append(line[at:stop])
         at = stop + 1
 
