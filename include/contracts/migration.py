@@ -38,6 +38,7 @@ CALLERS = {
     "marketing.why": READERS["marketing"],
     "marketing.redeem": ("regulars_shop",),
     "ops.record_delivery_event": ("regulars_shop",),
+    "ops.record_refusal": ("regulars_shop",),
 }
 
 #: Rather than hold up everybody behind a long reader, a change gives up.

@@ -9,7 +9,7 @@ a stamp that cannot be true: before the shop opened, or beyond what was delivere
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +21,7 @@ import psycopg2
 from psycopg2 import sql as pgsql
 
 from include import contracts, warehouse
-from include.contracts import Contract
+from include.contracts import Contract, words
 from include.errors import BadInput
 from include.sources import schema_drift
 from include.sources.file_mapping import (
@@ -124,6 +124,9 @@ class FileSource:
         )
         return self._answer(contract, statement)
 
+    def whole(self, contract: Contract, columns: Sequence[str], table: str) -> bool:
+        return False  # files of before may have been taken away
+
     def holds(self, contract: Contract) -> bool:
         return bool(self._answer(contract, self._select(contract) + pgsql.SQL(" LIMIT 1")))
 
@@ -213,10 +216,8 @@ class FileSource:
             )
         form = self._mapping.files[spec.files]
         values = pgsql.SQL(", ").join(
-            pgsql.SQL("({})::{} AS {}").format(
-                pgsql.SQL(spec.columns.get(name, "NULL")),
-                pgsql.SQL(contract.column(name).type),
-                pgsql.Identifier(name),
+            pgsql.SQL("{} AS {}").format(
+                _value(contract, name, spec.columns.get(name, "NULL")), pgsql.Identifier(name)
             )
             for name in content
         )
@@ -283,6 +284,17 @@ class FileSource:
             raise RuntimeError("a source copies after begin()")
         with self._target.cursor() as cursor:
             cursor.execute(pgsql.SQL(template).format(self._scratch[name], *parts, **named))
+
+
+def _value(contract: Contract, name: str, expression: str) -> pgsql.Composable:
+    """A column's expression in the column's type; an answer about consent is a yes only in so many words."""
+    if (contract.table, name) == ("consents", "granted"):
+        return pgsql.SQL(
+            "coalesce(regexp_replace(lower(({})::text), '[^[:alnum:]]', '', 'g') = ANY({}), false)"
+        ).format(pgsql.SQL(expression), pgsql.Literal(list(words.YES)))
+    return pgsql.SQL("({})::{}").format(
+        pgsql.SQL(expression), pgsql.SQL(contract.column(name).type)
+    )
 
 
 def reached(days: Counter[date]) -> date:

@@ -2,6 +2,7 @@
 
 - `demo`, with `chain` and `summary`: the whole on one machine. `up`: servers that stay. `backfill`: past
   days.
-- `inside`: what needs the databases alone; `policy`, `models`, `clock`, `fingerprint`: as they are called.
+- `inside`: what needs the databases alone; `policy`, `models`, `clock`, `fingerprint`, `suppress`: as they
+  are called.
 - `testing`: the tests.
 """

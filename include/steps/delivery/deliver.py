@@ -29,8 +29,9 @@ from zoneinfo import ZoneInfo
 from include import channels, notify, policy, warehouse
 from include.channels import OutcomeUnknown, Outgoing, Provider, Refused, Unavailable
 from include.offers import windows
+from include.persons import suppressions
 from include.policy import Policy
-from include.steps.delivery import feedback, outcomes, pace
+from include.steps.delivery import asked, feedback, outcomes, pace
 from include.steps.delivery.allowed import still_allowed
 from include.steps.delivery.held import Claim, Claimed
 from include.warehouse import Connection
@@ -77,6 +78,8 @@ def send(now: datetime | None = None) -> dict[str, int]:
         if warehouse.value(conn, "SELECT to_regclass('marketing.messages')") is None:
             log.info("The warehouse has no messages yet.")
             return {}
+        suppressions.carry(conn)
+        conn.commit()
         sender = _Sender(conn, rules, clock)
         counts = sender.run()
         notify.mended(conn, DAG)
@@ -344,6 +347,7 @@ class _Sender:
 
         Otherwise two senders could each take a message of one customer, and each find the cap unharmed.
         """
+        asked.take_up(self.conn, self.rules)
         warehouse.value(
             self.conn, "SELECT pg_advisory_xact_lock(hashtextextended('regulars claims', 0))"
         )
