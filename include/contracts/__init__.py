@@ -3,7 +3,7 @@
 From a contract come the table's DDL, its view of the newest day and its grants (`migration`), its quality
 suite (`include.quality`), how a batch is published (`include.publication`) and its page in docs/tables.md
 (`dictionary`). `form` is what a contract may say, `rules` and `currency` what it may say of cleaning, `files`
-finds them.
+finds them, and `words` says what shops mean by the words of channels and purposes.
 
 What the warehouse is brought to: `standing` is what it has, `tables` and `widening` plan what a table takes,
 `definitions` make views and functions, `upgrades` remembers which version did it.

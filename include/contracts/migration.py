@@ -39,6 +39,7 @@ CALLERS = {
     "marketing.redeem": ("regulars_till",),
     "marketing.unredeem": ("regulars_till",),
     "ops.record_delivery_event": ("regulars_gateway",),
+    "ops.record_refusal": ("regulars_gateway",),
 }
 
 #: Rather than hold up everybody behind a long reader, a change gives up.

@@ -76,6 +76,16 @@ def run_clock(options: argparse.Namespace, _: list[str]) -> int:
         return clock.run(options.moment)
 
 
+def run_suppress(options: argparse.Namespace, _: list[str]) -> int:
+    """Change or show what is listed of an address."""
+    from include.launcher.commands import suppress
+
+    with inside.warehouse_at_hand():
+        return suppress.run(
+            options.action, options.address, options.reason, options.by, options.why
+        )
+
+
 def run_fingerprint(options: argparse.Namespace, rest: list[str]) -> int:
     """Print the hashes of the published tables."""
     from include.launcher.commands import fingerprint
@@ -182,6 +192,22 @@ COMMANDS = (
             ),
         ),
         more="Delivery alone goes by this clock: shop.clock of the policy, which is what is written.",
+    ),
+    Command(
+        "suppress",
+        run_suppress,
+        "Keep an e-mail address or a telephone number from being written to, whoever has it; end that, or "
+        "show it.",
+        (
+            argument("action", choices=("add", "lift", "show")),
+            argument("address", metavar="ADDRESS_OR_NUMBER"),
+            argument(
+                "--reason", metavar="R", help="add: why, in a word; lift: only what has this reason"
+            ),
+            argument("--by", metavar="WHO", help="who wants it"),
+            argument("--why", metavar="WORDS", help="more about it, without personal data"),
+        ),
+        more="What was put here by hand holds until it is lifted, whatever the customer says later.",
     ),
     Command(
         "replay",

@@ -2,7 +2,8 @@
 
 `forget` deletes every row of the warehouse that carries a number or pseudonym of the person: of all accounts
 that identity resolution put together, in every schema and in every staged batch. What stays is
-`ops.erasures`, which holds keyed hashes alone, and a suppression of the same hash. `keep_forgotten` runs in
+`ops.erasures`, which holds keyed hashes alone, and suppressions and refusals under such hashes, of the person
+and of the addresses that the person opted out with. `keep_forgotten` runs in
 the transaction of every publication and drops what a source has brought again. Neither writes a number into
 a log or a result.
 """
@@ -34,7 +35,9 @@ MARKS = {
 }  # fmt: skip
 #: What is kept on purpose: hashes that keep the person forgotten and unaddressed, and the request itself,
 #: which `include.erasure_requests` empties of its number.
-KEPT = ("ops.erasures", "ops.suppressions", "core.erasure_requests")
+KEPT = (
+    "ops.erasures", "ops.suppressions", "ops.address_suppressions", "ops.refusals", "core.erasure_requests",
+)  # fmt: skip
 
 
 @dataclass

@@ -7,7 +7,8 @@ name and the verified address of `c3`. Each comes out of here as one `Account` w
 from typing import Any
 from uuid import UUID
 
-from include import contracts, warehouse
+from include import contracts, policy, warehouse
+from include.persons import addresses
 from include.persons.identity import Account
 from include.publication import Batch
 from include.warehouse import Connection
@@ -21,6 +22,7 @@ def evidence(conn: Connection, batch: Batch | None = None) -> tuple[list[Account
     batch
         Its staged identities, accounts and contact points count as they will once they are published.
     """
+    region = policy.load().shop.phone_region
     ids: dict[str, UUID] = {}
     found: dict[str, dict[str, Any]] = {}
     for number, account, first, last, born in warehouse.rows(
@@ -59,7 +61,7 @@ def evidence(conn: Connection, batch: Batch | None = None) -> tuple[list[Account
         if first or last or not known["is_customer"]:
             known |= {"first_name": first, "last_name": last}
         known["emails"].add(email)
-        known["phones"].add(phone)
+        known["phones"].add(addresses.phone(phone, region))
     numbers = {account: number for number, account in ids.items()}
     for account, channel, address in warehouse.rows(
         conn,

@@ -38,7 +38,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from include.persons import names
+from include.persons import addresses, names
 from include.persons.names import Name
 
 #: Rules after `account_id`, strongest first, with the field of an account each reads.
@@ -78,7 +78,7 @@ class Account:
             return set()
         if field == "loyalty_number":
             return {_card(self.loyalty_number)} - {None}  # type: ignore[return-value]
-        normal = normal_email if field == "emails" else normal_phone
+        normal = addresses.email if field == "emails" else addresses.phone
         return {normal(text) for text in getattr(self, field)} - {None}  # type: ignore[return-value]
 
     @property
@@ -98,19 +98,6 @@ class Link:
     person: str
     rule: str | None
     linked_to: str | None
-
-
-def normal_email(text: str | None) -> str | None:
-    """An address in small letters, or None where it is none."""
-    address = (text or "").strip().lower()
-    return address if re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", address) else None
-
-
-def normal_phone(text: str | None) -> str | None:
-    """A telephone number in E.164, or None where the country is not said."""
-    number = re.sub(r"[\s().\-/]", "", text or "")
-    number = re.sub(r"^00", "+", number)
-    return number if re.fullmatch(r"\+[1-9][0-9]{6,14}", number) else None
 
 
 class _Group:

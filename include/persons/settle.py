@@ -45,15 +45,16 @@ def settle(conn: Connection, batch: Batch | None = None) -> int:
 
 
 def _carry_suppressions(conn: Connection) -> None:
-    """What an account asked not to be sent, its person is not sent either."""
+    """What an account asked not to be sent, its person is not sent either; its own row has the address."""
     warehouse.execute(
         conn,
         f"""
-        INSERT INTO ops.suppressions (customer_id, channel, reason, recorded_at)
-        SELECT l.customer_id, s.channel, s.reason, min(s.recorded_at)
+        INSERT INTO ops.suppressions AS o (customer_id, channel, reason, recorded_at, followed_at)
+        SELECT l.customer_id, s.channel, s.reason, max(s.recorded_at), clock_timestamp()
         FROM ops.suppressions AS s
         JOIN {links.LINKS} AS l ON l.account_id = s.customer_id AND l.customer_id <> l.account_id
         GROUP BY 1, 2, 3
-        ON CONFLICT (customer_id, channel, reason) DO NOTHING
+        ON CONFLICT (customer_id, channel, reason) DO UPDATE SET recorded_at = excluded.recorded_at
+        WHERE excluded.recorded_at > o.recorded_at
         """,
     )

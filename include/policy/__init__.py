@@ -36,7 +36,9 @@ from include.policy.base import (
     Name,
     Place,
     PolicyError,
+    Region,
     Section,
+    Share,
     Text,
     Zone,
     twice,
@@ -96,6 +98,8 @@ class Shop(Section):
     #: Days that an exchange rate holds where no newer one is known.
     rates_max_age_days: Annotated[int, Field(ge=0, le=366)] = 7
     clock: datetime | None
+    #: The country of telephone numbers that do not say theirs; without it such a number is none.
+    phone_region: Region | None = None
     #: The zone that the customers of a sales region live in, where it is not the shop's.
     region_timezones: ByRegion[Zone] = Field(default_factory=dict)
     #: The language and country that messages are written for, and those of regions that differ.
@@ -130,6 +134,9 @@ class Ingest(Section):
     """What is extracted, and how far back late rows are looked for."""
 
     lookback_days: Annotated[int, Field(ge=0, le=366)]
+    #: The share of the keys that allow something (customers, contact points, consents) which the shop may
+    #: delete between two runs; more is taken for a fault of the read and stops it.
+    lost_share: Share = 0.05
     #: Whether each source table is taken; what of one that is not named: `include.sources.offered`.
     sources: dict[str, bool]
 

@@ -59,6 +59,17 @@ def _locale(value: str) -> str:
     return value
 
 
+def _region(value: str) -> str:
+    from babel import Locale
+
+    # The names of Unicode's locale data; some there are of groups of countries, whose codes are digits.
+    if not (len(value) == 2 and value.isascii() and value in Locale("en").territories):
+        raise PydanticCustomError(
+            "region", "Input should be a country by two capital letters, such as US or GB"
+        )
+    return value
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Money = Annotated[float, Field(ge=0)]
 Days = Annotated[int, Field(ge=1)]
@@ -66,6 +77,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
 Text = Annotated[str, Field(min_length=1)]
 TimeOfDay = Annotated[time, BeforeValidator(_clock_time)]
 Zone = Annotated[str, AfterValidator(_zone)]
+Region = Annotated[str, AfterValidator(_region)]
 LocaleName = Annotated[str, AfterValidator(_locale)]
 
 

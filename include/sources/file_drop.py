@@ -20,7 +20,7 @@ import psycopg2
 from psycopg2 import sql as pgsql
 
 from include import contracts, warehouse
-from include.contracts import Contract
+from include.contracts import Contract, words
 from include.errors import BadInput
 from include.sources import by_order, schema_drift
 from include.sources.file_mapping import Files, load, place
@@ -174,6 +174,9 @@ class FileSource:
         )
         return self._answer(contract, statement)
 
+    def whole(self, contract: Contract, columns: Sequence[str], table: str) -> bool:
+        return False  # files of before may have been taken away
+
     def holds(self, contract: Contract) -> bool:
         return bool(self._answer(contract, self._select(contract) + pgsql.SQL(" LIMIT 1")))
 
@@ -241,10 +244,8 @@ class FileSource:
             )
         form = self._mapping.files[spec.files]
         values = pgsql.SQL(", ").join(
-            pgsql.SQL("({}\n)::{} AS {}").format(
-                pgsql.SQL(spec.columns.get(name, "NULL")),
-                pgsql.SQL(contract.column(name).type),
-                pgsql.Identifier(name),
+            pgsql.SQL("{} AS {}").format(
+                _value(contract, name, spec.columns.get(name, "NULL")), pgsql.Identifier(name)
             )
             for name in content
         )
@@ -326,6 +327,17 @@ class FileSource:
 def _set_timezone(conn: Connection, timezone: str) -> None:
     warehouse.value(
         conn, "SELECT set_config('timezone', %(timezone)s, true)", {"timezone": timezone}
+    )
+
+
+def _value(contract: Contract, name: str, expression: str) -> pgsql.Composable:
+    """A column's expression in the column's type; an answer about consent is a yes only in so many words."""
+    if (contract.table, name) == ("consents", "granted"):
+        return pgsql.SQL(
+            "coalesce(regexp_replace(lower(({}\n)::text), '[^[:alnum:]]', '', 'g') = ANY({}), false)"
+        ).format(pgsql.SQL(expression), pgsql.Literal(list(words.YES)))
+    return pgsql.SQL("({}\n)::{}").format(
+        pgsql.SQL(expression), pgsql.SQL(contract.column(name).type)
     )
 
 

@@ -5,7 +5,7 @@ folder of CSV or Parquet files (`include.sources.file_drop`), anything else a Po
 SELECT a table. Another engine is one more class with the methods of `Source`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from typing import Any, Protocol
@@ -50,6 +50,12 @@ class Source(Protocol):
         """Copy a source table's rows of the half-open window into a staged table; their number.
 
         Without a start the window has none: whatever is dated before its end.
+        """
+
+    def whole(self, contract: Contract, columns: Sequence[str], table: str) -> bool:
+        """Copy some columns of every row of a source table, whatever its day, into a table.
+
+        False where what a source leaves out says nothing, since it may have been delivered before.
         """
 
     def holds(self, contract: Contract) -> bool:
@@ -97,6 +103,16 @@ class PostgresSource:
             )
             schema_drift.note_columns(self._shop, self._target, query, self._name)
             return warehouse.copy_between(self._shop, self._target, select, window, table, given)
+
+    def whole(self, contract: Contract, columns: Sequence[str], table: str) -> bool:
+        if self._target is None:
+            raise RuntimeError("a source copies after begin()")
+        names = ", ".join(f'"{name}"' for name in columns)
+        select = f"SELECT {names} FROM ({self._select(contract.table)}\n) AS q"
+        window = self._window("-infinity", "infinity")
+        with self._answers(contract.table):
+            warehouse.copy_between(self._shop, self._target, select, window, table, columns)
+        return True
 
     def holds(self, contract: Contract) -> bool:
         query = warehouse.literal_query(

@@ -16,14 +16,14 @@ from include import (
 )
 from include.contracts import Contract
 from include.errors import BadInput
-from include.persons import staging
+from include.persons import staging, suppressions
 from include.publication import Batch, redated, undated
 from include.quality import cleaning
 from include.quality.accounts import Part
 from include.sources import offered, shop
 from include.sources.files.findings import Finding
 from include.sources.shop import Dated, Source
-from include.steps import lookups
+from include.steps import lookups, noticed
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,7 @@ def plan(run: Mapping[str, Any]) -> dict[str, Any]:
     with warehouse.connect() as conn:
         for change in contracts.migrate(conn):
             log.info("Warehouse: %s", change)
+        suppressions.carry(conn)
     day = run["as_of"]
     first, last = _covered()
     if day > last:
@@ -107,6 +108,7 @@ def plan_replay(run: Mapping[str, Any]) -> dict[str, Any]:
     with warehouse.connect() as conn:
         for change in contracts.migrate(conn):
             log.info("Warehouse: %s", change)
+        suppressions.carry(conn)
         first, last, count = warehouse.rows(
             conn,
             """
@@ -228,6 +230,7 @@ def extract(run: Mapping[str, Any]) -> dict[str, Any]:
         outside |= {table: (count, first, last) for table, count, first, last in late}
         results = _outside_rows(outside, batch) + _absent_rows(offered.absent(settings))
         results += _told_rows(source.told())
+        results += noticed.look(conn, batch, source, settings, start, end)
         quality.store(conn, batch, batch.token, results)
     if not counts.get("orders"):
         log.warning("The shop has no order from %s to %s.", run["since"], run["as_of"])
@@ -319,6 +322,10 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
         lookups.stage_sentiments(
             conn, batch, [name for name in ("reviews", "mentions") if offered.is_on(settings, name)]
         )
+        _, end = as_of.window(batch.since, batch.as_of, settings.shop.timezone)
+        reached = [n for n in ("contact_points", "consents") if offered.is_on(settings, n)]
+        lookups.stage_words(conn, batch, reached)
+        lookups.stage_addresses(conn, batch, reached)
         switched_off = []
         for name in (*WHO, *CORE_ORDER):
             if name == "contact_points":
@@ -333,6 +340,10 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
                 switched_off.append(publication.stage(conn, batch, contract))
                 continue
             counts[name] = _build_table(conn, batch, contract, params)
+            if name == "contact_points":
+                noticed.replaced(conn, batch, end)
+            if name == "consents":
+                noticed.set_aside(conn, batch, end)
             log.info("Built core.%s: %s", name, counts[name])
         for table in switched_off:
             warehouse.execute(conn, f"DROP TABLE {table}")

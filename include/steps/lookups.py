@@ -1,10 +1,12 @@
 """Lookup tables that `core` is joined with while it is built, and that SQL alone cannot make."""
 
 import logging
+from typing import Any
 
-from include import warehouse
+from include import policy, warehouse
+from include.contracts import words
 from include.features import sentiment
-from include.persons import pseudonym
+from include.persons import addresses, pseudonym
 from include.publication import Batch
 from include.warehouse import Connection
 
@@ -135,3 +137,73 @@ def stage_day_rates(conn: Connection, batch: Batch, holds_days: int) -> None:
         batch.params | {"holds": holds_days},
     )
     warehouse.execute(conn, f"ANALYZE {batch.schema}.day_rates")
+
+
+def stage_words(conn: Connection, batch: Batch, sources: list[str]) -> None:
+    """`words`: what each word for a channel or a purpose means that raw holds for the window.
+
+    Parameters
+    ----------
+    sources
+        The raw tables, of `contact_points` and `consents`, that are switched on.
+    """
+    table = f"{batch.schema}.words"
+    warehouse.execute(conn, f"CREATE UNLOGGED TABLE {table} (kind text, given text, meaning text)")
+    meanings = {"channel": words.channel, "purpose": words.purpose}
+    asked = [("channel", name) for name in sources]
+    asked += [("purpose", "consents")] if "consents" in sources else []
+    for kind in meanings:
+        given = {
+            text
+            for column, name in asked
+            if column == kind
+            for (text,) in warehouse.rows(
+                conn,
+                f"SELECT DISTINCT {column} FROM raw.{name} "
+                f"WHERE _partition BETWEEN %(since)s AND %(as_of)s AND {column} IS NOT NULL",
+                batch.params,
+            )
+        }
+        warehouse.copy_rows(
+            conn,
+            ((kind, text, meanings[kind](text)) for text in sorted(given)),
+            table,
+            ["kind", "given", "meaning"],
+        )
+
+
+def stage_addresses(conn: Connection, batch: Batch, sources: list[str]) -> int:
+    """`addresses`: the one form and the keyed hash of each address that raw holds for the window.
+
+    The hash is empty where a text is no address of its channel. `sources` as of `stage_words`.
+    """
+    table = f"{batch.schema}.addresses"
+    warehouse.execute(
+        conn,
+        f"CREATE UNLOGGED TABLE {table} (word text, given text, address text, address_hash uuid)",
+    )
+    if "contact_points" not in sources:
+        return 0
+    secret, region = pseudonym.key(), policy.load().shop.phone_region
+
+    def read(word: str, given: str) -> tuple[Any, ...]:
+        channel = words.channel(word) or ""
+        address = addresses.normal(channel, given, region)
+        mark = addresses.hashed(channel, address, secret) if address else None
+        return word, given, address or addresses.visible(given) or None, mark
+
+    with warehouse.connect() as reading, reading.cursor("addresses") as cursor:
+        cursor.itersize = TEXTS_AT_ONCE
+        cursor.execute(
+            "SELECT DISTINCT coalesce(channel, ''), address FROM raw.contact_points "
+            "WHERE _partition BETWEEN %(since)s AND %(as_of)s AND address IS NOT NULL",
+            batch.params,
+        )
+        count = warehouse.copy_rows(
+            conn,
+            (read(word, given) for word, given in cursor),
+            table,
+            ["word", "given", "address", "address_hash"],
+        )
+    warehouse.execute(conn, f"ANALYZE {table}")
+    return count

@@ -12,8 +12,6 @@ from benchmarks.identity import hang_together, naive, pairs, precision_recall
 from include.persons import identity
 from include.persons.identity import (
     Account,
-    normal_email,
-    normal_phone,
     resolve,
 )
 
@@ -238,20 +236,6 @@ def test_precision_and_recall_on_people_whose_truth_is_known(world):
     assert recall >= 0.90
     assert recall < len(hang_together(found, truth)) / len(truth) < 0.97  # no rule finds them all
     assert precision_recall(pairs(naive(found)), truth)[0] < 0.6  # the cases are hard
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("+1 (212) 555-0100", "+12125550100"), ("0049 30 1234567", "+49301234567"), ("555-0100", None),
-     ("", None), (None, None), ("+0123456789", None)],
-)  # fmt: skip
-def test_telephones_in_one_form(text, expected):
-    assert normal_phone(text) == expected
-
-
-@pytest.mark.parametrize("text", ["a@b", "a b@c.de", "@c.de", "", None, "a@@b.de"])
-def test_what_is_no_address(text):
-    assert normal_email(text) is None
 
 
 def test_whom_an_account_without_a_customer_may_belong_to():

@@ -2,7 +2,8 @@
 
 - `demo`, with `chain` and `summary`: the whole on one machine. `up`: servers that stay. `backfill`: past
   days.
-- `inside`: what needs the databases alone; `policy`, `models`, `clock`, `fingerprint`: as they are called.
 - `source`: a source tried before anything is written.
+- `inside`: what needs the databases alone; `policy`, `models`, `clock`, `fingerprint`, `suppress`: as they
+  are called.
 - `testing`: the tests.
 """

@@ -2,11 +2,12 @@
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
-from itertools import groupby
-from typing import Any
+from typing import Any, Self
 
-from include import warehouse
+from include import policy, warehouse
+from include.persons import addresses, pseudonym
 from include.steps.delivery import outcomes
 from include.steps.delivery.held import Claim, Claimed
 
@@ -27,15 +28,16 @@ def still_allowed(
             claim.conn, warehouse.sql("queries/deliver/contacts"), {"customers": customers}
         )
     }
+    mailboxes = _mailboxes(claimed, contacts)
     troubles = _troubles(claim, customers)
     may_follow = {c.name for c in claim.rules.campaigns if c.after_complaint}
-    sent_days = _sent_days(claim, customers)
+    left = _Left.known(claim, customers, mailboxes)
     kept_out = _found_in_control(claim, claimed, customers)
     allowed, refused = [], []
     # Tried before, perhaps arrived: those come first, and what is new has to keep the cap beside them.
     for message in sorted(claimed, key=lambda m: -m.attempts):
-        birth_date, is_birthday_faulty, addresses = contacts[message.customer_id]
-        others = sent_days.setdefault(message.customer_id, [])
+        birth_date, is_birthday_faulty, _ = contacts[message.customer_id]
+        address, mailbox = mailboxes.get(message.message_id, (None, None))
         today = claim.day_in(message.time_zone)
         reason = refusal_now(
             permissions.get((message.customer_id, message.channel)),
@@ -44,21 +46,39 @@ def still_allowed(
                 is_birthday_faulty,
                 *troubles.get(message.customer_id, (None, None)),
             ),
-            others,
+            left.days(message, mailbox),
             today,
             claim.rules,
             capped=capped and message.cap_class == "marketing",
             patient=message.campaign not in may_follow,
         )
         reason = reason or ("control_group" if message.message_id in kept_out else None)
+        reason = reason or ("no_contact_point" if address is None or mailbox is None else None)
+        if capped and not reason and left.has_copy(message, mailbox, today):
+            reason = "same_mailbox"
         if reason:
             refused.append((message, reason))
             continue
-        if message.cap_class == "marketing":
-            others.append(today)
-        allowed.append((message, addresses[message.channel]))
+        left.add(message, mailbox, today)
+        allowed.append((message, str(address)))
     outcomes.cancel(claim, refused)
+    outcomes.note_mailboxes(claim, [(m.message_id, mailboxes[m.message_id][1]) for m, _ in allowed])
     return allowed
+
+
+def _mailboxes(
+    claimed: list[Claimed], contacts: Mapping[uuid.UUID, Any]
+) -> dict[uuid.UUID, tuple[str, uuid.UUID]]:
+    """Of each message the address in its one form and its hash, where the customer has one."""
+    secret, region = pseudonym.key(), policy.load().shop.phone_region
+    found = {}
+    for message in claimed:
+        given = (contacts[message.customer_id][2] or {}).get(message.channel)
+        address = addresses.normal(message.channel, given, region)
+        if address:
+            mark = addresses.hashed(message.channel, address, secret)
+            found[message.message_id] = (address, mark)
+    return found
 
 
 def _permissions(claim: Claim, customers: list[uuid.UUID]) -> Mapping[tuple[uuid.UUID, str], Any]:
@@ -117,37 +137,65 @@ def _found_in_control(
     return {message.message_id for message, is_in in zip(open_to, held, strict=True) if is_in}
 
 
-def _sent_days(claim: Claim, customers: list[uuid.UUID]) -> dict[uuid.UUID, list[date]]:
-    """The days on which marketing messages left, or may have; today for what others are sending.
+@dataclass
+class _Left:
+    """What has left, or may have, or is leaving: (person, mailbox, campaign, class, day) of each message.
 
-    Those of an account count for the person it belongs to by now, so that no merge resets a cap.
+    Messages of an account count for the person it belongs to by now, so that no merge resets a cap, and those
+    to a mailbox for everybody who shares it.
     """
-    found = warehouse.rows(
-        claim.conn,
-        """
-        SELECT coalesce(l.customer_id, m.customer_id) AS person_id,
-               coalesce(
-                   (
-                       CASE WHEN m.status = 'claimed' THEN %(now)s
-                            ELSE coalesce(m.sent_at, t.sent_at) END
-                       AT TIME ZONE coalesce(m.time_zone, %(shop_zone)s)
-                   )::date,
-                   m.as_of + 1
-               ) AS day
-        FROM marketing.messages AS m
-        LEFT JOIN marketing.coupon_triggers AS t USING (trigger_id)
-        LEFT JOIN core.identity_links AS l ON m.customer_id = l.account_id
-        WHERE coalesce(l.customer_id, m.customer_id) = ANY(%(customers)s)
-          AND m.cap_class = 'marketing'
-          AND CASE WHEN m.status = 'claimed' THEN m.claimed_by <> %(claim)s
-                   ELSE m.status = 'sent' OR t.sent_at IS NOT NULL END
-        ORDER BY person_id, day
-        """,
-        {
+
+    rows: list[tuple[uuid.UUID, uuid.UUID | None, str, str, date]]
+    persons: dict[uuid.UUID, list[int]] = field(default_factory=dict)
+    shared: dict[uuid.UUID, list[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        given, self.rows = self.rows, []
+        for row in given:
+            self._put(row)
+
+    @classmethod
+    def known(
+        cls,
+        claim: Claim,
+        customers: list[uuid.UUID],
+        mailboxes: Mapping[uuid.UUID, tuple[str, uuid.UUID]],
+    ) -> Self:
+        """What has left for the customers and to the mailboxes; what others are sending counts as today's."""
+        params = {
             "customers": customers,
+            "mailboxes": sorted({mark for _, mark in mailboxes.values()}),
             "claim": claim.number,
             "now": claim.now,
             "shop_zone": claim.rules.shop.timezone,
-        },
-    )
-    return {customer: [day for _, day in rows] for customer, rows in groupby(found, lambda r: r[0])}
+        }
+        return cls(warehouse.rows(claim.conn, warehouse.sql("queries/deliver/left"), params))
+
+    def days(self, message: Claimed, mailbox: uuid.UUID | None) -> list[date]:
+        """The days on which marketing messages left for a message's customer, or to its mailbox."""
+        return [row[4] for row in self._of(message, mailbox) if row[3] == "marketing"]
+
+    def has_copy(self, message: Claimed, mailbox: uuid.UUID | None, today: date) -> bool:
+        """Whether somebody else's copy of the campaign goes to the mailbox on the day."""
+        return any(
+            person != message.customer_id and campaign == message.campaign and day == today
+            for person, mark, campaign, _, day in self._of(message, mailbox)
+            if mark == mailbox
+        )
+
+    def add(self, message: Claimed, mailbox: uuid.UUID | None, today: date) -> None:
+        """One more that leaves."""
+        self._put((message.customer_id, mailbox, message.campaign, message.cap_class, today))
+
+    def _of(
+        self, message: Claimed, mailbox: uuid.UUID | None
+    ) -> list[tuple[uuid.UUID, uuid.UUID | None, str, str, date]]:
+        places = set(self.persons.get(message.customer_id, ()))
+        places |= set(self.shared.get(mailbox, ()) if mailbox else ())
+        return [self.rows[place] for place in sorted(places)]
+
+    def _put(self, row: tuple[uuid.UUID, uuid.UUID | None, str, str, date]) -> None:
+        self.persons.setdefault(row[0], []).append(len(self.rows))
+        if row[1]:
+            self.shared.setdefault(row[1], []).append(len(self.rows))
+        self.rows.append(row)

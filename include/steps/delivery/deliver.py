@@ -29,9 +29,10 @@ from zoneinfo import ZoneInfo
 from include import channels, notify, policy, warehouse
 from include.channels import OutcomeUnknown, Outgoing, Provider, Refused, Unavailable
 from include.offers import windows
+from include.persons import suppressions
 from include.policy import Policy
+from include.steps.delivery import asked, feedback, outcomes, pace
 from include.steps.delivery import clock as clock_of_tills
-from include.steps.delivery import feedback, outcomes, pace
 from include.steps.delivery.allowed import still_allowed
 from include.steps.delivery.held import Claim, Claimed
 from include.warehouse import Connection
@@ -79,6 +80,7 @@ def send(now: datetime | None = None) -> dict[str, int]:
             log.info("The warehouse has no messages yet.")
             return {}
         clock_of_tills.write(conn, rules, fixed)
+        suppressions.carry(conn)
         conn.commit()
         sender = _Sender(conn, rules, clock)
         counts = sender.run()
@@ -347,6 +349,7 @@ class _Sender:
 
         Otherwise two senders could each take a message of one customer, and each find the cap unharmed.
         """
+        asked.take_up(self.conn, self.rules)
         warehouse.value(
             self.conn, "SELECT pg_advisory_xact_lock(hashtextextended('regulars claims', 0))"
         )

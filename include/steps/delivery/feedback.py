@@ -7,6 +7,7 @@ suppression list, which deciding and sending both obey; the gravest event of eac
 import logging
 
 from include import warehouse
+from include.persons import refusals, suppressions
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
@@ -61,8 +62,11 @@ def take_up(conn: Connection) -> dict[str, int]:
             JOIN unnest(%(kinds)s::text[], %(reasons)s::text[], %(channels)s::text[])
                 AS r (kind, reason, channel) ON w.kind = r.kind
             WHERE w.customer_id IS NOT NULL
-            ORDER BY w.customer_id, channel, r.reason, w.occurred_at
-            ON CONFLICT (customer_id, channel, reason) DO NOTHING
+            ORDER BY w.customer_id, channel, r.reason, w.occurred_at DESC
+            -- Said again after it had ended, by a later yes or a new address, it holds again.
+            ON CONFLICT (customer_id, channel, reason) DO UPDATE
+            SET recorded_at = excluded.recorded_at, followed_at = NULL
+            WHERE excluded.recorded_at > ops.suppressions.recorded_at
         ),
         gravest AS (
             SELECT DISTINCT ON (message_id)
@@ -101,6 +105,9 @@ def take_up(conn: Connection) -> dict[str, int]:
         },
     )
     counts = dict(taken)
+    if counts.get("suppressed"):
+        suppressions.follow(conn)
+    refusals.take_up(conn)
     if counts:
         log.info("Delivery events taken up: %s", counts)
     return counts

@@ -17,6 +17,23 @@ def cancel(claim: Claim, refused: Iterable[tuple[Claimed, str]]) -> None:
         record_end(claim, message, "cancelled", reason, "cancelled", attempted=False)
 
 
+def note_mailboxes(claim: Claim, marks: list[tuple[uuid.UUID, uuid.UUID]]) -> None:
+    """Write to which mailbox each message goes, by its hash; written once more where it has moved."""
+    if not marks:
+        return
+    messages, mailboxes = zip(*marks, strict=True)
+    warehouse.execute(
+        claim.conn,
+        """
+        UPDATE marketing.messages AS m SET address_hash = n.address_hash
+        FROM unnest(%(messages)s::uuid[], %(mailboxes)s::uuid[]) AS n (message_id, address_hash)
+        WHERE m.message_id = n.message_id AND m.claimed_by = %(claim)s
+            AND m.address_hash IS DISTINCT FROM n.address_hash
+        """,
+        {"messages": list(messages), "mailboxes": list(mailboxes), "claim": claim.number},
+    )
+
+
 def record_sent(claim: Claim, messages: list[uuid.UUID], provider_id: str | None) -> None:
     """Messages that were taken, by a provider that calls them so."""
     sent = warehouse.rows(
