@@ -8,6 +8,7 @@ A notice goes by e-mail where `REGULARS_NOTICE_SMTP_URL` (smtp://user:password@h
 `ops.notices` and the log. A DAG that runs by the clock and has no business day (delivery, every five
 minutes) is told of once per cause until a run of it succeeds. A notice holds no personal data: of an error
 that was not foreseen only its kind is told, since a message of the database may quote a row.
+What needs a look though no run failed is a remark, told once in the same ways.
 """
 
 import json
@@ -68,6 +69,20 @@ class Notice:
         )
 
 
+class Remark(Notice):
+    """What needs a look, in a DAG whose run succeeded; its `run_id` is what it is told once under."""
+
+    @property
+    def subject(self) -> str:
+        """One line: which DAG has something to look at."""
+        return f"{self.dag_id} needs a look"
+
+    @property
+    def body(self) -> str:
+        """The whole remark as text."""
+        return f"DAG: {self.dag_id}\n{self.error}\n\nWhat to do: {self.advice}\n\nLook here: {self.link}"
+
+
 def task_failed(context: Mapping[str, Any]) -> None:
     """Keep the error of a task that failed for good, for the notice of its run."""
     instance = context["ti"]
@@ -108,6 +123,21 @@ def run_failed(context: Mapping[str, Any]) -> None:
         # The database may be what failed: people are told all the same.
         log.warning("The notice could not be recorded: %s", sentence(error))
     log.error("%s\n%s", notice.subject, notice.body)
+    _tell(notice)
+
+
+def remark(dag_id: str, key: str, error: str, advice: str) -> None:
+    """Tell, once under a key, of what needs a look though no run has failed."""
+    notice = Remark(dag_id, key, None, None, None, error, advice, "docs/runbook.md")
+    with warehouse.connect() as conn:
+        if not _first(conn, notice):
+            return
+    log.warning("%s\n%s", notice.subject, notice.body)
+    _tell(notice)
+
+
+def _tell(notice: Notice) -> None:
+    """Send a notice that is recorded, and record how that went."""
     channel, failure = send(notice)
     try:
         with warehouse.connect() as conn:

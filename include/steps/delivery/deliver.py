@@ -99,8 +99,9 @@ class _Sender:
         warehouse.value(self.conn, f"SELECT pg_advisory_lock({_LOCK})", {"claim": self.held.number})
         self.conn.commit()
         self._recover()
-        feedback.take_up(self.conn)
+        heard = feedback.take_up(self.conn)
         self.conn.commit()
+        feedback.tell(heard)
         self._expire()
         if self._paused():
             self.held.counts["paused"] = 1
@@ -258,7 +259,7 @@ class _Sender:
                     self._release()
                     return handed_over > 0
                 # Since the claim minutes may have passed: what is known by now counts.
-                feedback.take_up(self.conn)
+                feedback.take_up(self.conn, "sure")
                 still = still_allowed(self.held, [message], capped=False)
                 self.conn.commit()
                 for _, address in still:
@@ -352,7 +353,7 @@ class _Sender:
             self.conn, "SELECT pg_advisory_xact_lock(hashtextextended('regulars claims', 0))"
         )
         self.held.now = self.clock()
-        feedback.take_up(self.conn)
+        feedback.take_up(self.conn, "new")
         found = warehouse.rows(
             self.conn,
             warehouse.sql("queries/deliver/claim"),
