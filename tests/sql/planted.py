@@ -43,6 +43,7 @@ TABLES = (
     "ops.delivery_events",
     "ops.channel_paces",
     "ops.fences",
+    "ops.notices",
 )
 
 
