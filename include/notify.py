@@ -8,6 +8,7 @@ A notice goes by e-mail where `REGULARS_NOTICE_SMTP_URL` (smtp://user:password@h
 `ops.notices` and the log. A DAG that runs by the clock and has no business day (delivery, every five
 minutes) is told of once per cause until a run of it succeeds. A notice holds no personal data: of an error
 that was not foreseen only its kind is told, since a message of the database may quote a row.
+What needs a look though no run failed is a remark, told once in the same ways.
 """
 
 import json
@@ -15,6 +16,7 @@ import logging
 import os
 import re
 import smtplib
+import ssl
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
@@ -23,7 +25,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from include import as_of, warehouse
-from include.errors import RegularsError
+from include.errors import BadInput, RegularsError
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,105 @@ class Notice:
         )
 
 
+class Remark(Notice):
+    """What needs a look, in a DAG whose run succeeded; its `run_id` is what it is told once under."""
+
+    @property
+    def subject(self) -> str:
+        """One line: which DAG has something to look at."""
+        return f"{self.dag_id} needs a look"
+
+    @property
+    def body(self) -> str:
+        """The whole remark as text."""
+        return f"DAG: {self.dag_id}\n{self.error}\n\nWhat to do: {self.advice}\n\nLook here: {self.link}"
+
+
+class NoTls(smtplib.SMTPException):
+    """The mail server offers no TLS, and it is demanded."""
+
+
+@dataclass(frozen=True)
+class MailServer:
+    """A mail server by its address, for notices and for what customers are sent.
+
+    Certificates are verified. TLS is demanded (`?tls=demanded`) wherever a password goes along, unless the
+    address ends with `?tls=offered`: then it is used where the server offers it.
+    """
+
+    host: str
+    port: int
+    user: str | None
+    password: str
+    from_the_start: bool
+    demanded: bool
+
+    @classmethod
+    def at(cls, address: str, variable: str) -> "MailServer":
+        """The server of an address, which a variable of the environment holds.
+
+        Raises
+        ------
+        BadInput
+            When it is none.
+        """
+        where = urllib.parse.urlsplit(address)
+        asked = urllib.parse.parse_qs(where.query, keep_blank_values=True)
+        tls = asked.pop("tls", ["demanded" if where.username else "offered"])
+        try:
+            port = where.port
+        except ValueError:
+            port = -1
+        if (
+            where.scheme not in ("smtp", "smtps")
+            or not where.hostname
+            or port == -1
+            or asked
+            or tls not in (["demanded"], ["offered"])
+        ):
+            raise BadInput(
+                f"Expected {variable} as smtp://user:password@host:port or smtps://..., perhaps with "
+                "?tls=demanded or ?tls=offered, found something else: correct it."
+            )
+        from_the_start = where.scheme == "smtps"
+        return cls(
+            where.hostname,
+            port or (465 if from_the_start else 25),
+            urllib.parse.unquote(where.username) if where.username else None,
+            urllib.parse.unquote(where.password or ""),
+            from_the_start,
+            tls == ["demanded"],
+        )
+
+    def opened(self, timeout: float) -> smtplib.SMTP:
+        """A connection, greeted, with TLS and logged in as the address says.
+
+        Raises
+        ------
+        NoTls, smtplib.SMTPException, OSError
+        """
+        context = ssl.create_default_context()
+        if self.from_the_start:
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                self.host, self.port, timeout=timeout, context=context
+            )
+        else:
+            server = smtplib.SMTP(self.host, self.port, timeout=timeout)
+        try:
+            server.ehlo_or_helo_if_needed()
+            if not self.from_the_start and server.has_extn("starttls"):
+                server.starttls(context=context)
+                server.ehlo()
+            elif not self.from_the_start and self.demanded:
+                raise NoTls("it offers no TLS, which is demanded (smtps:// has it from the start)")
+            if self.user:
+                server.login(self.user, self.password)
+        except BaseException:
+            server.close()
+            raise
+        return server
+
+
 def task_failed(context: Mapping[str, Any]) -> None:
     """Keep the error of a task that failed for good, for the notice of its run."""
     instance = context["ti"]
@@ -108,6 +209,21 @@ def run_failed(context: Mapping[str, Any]) -> None:
         # The database may be what failed: people are told all the same.
         log.warning("The notice could not be recorded: %s", sentence(error))
     log.error("%s\n%s", notice.subject, notice.body)
+    _tell(notice)
+
+
+def remark(dag_id: str, key: str, error: str, advice: str) -> None:
+    """Tell, once under a key, of what needs a look though no run has failed."""
+    notice = Remark(dag_id, key, None, None, None, error, advice, "docs/runbook.md")
+    with warehouse.connect() as conn:
+        if not _first(conn, notice):
+            return
+    log.warning("%s\n%s", notice.subject, notice.body)
+    _tell(notice)
+
+
+def _tell(notice: Notice) -> None:
+    """Send a notice that is recorded, and record how that went."""
     channel, failure = send(notice)
     try:
         with warehouse.connect() as conn:
@@ -292,22 +408,12 @@ def send(notice: Notice) -> tuple[str, str | None]:
 
 
 def _mail(notice: Notice, address: str, recipients: str) -> None:
-    where = urllib.parse.urlsplit(address)
     message = EmailMessage()
     message["Subject"] = notice.subject
     message["From"] = os.environ.get("REGULARS_NOTICE_FROM") or "regulars@localhost"
     message["To"] = recipients
     message.set_content(notice.body)
-    secure = where.scheme == "smtps"
-    kind = smtplib.SMTP_SSL if secure else smtplib.SMTP
-    port = where.port or (465 if secure else 25)
-    with kind(where.hostname or "localhost", port, timeout=TIMEOUT_SECONDS) as server:
-        server.ehlo()
-        if not secure and server.has_extn("starttls"):
-            server.starttls()
-        if where.username:
-            password = urllib.parse.unquote(where.password or "")
-            server.login(urllib.parse.unquote(where.username), password)
+    with MailServer.at(address, "REGULARS_NOTICE_SMTP_URL").opened(TIMEOUT_SECONDS) as server:
         server.send_message(message)
 
 

@@ -252,15 +252,29 @@ class DeliveryRates(Section):
         return limit
 
 
+class DeliveryGateways(Section):
+    """The profile of the gateway that each channel's webhook speaks to; null for our own form."""
+
+    email: Text | None = None
+    sms: Text | None = None
+    push: Text | None = None
+
+    def of(self, channel: str) -> str | None:
+        """The profile of a channel: a name in config/gateways, or a path."""
+        name: str | None = getattr(self, channel)
+        return name
+
+
 class Delivery(Section):
     """How messages are sent, and what every one of them must say."""
 
     channels: DeliveryChannels
+    gateways: DeliveryGateways = DeliveryGateways()
     per_minute: DeliveryRates = DeliveryRates()
     sender_name: Text
     sender_address: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
     postal_address: Text
-    unsubscribe_url: Annotated[str, Field(pattern=r"^https?://\S+$")]
+    unsubscribe_url: Annotated[str, Field(pattern=r"^https?://\S+$", max_length=900)]
     batch_size: Annotated[int, Field(ge=1, le=100_000)]
     max_attempts: Annotated[int, Field(ge=1, le=100)]
     backoff_minutes: Annotated[float, Field(ge=0)]

@@ -40,8 +40,17 @@ def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return change
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens at; aiosmtpd takes no port 0."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
 class Mailbox:
-    """A handler of aiosmtpd; `refuse` maps a recipient to the answer to give at RCPT."""
+    """A handler of aiosmtpd; `refuse` maps a recipient to the answer to give at RCPT.
+
+    After `quota` mails every other is answered with `over_quota`, at RCPT or at DATA.
+    """
 
     def __init__(self) -> None:
         self.mails: list[bytes] = []
@@ -49,14 +58,25 @@ class Mailbox:
         self.answer = "250 OK"
         self.hang_up = False
         self.sleep = 0.0
+        self.quota: int | None = None
+        self.over_quota = "552 quota exceeded"
+        self.at_data = False
+
+    @property
+    def _is_over(self) -> bool:
+        return self.quota is not None and len(self.mails) >= self.quota
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address in self.refuse:
             return self.refuse[address]
+        if self._is_over and not self.at_data:
+            return self.over_quota
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):
+        if self._is_over:
+            return self.over_quota
         if self.answer.startswith("250"):
             self.mails.append(envelope.content)
         await asyncio.sleep(self.sleep)
@@ -68,8 +88,7 @@ class Mailbox:
 @pytest.fixture
 def mailbox(monkeypatch) -> Iterator[Mailbox]:
     box = Mailbox()
-    with socket.create_server(("127.0.0.1", 0)) as probe:  # aiosmtpd takes no port 0
-        port = probe.getsockname()[1]
+    port = free_port()
     server = Controller(box, hostname="127.0.0.1", port=port)
     server.start()
     monkeypatch.setenv("REGULARS_SMTP_URL", f"smtp://127.0.0.1:{port}")
@@ -81,13 +100,14 @@ class Gateway:
     """An HTTP server that keeps what it is sent and answers as `script` says, last answer repeated.
 
     An answer is a status, `drop` (accept and hang up), `slow` (accept and answer too late), `twice` or
-    `garbled` (accept, with a content that cannot be read).
+    `garbled` (accept, with a content that cannot be read). `bodies` are statuses with contents of their own.
     """
 
     def __init__(self) -> None:
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.moments: list[float] = []
         self.script: list[int | str] = [200]
+        self.bodies: list[tuple[int, object]] = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
@@ -112,7 +132,11 @@ class Gateway:
                     return
                 if answer == "slow":
                     time.sleep(0.8)
-                content = json.dumps({"id": f"gw-{len(gateway.requests)}"}).encode()
+                told: object = {"id": f"gw-{len(gateway.requests)}"}
+                if gateway.bodies:
+                    own = gateway.bodies
+                    answer, told = own.pop(0) if len(own) > 1 else own[0]
+                content = json.dumps(told).encode()
                 garbled = {"Content-Encoding": "gzip"} if answer == "garbled" else {}
                 for _ in range(2 if answer == "twice" else 1):
                     self.send_response(answer if isinstance(answer, int) else 200)

@@ -46,6 +46,7 @@ TABLES = (
     "ops.fences",
     "ops.clock",
     "ops.till_answers",
+    "ops.notices",
 )
 
 

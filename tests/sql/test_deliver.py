@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -727,8 +728,11 @@ def test_a_webhook_carries_key_and_signature(conn, use, gateway):
     assert deliver.send(MORNING) == {"sent": 1}
     headers, body = gateway.requests[0]
     assert headers["Idempotency-Key"] == person(2001)
-    digest = hmac.new(b"a shared secret", body, hashlib.sha256).hexdigest()
-    assert headers["X-Regulars-Signature"] == f"sha256={digest}"
+    signed = re.fullmatch(r"t=(\d+),sha256=([0-9a-f]{64})", headers["X-Regulars-Signature"])
+    assert signed
+    assert abs(int(signed[1]) - time.time()) < 60
+    digest = hmac.new(b"a shared secret", f"{signed[1]}.".encode() + body, hashlib.sha256)
+    assert signed[2] == digest.hexdigest()
     assert json.loads(body) == {
         "message_id": person(2001),
         "channel": "email",

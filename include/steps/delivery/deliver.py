@@ -27,7 +27,8 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from include import channels, notify, policy, warehouse
-from include.channels import OutcomeUnknown, Outgoing, Provider, Refused, Unavailable
+from include.channels import Doubted, OutcomeUnknown, Outgoing, Provider, Refused, Unavailable
+from include.errors import RegularsError
 from include.offers import windows
 from include.persons import suppressions
 from include.policy import Policy
@@ -35,15 +36,15 @@ from include.steps.delivery import asked, feedback, outcomes, pace
 from include.steps.delivery import clock as clock_of_tills
 from include.steps.delivery.allowed import still_allowed
 from include.steps.delivery.held import Claim, Claimed
+from include.steps.delivery.refusals import FAILURES_IN_A_ROW, Row
 from include.warehouse import Connection
+
+__all__ = ["FAILURES_IN_A_ROW", "send"]
 
 log = logging.getLogger(__name__)
 
 #: The DAG that sends.
 DAG = "regulars_deliver"
-
-#: After so many messages in a row that a provider could not take, the run leaves it alone.
-FAILURES_IN_A_ROW = 3
 
 #: How many messages one claim takes where each is handed over by itself: few, so that others can help
 #: and little is left behind where a sender dies.
@@ -68,6 +69,12 @@ def send(now: datetime | None = None) -> dict[str, int]:
     dict
         Counts of sent, cancelled, failed (tried again later), dead, expired and recovered messages;
         `paused` or `closed` is 1 where sends are paused, or the moment lies outside the send window.
+
+    Raises
+    ------
+    SenderTrouble
+        At the end of the run, when a mail server or gateway refuses us as the sender. What it was to take
+        is kept, with its coupons, and tried again by later runs.
     """
     rules = policy.load()
     fixed = now or rules.shop.fixed_clock()
@@ -84,9 +91,20 @@ def send(now: datetime | None = None) -> dict[str, int]:
         conn.commit()
         sender = _Sender(conn, rules, clock)
         counts = sender.run()
-        notify.mended(conn, DAG)
+        if not sender.troubles:
+            notify.mended(conn, DAG)
     log.info("Delivery at %s: %s", sender.held.now.isoformat(), counts or "nothing is due")
+    if sender.troubles:
+        raise SenderTrouble(
+            "Expected messages to be taken, found "
+            + "; ".join(f"{channel}: {told}" for channel, told in sorted(sender.troubles.items()))
+            + " Messages and coupons are kept and tried again: mend what the answer names."
+        )
     return counts
+
+
+class SenderTrouble(RegularsError):
+    """A mail server or gateway refuses us, whoever the messages are for."""
 
 
 class _Sender:
@@ -95,14 +113,16 @@ class _Sender:
     def __init__(self, conn: Connection, rules: Policy, clock: Callable[[], datetime]) -> None:
         self.conn, self.rules, self.clock = conn, rules, clock
         self.held = Claim.taken(conn, rules, clock())
+        self.troubles: dict[str, str] = {}
         self.run_ends = self.ends = time.monotonic() + RUN_SECONDS
 
     def run(self) -> dict[str, int]:
         warehouse.value(self.conn, f"SELECT pg_advisory_lock({_LOCK})", {"claim": self.held.number})
         self.conn.commit()
         self._recover()
-        feedback.take_up(self.conn)
+        heard = feedback.take_up(self.conn)
         self.conn.commit()
+        feedback.tell(heard)
         self._expire()
         if self._paused():
             self.held.counts["paused"] = 1
@@ -156,10 +176,14 @@ class _Sender:
             self.conn.commit()
 
     def _recover_claim(self, claim: int) -> None:
-        repeatable = [name for name, again in channels.REPEATABLE.items() if again]
         params = {
             "claim": claim,
-            "repeatable": repeatable,
+            "repeatable": [
+                f"{channel} {name}"
+                for channel in self.rules.delivery.channels.model_dump()
+                for name in channels.REPEATABLE
+                if channels.is_repeatable(name, self.rules.delivery, channel)
+            ],
             "last": self.rules.delivery.max_attempts - 1,
         }
         handed_over = warehouse.rows(
@@ -177,7 +201,9 @@ class _Sender:
                 attempts = attempts + (handed_over_at IS NOT NULL)::integer,
                 error = 'the sender stopped before the outcome was recorded'
             WHERE claimed_by = %(claim)s AND status = 'claimed'
-              AND (handed_over_at IS NULL OR (provider = ANY(%(repeatable)s) AND attempts < %(last)s))
+              AND (handed_over_at IS NULL OR (
+                channel || ' ' || provider = ANY(%(repeatable)s) AND attempts < %(last)s
+              ))
             """,
             params,
         )
@@ -237,14 +263,31 @@ class _Sender:
             for place, (channel, name) in enumerate(waiting):
                 left = self.run_ends - time.monotonic()
                 self.ends = time.monotonic() + left / (len(waiting) - place)
-                with channels.provider(name, self.rules.delivery) as provider:
+                with channels.provider(name, self.rules.delivery, channel) as provider:
                     if self._hand_over_all(name, provider, channel):
                         behind.append((channel, name))
             waiting = behind
 
     def _hand_over_all(self, name: str, provider: Provider, channel: str) -> bool:
         """Send a channel's messages; whether its share of the time ended, and some were sent in it."""
-        in_a_row, handed_over = 0, 0
+        row = Row(self.held)
+        is_behind = self._hand_over_in_turn(name, provider, channel, row)
+        row.end()
+        self._release()
+        if row.trouble:
+            self.troubles[channel] = row.trouble
+        elif row.is_slow:
+            notify.remark(
+                DAG,
+                f"{channel} waits, {datetime.now(UTC).date()}",
+                f"Expected messages by {channel} to be taken, found {FAILURES_IN_A_ROW} in a row that were "
+                "not; they wait and are tried again.",
+                "see what marketing.messages.error says of those that failed; nothing is lost meanwhile.",
+            )
+        return is_behind
+
+    def _hand_over_in_turn(self, name: str, provider: Provider, channel: str, row: Row) -> bool:
+        handed_over = 0
         while True:
             size = min(CLAIM_SIZE, self.rules.delivery.batch_size)
             claimed = self._claim(name, [channel], size)
@@ -253,22 +296,21 @@ class _Sender:
             if not claimed:
                 return False
             for message, _ in allowed:
-                if in_a_row >= FAILURES_IN_A_ROW:
-                    self._release()
+                if row.is_over:
                     return False
                 if not self._is_its_turn(message):
-                    self._release()
                     return handed_over > 0
                 # Since the claim minutes may have passed: what is known by now counts.
-                feedback.take_up(self.conn)
+                feedback.take_up(self.conn, "sure")
                 still = still_allowed(self.held, [message], capped=False)
                 self.conn.commit()
                 for _, address in still:
                     if not self._begin(message):
-                        self._release()
                         return False
-                    in_a_row = 0 if self._hand_over(provider, message, address) else in_a_row + 1
+                    self._hand_over(provider, message, address, row)
                     handed_over += 1
+            if row.is_over:
+                return False
 
     def _is_its_turn(self, message: Claimed) -> bool:
         """Wait for the channel's next turn; False where it comes too late for this run or the customer."""
@@ -293,8 +335,8 @@ class _Sender:
         self.conn.commit()
         return bool(begun)
 
-    def _hand_over(self, provider: Provider, message: Claimed, address: str) -> bool:
-        """Send one message and record the outcome; False where the provider could not take it."""
+    def _hand_over(self, provider: Provider, message: Claimed, address: str, row: Row) -> None:
+        """Send one message and record the outcome, or what of it the row of refusals will tell."""
         outgoing = Outgoing(
             message_id=str(message.message_id),
             channel=message.channel,
@@ -305,28 +347,26 @@ class _Sender:
             body_html=message.body_html,
             unsubscribe_url=self.rules.delivery.unsubscribe_link(str(message.message_id)),
         )
-        taken = True
         try:
             provider_id = provider.send(outgoing)
         except Refused as error:
             outcomes.record_end(self.held, message, "dead", str(error), "cancelled")
-        except Unavailable as error:
-            taken = False
-            outcomes.record_failure(self.held, message, str(error))
+        except (Doubted, Unavailable) as error:
+            row.refused(message, error)
         except OutcomeUnknown as error:
-            taken = False
+            row.unknown()
             outcomes.record_unknown(self.held, message, str(error), repeatable=provider.repeatable)
         except Exception as error:
             # A fault that nobody foresaw must not keep all other messages waiting. What it says may hold
             # an address, so its kind alone is told.
             kind = type(error).__name__
             log.error("Message %s could not be handed over: %s.", message.message_id, kind)
-            taken = False
+            row.unknown()
             outcomes.record_unknown(self.held, message, f"{kind}.", repeatable=provider.repeatable)
         else:
             outcomes.record_sent(self.held, [message.message_id], provider_id)
+            row.taken()
         self.conn.commit()
-        return taken
 
     def _release(self) -> None:
         """Give back what is claimed and was not handed over."""
@@ -354,7 +394,7 @@ class _Sender:
             self.conn, "SELECT pg_advisory_xact_lock(hashtextextended('regulars claims', 0))"
         )
         self.held.now = self.clock()
-        feedback.take_up(self.conn)
+        feedback.take_up(self.conn, "new")
         found = warehouse.rows(
             self.conn,
             warehouse.sql("queries/deliver/claim"),

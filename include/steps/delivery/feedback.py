@@ -2,11 +2,16 @@
 
 It comes in through the landing table `ops.delivery_events`. Opt-outs, complaints and bounces go on to the
 suppression list, which deciding and sending both obey; the gravest event of each message stands beside it.
+
+An event names its message by our key or by the provider's name for it, which is understood with and without
+angle brackets, with blanks and in any case; what it named is then written into it as our key.
 """
 
 import logging
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 
-from include import warehouse
+from include import notify, warehouse
 from include.persons import refusals, suppressions
 from include.warehouse import Connection
 
@@ -31,25 +36,58 @@ GRAVITY = (
     "complained",
 )
 
+#: How long an event of an unknown message is looked at again.
+PATIENCE = timedelta(days=7)
 
-def take_up(conn: Connection) -> dict[str, int]:
+#: Which events are looked at: `all` that wait; only the `new` ones; of those only what is `sure`.
+Reach = Literal["all", "new", "sure"]
+
+
+def take_up(conn: Connection, reach: Reach = "all") -> dict[str, int]:
     """Take up every event that is new; how many came to what. The caller commits.
 
-    Two senders never take up the same event. An event of an unknown message is kept and counted: it may
-    be of another system that uses the same gateway.
+    Two senders never take up the same event. An event of an unknown message is kept and looked at again for
+    `PATIENCE`: its message may still be on its way into the books. After that it is `never_known`, which
+    people are told: it may be of another system that uses the same gateway.
+
+    Parameters
+    ----------
+    reach
+        `all` looks again at what was unknown; `new` at what nobody has looked at yet; `sure` at what of it
+        names its message by our key, or by the provider's name as we keep it. What that leaves waits.
     """
+    params = {
+        "kinds": list(SUPPRESSIONS),
+        "reasons": [reason for reason, _ in SUPPRESSIONS.values()],
+        "channels": [channel or "" for _, channel in SUPPRESSIONS.values()],
+        "gravity": list(GRAVITY),
+        "again": reach == "all",
+        "unsure": reach != "sure",
+        "patience": PATIENCE,
+    }
+    if reach != "sure":
+        warehouse.execute(conn, warehouse.sql("queries/deliver/name_events"), params)
     taken = warehouse.rows(
         conn,
         """
         WITH waiting AS (
-            SELECT e.event_key, e.kind, e.occurred_at, coalesce(m.message_id, p.message_id) AS message_id,
-                coalesce(m.customer_id, p.customer_id) AS customer_id,
-                coalesce(m.channel, p.channel) AS channel
+            SELECT e.event_key, e.kind, e.occurred_at, e.received_at, m.message_id, m.customer_id,
+                m.channel
             FROM ops.delivery_events AS e
-            LEFT JOIN marketing.messages AS m ON e.message_id = m.message_id
-            LEFT JOIN marketing.messages AS p
-                ON e.message_id IS NULL AND e.provider_id = p.provider_id
-            WHERE e.taken_up_at IS NULL
+            LEFT JOIN LATERAL (
+                SELECT o.message_id, o.customer_id, o.channel
+                FROM marketing.messages AS o
+                WHERE o.message_id = e.message_id OR o.provider_id = e.provider_id
+                    -- A Message-ID of ours begins with our key.
+                    OR o.message_id = substring(lower(e.provider_id)
+                        FROM '^[[:space:]<]*([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:@|[[:space:]>]|$)'
+                    )::uuid
+                ORDER BY o.message_id = e.message_id DESC NULLS LAST,
+                    o.provider_id = e.provider_id DESC NULLS LAST
+                LIMIT 1
+            ) AS m ON TRUE
+            WHERE e.taken_up_at IS NULL AND (e.outcome IS NULL OR %(again)s)
+                AND (m.message_id IS NOT NULL OR %(unsure)s)
             ORDER BY e.occurred_at, e.event_key
             FOR UPDATE OF e SKIP LOCKED
         ),
@@ -82,27 +120,29 @@ def take_up(conn: Connection) -> dict[str, int]:
             WHERE m.message_id = g.message_id
                 AND coalesce(array_position(%(gravity)s::text[], m.feedback), 0) < g.weight
         ),
+        judged AS (
+            SELECT w.event_key, w.kind, w.message_id,
+                CASE
+                    WHEN w.message_id IS NULL AND w.received_at < clock_timestamp() - %(patience)s
+                        THEN 'never_known'
+                    WHEN w.message_id IS NULL THEN 'unknown_message'
+                    WHEN array_position(%(gravity)s::text[], w.kind) IS NULL THEN 'unknown_kind'
+                    WHEN w.kind = ANY(%(kinds)s::text[]) THEN 'suppressed'
+                    ELSE 'noted'
+                END AS outcome
+            FROM waiting AS w
+        ),
         done AS (
             UPDATE ops.delivery_events AS e
-            SET taken_up_at = clock_timestamp(),
-                outcome = CASE
-                    WHEN w.message_id IS NULL THEN 'unknown_message'
-                    WHEN array_position(%(gravity)s::text[], e.kind) IS NULL THEN 'unknown_kind'
-                    WHEN e.kind = ANY(%(kinds)s::text[]) THEN 'suppressed'
-                    ELSE 'noted'
-                END
-            FROM waiting AS w
-            WHERE e.event_key = w.event_key
+            SET outcome = j.outcome, message_id = coalesce(j.message_id, e.message_id),
+                taken_up_at = CASE WHEN j.outcome <> 'unknown_message' THEN clock_timestamp() END
+            FROM judged AS j
+            WHERE e.event_key = j.event_key AND e.kind = j.kind AND e.outcome IS DISTINCT FROM j.outcome
             RETURNING e.outcome
         )
         SELECT outcome, count(*)::integer FROM done GROUP BY outcome ORDER BY outcome
         """,
-        {
-            "kinds": list(SUPPRESSIONS),
-            "reasons": [reason for reason, _ in SUPPRESSIONS.values()],
-            "channels": [channel or "" for _, channel in SUPPRESSIONS.values()],
-            "gravity": list(GRAVITY),
-        },
+        params,
     )
     counts = dict(taken)
     if counts.get("suppressed"):
@@ -111,3 +151,18 @@ def take_up(conn: Connection) -> dict[str, int]:
     if counts:
         log.info("Delivery events taken up: %s", counts)
     return counts
+
+
+def tell(counts: dict[str, int]) -> None:
+    """Tell people once a day of events that named no message of ours for all that time."""
+    number = counts.get("never_known")
+    if not number:
+        return
+    notify.remark(
+        "regulars_deliver",
+        f"events of unknown messages, {datetime.now(UTC).date()}",
+        f"Expected delivery events to name messages of ours, found {number:,} that have named none for "
+        f"{PATIENCE.days} days.",
+        "look at provider_id of those with outcome never_known in ops.delivery_events: another system's may "
+        "stay; where they are ours, mend what the callback passes to ops.record_delivery_event.",
+    )
