@@ -391,6 +391,46 @@ class BatchReader(io.RawIOBase):
         return bytes(part)
 
 
+def copy_blocks(
+    conn: Connection, blocks: Iterable[bytes], table: str, columns: Sequence[str]
+) -> int:
+    """COPY blocks of whole lines of CSV as they come; the number of rows.
+
+    What goes wrong where they come from is raised here, and the transaction must not be committed.
+    """
+    reader = _BlockReader(blocks)
+    try:
+        return _copy_in(conn, reader, table, columns, "FORMAT csv")
+    except psycopg2.Error:
+        # The target only knows that it was given no more.
+        if reader.failure is not None:
+            raise reader.failure from None
+        raise
+
+
+class _BlockReader(io.RawIOBase):
+    """Blocks of bytes as one stream, read as they are asked for."""
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self._blocks = iter(blocks)
+        self._rest = memoryview(b"")
+        self.failure: BaseException | None = None
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            while not self._rest:
+                block = next(self._blocks, None)
+                if block is None:
+                    return b""
+                self._rest = memoryview(block)
+        except BaseException as error:
+            self.failure = error
+            raise
+        end = len(self._rest) if size < 0 else size
+        part, self._rest = self._rest[:end], self._rest[end:]
+        return bytes(part)
+
+
 def copy_between(
     source: Connection,
     target: Connection,

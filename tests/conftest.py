@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import psycopg2
@@ -20,6 +21,9 @@ from include import contracts, warehouse
 from include.launcher.servers import databases
 from include.launcher.servers.postgresql import Server
 from include.launcher.servers.state import State
+
+if TYPE_CHECKING:
+    from benchmarks._mariadb import MariaDB
 
 # Airflow writes its configuration where it is imported first: never into somebody's home.
 _OWN_AIRFLOW = "AIRFLOW_HOME" not in os.environ or "PYTEST_XDIST_WORKER" in os.environ
@@ -173,3 +177,18 @@ def chromium() -> str:
             pytrace=False,
         )
     return found
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator["MariaDB"]:
+    """The tests' own MariaDB, by the system's server."""
+    from benchmarks import _mariadb
+
+    if not _mariadb.program():
+        pytest.fail(
+            "Expected MariaDB for the tests of shops in MySQL, found none: install it (Debian: apt-get "
+            "install mariadb-server; its own service need not run).",
+            pytrace=False,
+        )
+    with _mariadb.serving() as running:
+        yield running

@@ -1,8 +1,10 @@
 """Where a shop's tables come from: one class for each kind of place, beside one another.
 
 `opened()` picks the class by what the source's folder under include/sql/extract holds: a `files.yml` is a
-folder of CSV or Parquet files (`include.sources.file_drop`), anything else a PostgreSQL database with one
-SELECT a table. Another engine is one more class with the methods of `Source`.
+folder of CSV or Parquet files (`include.sources.file_drop`), anything else a database with one SELECT a
+table. Which engine that is, the address of the connection `shop` says: `mysql://` and `mariadb://` are read
+by `include.sources.mysql`, all else is PostgreSQL. Another engine is one more class with the methods of
+`Source`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -200,5 +202,16 @@ def opened() -> Iterator[Source]:
         yield files
         files.close()
         return
+    if is_mysql(warehouse.url("shop")):
+        from include.sources.mysql import source as mysql
+
+        with mysql.opened(shop.source, shop.timezone, FUTURE) as server:
+            yield server
+        return
     with warehouse.connect("shop") as conn:
         yield PostgresSource(conn, shop.source, shop.timezone)
+
+
+def is_mysql(address: str) -> bool:
+    """Whether an address is that of a MySQL or MariaDB server."""
+    return address.partition("://")[0].partition("+")[0] in ("mysql", "mariadb")

@@ -1,0 +1,254 @@
+"""Connections to a MySQL or MariaDB server: where it is, how a session begins, and rows as they come.
+
+The address is that of the named connection, as `include.warehouse.url` finds it:
+`mysql://user:password@host:3306/database?prefix=wp_`, `mariadb://` being the same. After the question mark
+may stand `prefix` (what the names of the shop's tables begin with), `ssl_ca` (a file: the server must prove
+who it is; otherwise TLS is used where the server has it) and `unix_socket`.
+"""
+
+import re
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pymysql
+from pymysql.constants import CR, ER
+from pymysql.cursors import SSCursor
+
+from include import warehouse
+from include.errors import BadInput, Unreachable
+
+#: What WordPress calls its tables where nobody chose otherwise.
+PREFIX = "wp_"
+OPTIONS = ("prefix", "ssl_ca", "unix_socket")
+
+#: One session for every server: stamps in UTC, texts in full UTF-8, zero dates as they are, nothing cut off,
+#: and patience where the warehouse takes its time.
+_SESSION = (
+    "SET SESSION sql_mode = '', time_zone = '+00:00', group_concat_max_len = 16777216, "
+    "net_write_timeout = 3600, wait_timeout = 28800"
+)
+_SNAPSHOT = (
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+)
+
+#: Errors of a connection or a server that went away, or of somebody who ended the session or the query.
+_CUT = {
+    CR.CR_SERVER_GONE_ERROR,
+    CR.CR_SERVER_LOST,
+    2055,  # lost while something was read
+    ER.SERVER_SHUTDOWN,
+    ER.QUERY_INTERRUPTED,
+    ER.ABORTING_CONNECTION,
+    1927,  # MariaDB: the connection was killed
+    1969,  # MariaDB: max_statement_time
+    3024,  # MySQL: max_execution_time
+}
+#: Errors that name tables and columns; all others may quote a value.
+_NAMES = {
+    ER.BAD_FIELD_ERROR, ER.NO_SUCH_TABLE, ER.BAD_TABLE_ERROR, ER.NON_UNIQ_ERROR, ER.DUP_FIELDNAME,
+    ER.SP_DOES_NOT_EXIST, ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR,
+    ER.DBACCESS_DENIED_ERROR, ER.WRONG_FIELD_WITH_GROUP, ER.BAD_DB_ERROR,
+}  # fmt: skip
+
+#: What is taken from the socket at once.
+_BLOCK = 2**18
+#: A packet of this length goes on in the next one.
+_LONGEST = 0xFFFFFF
+
+
+class Server(pymysql.connections.Connection):
+    """A session in which a shop is read."""
+
+    name = "shop"
+    prefix = PREFIX
+
+    def begin(self) -> None:
+        """Fix what is seen: everything asked from here on comes from one state of the shop."""
+        self.rollback()
+        for statement in _SNAPSHOT:
+            self.rows(statement)
+
+    def rows(self, statement: str) -> Sequence[tuple[Any, ...]]:
+        """Every row of a small result."""
+        with self.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall()
+
+    def described(self, query: str) -> list[Any]:
+        """The columns of a query (name, type_code, length, charsetnr, flags), which is not run for it."""
+        with self.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM ({query}\n) AS shape LIMIT 0")
+            return list(cursor._result.fields)
+
+    def lines(self, query: str) -> Iterator[bytes]:
+        """The only column of a query, a text for each row, as lines in blocks of many rows.
+
+        The server's packets are taken apart here, block by block: a driver that makes an object of every
+        row and cell takes a third longer in all. The texts stay bytes.
+
+        Raises
+        ------
+        BadInput
+            When a row is too long for one packet.
+        """
+        cursor = SSCursor(self)
+        cursor.execute(query)
+        result = self._result
+        try:
+            yield from self._packets()
+        finally:
+            # What is left of an answer is thrown away with the connection: nobody reads it to the end.
+            result.unbuffered_active = False
+            result.connection = None
+            cursor.connection = None
+
+    def _packets(self) -> Iterator[bytes]:
+        rest = b""
+        while True:
+            block = self._rfile.read1(_BLOCK)
+            if not block:
+                raise pymysql.OperationalError(CR.CR_SERVER_LOST, "Lost connection during query")
+            block = rest + block
+            place, end = 0, len(block)
+            texts: list[bytes] = []
+            add = texts.append
+            while place + 4 < end:
+                length = block[place] | block[place + 1] << 8 | block[place + 2] << 16
+                after = place + 4 + length
+                if after > end:
+                    break
+                if length == _LONGEST:
+                    raise BadInput("a row of 16 MB or more")
+                first = block[
+                    place + 4
+                ]  # a text's length, in one byte or in the 2, 3 or 8 after it
+                if first < 0xFB:
+                    add(block[place + 5 : after])
+                elif first == 0xFC:
+                    add(block[place + 7 : after])
+                elif first == 0xFD:
+                    add(block[place + 8 : after])
+                elif first == 0xFB:  # NULL: the server gives up a text beyond its limit
+                    raise BadInput("a row longer than the server's max_allowed_packet")
+                elif first == 0xFF:
+                    pymysql.err.raise_mysql_exception(block[place + 4 : after])
+                else:  # the end of the rows
+                    if texts:
+                        add(b"")
+                        yield b"\n".join(texts)
+                    return
+                place = after
+            rest = block[place:]
+            if texts:
+                add(b"")
+                yield b"\n".join(texts)
+
+
+@contextmanager
+def connect(name: str = "shop") -> Iterator[Server]:
+    """One session, closed at the end.
+
+    Raises
+    ------
+    Unreachable
+        When the server does not answer or refuses the login, or when the connection is cut.
+    BadInput
+        When the address holds what is not known.
+    """
+    address = warehouse.url(name)
+    server = _opened(name, address)
+    try:
+        yield server
+    except pymysql.MySQLError as error:
+        if error.args and error.args[0] in _CUT:
+            raise Unreachable(
+                f"Expected the connection '{name}' to last until the work was done, found it cut "
+                f"({_said(error)}). What stood before stands; the task may be run again."
+            ) from None
+        raise
+    finally:
+        with suppress(Exception):
+            server._force_close()
+
+
+def told(error: pymysql.MySQLError, place: str) -> BadInput | None:
+    """What a person should read of a server's answer to a SELECT; None where the connection was cut."""
+    code = error.args[0] if error.args else None
+    if code in _CUT or isinstance(error, pymysql.InterfaceError):
+        return None
+    said = _said(error)
+    if code not in _NAMES:
+        said = re.sub(r"'[^']*'", "'...'", said)
+    return BadInput(
+        f"Expected the shop to answer {place}, found: {said}. Restore it in the shop, or change that SELECT "
+        "to say where the column now comes from."
+    )
+
+
+def _said(error: pymysql.MySQLError) -> str:
+    text = str(error.args[1]) if len(error.args) > 1 else str(error)
+    return (text.strip().splitlines() or ["no reason given"])[0].rstrip(".")
+
+
+def _opened(name: str, address: str) -> Server:
+    parts = urlsplit(address)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    place = re.sub(r"//[^@]*@", "//", address.partition("?")[0])
+    if unknown := sorted(set(options) - set(OPTIONS)):
+        raise BadInput(
+            f"Expected {', '.join(OPTIONS[:-1])} or {OPTIONS[-1]} after the ? in the address of the "
+            f"connection '{name}' at {place}, found {', '.join(unknown)}: take it out."
+        )
+    prefix = options.get("prefix", PREFIX)
+    if not re.fullmatch(r"\w*", prefix, flags=re.ASCII):
+        raise BadInput(
+            f"Expected letters, digits and _ as the prefix of the tables in the address of the connection "
+            f"'{name}', found {prefix!r}."
+        )
+    with_socket: Mapping[str, Any] = {
+        key: options[key] for key in ("unix_socket", "ssl_ca") if options.get(key)
+    }
+    try:
+        server = Server(
+            host=parts.hostname or "localhost",
+            port=parts.port or 3306,
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
+            database=unquote(parts.path.strip("/")),
+            charset="utf8mb4",
+            init_command=_SESSION,
+            autocommit=True,
+            connect_timeout=10,
+            program_name=f"regulars {name}",
+            ssl_verify_identity=True if options.get("ssl_ca") else None,
+            defer_connect=True,
+            **with_socket,
+        )
+        server.connect()
+        _keep_alive(server)
+    except (pymysql.MySQLError, OSError, ValueError) as error:
+        reason = _said(error) if isinstance(error, pymysql.MySQLError) else str(error)
+        raise Unreachable(
+            f"Expected to reach the connection '{name}' at {place}, found: {reason}. "
+            f"Check that the server is up and that AIRFLOW_CONN_{name.upper()} is right."
+        ) from None
+    server.name, server.prefix = name, prefix
+    return server
+
+
+def _keep_alive(server: Server) -> None:
+    """Notice a peer that is gone without a word, as the warehouse's own connections do."""
+    if server._sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    known = warehouse.KEEPALIVES
+    for option, value in (
+        ("TCP_KEEPIDLE", known["keepalives_idle"]),
+        ("TCP_KEEPINTVL", known["keepalives_interval"]),
+        ("TCP_KEEPCNT", known["keepalives_count"]),
+    ):
+        if hasattr(socket, option):
+            server._sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
