@@ -4,6 +4,7 @@ The server writes each row as one line of CSV, so that nothing here looks at a v
 is nothing between two commas, a text stands in quotation marks.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from pymysql.constants import FIELD_TYPE, FLAG
@@ -49,13 +50,15 @@ _SAME = {
 }
 
 
-def line(contract: Contract, fields: list[Any], day: str, path: str) -> str:
+def line(contract: Contract, fields: list[Any], columns: Sequence[str], day: str, path: str) -> str:
     """SQL for a row of a SELECT, called `q`, as one line of CSV.
 
     Parameters
     ----------
     fields
         The columns that the SELECT gives, as the driver describes them.
+    columns
+        Those of the contract that the line is made of, in its order.
     day
         SQL for the business day of the column `_partition`, for where that is a stamp.
     path
@@ -71,23 +74,23 @@ def line(contract: Contract, fields: list[Any], day: str, path: str) -> str:
             f"Expected {path} to give the {len(contract.content)} columns of {contract.name} in their order, "
             f"found {len(fields)}: name each column of the contract once, and no other."
         )
-    cells = []
+    cells = {}
     for name, field in zip(contract.content, fields, strict=True):
         expected = contract.column(name).type.split("(")[0]
         kind, spelt = _kind(field)
         if name == "_partition" and kind == "stamp":
-            cells.append(f"IFNULL({day}, '')")
+            cells[name] = f"IFNULL({day}, '')"
             continue
         if kind == "absent":
-            cells.append("''")
+            cells[name] = "''"
             continue
         if kind not in _SAME.get(expected, ()):
             raise BadInput(
                 f"Expected {path} to give {name} as {expected}, found {spelt}: the shop has changed "
                 "its type. Check what it means now, and convert it in that SELECT."
             )
-        cells.append(_cell(column(field), expected, kind))
-    return f"CONCAT_WS(',', {', '.join(cells)})"
+        cells[name] = _cell(column(field), expected, kind)
+    return f"CONCAT_WS(',', {', '.join(cells[name] for name in columns)})"
 
 
 def column(field: Any) -> str:

@@ -1,7 +1,7 @@
 """A MySQL or MariaDB database that answers one SELECT a table, as `include.sources.shop.Source` asks."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -13,6 +13,7 @@ import pymysql
 from include import warehouse
 from include.contracts import Contract
 from include.errors import BadInput
+from include.sources.files.findings import Finding
 from include.sources.mysql import cells, days, server
 from include.sources.mysql.drift import Tables
 from include.sources.mysql.server import Server
@@ -48,18 +49,27 @@ class MySQLSource:
         self._target, self._tables = target, Tables(self._shop)
 
     def copy(self, contract: Contract, start: datetime | None, end: datetime, table: str) -> int:
+        return self._copy(contract, contract.content, start or _FROM, end, table)
+
+    def whole(self, contract: Contract, columns: Sequence[str], table: str) -> bool:
+        self._copy(contract, columns, _FROM, _UNTIL, table)
+        return True
+
+    def _copy(
+        self, contract: Contract, columns: Sequence[str], start: datetime, end: datetime, table: str
+    ) -> int:
         if self._target is None or self._tables is None:
             raise RuntimeError("a source copies after begin()")
-        query = self._query(contract.table, start or _FROM, end)
+        query = self._query(contract.table, start, end)
         with self._answers(contract.table):
             fields = self._shop.described(query)
-            day = days.expression(cells.column(fields[0]), self._timezone, start or _FROM, end)
-            line = cells.line(contract, fields, day, self._path(contract.table))
+            day = days.expression(cells.column(fields[0]), self._timezone, start, end)
+            line = cells.line(contract, fields, columns, day, self._path(contract.table))
             self._tables.note(self._target, query, self._name)
             blocks = _without_nuls(
                 self._shop.lines(f"SELECT {line} FROM ({query}\n) AS q"), contract.table
             )
-            return warehouse.copy_blocks(self._target, blocks, table, contract.content)
+            return warehouse.copy_blocks(self._target, blocks, table, columns)
 
     def holds(self, contract: Contract) -> bool:
         query = self._query(contract.table, _FROM, _UNTIL)
@@ -98,6 +108,9 @@ class MySQLSource:
             return None
         counts, firsts, lasts = zip(*found, strict=True)
         return sum(counts), min(firsts), max(lasts)
+
+    def told(self) -> list[Finding]:
+        return []  # a database has types of its own
 
     def _day(self, stamp: Any) -> date:
         if not isinstance(stamp, date):
