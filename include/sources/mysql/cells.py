@@ -50,6 +50,23 @@ _SAME = {
 }
 
 
+def given(contract: Contract, fields: list[Any], path: str) -> list[str]:
+    """The columns of the contract that a SELECT gives: all, or all but last ones that are optional.
+
+    Raises
+    ------
+    BadInput
+        When it gives more or fewer.
+    """
+    names = contract.given(len(fields))
+    if names is None:
+        raise BadInput(
+            f"Expected {path} to give the {len(contract.content)} columns of {contract.name} in their order, "
+            f"found {len(fields)}: name each column of the contract once, and no other."
+        )
+    return names
+
+
 def line(contract: Contract, fields: list[Any], columns: Sequence[str], day: str, path: str) -> str:
     """SQL for a row of a SELECT, called `q`, as one line of CSV.
 
@@ -67,15 +84,10 @@ def line(contract: Contract, fields: list[Any], columns: Sequence[str], day: str
     Raises
     ------
     BadInput
-        When there are more or fewer columns than the contract's, or one is of a type that would be misread.
+        When one is of a type that would be misread.
     """
-    if len(fields) != len(contract.content):
-        raise BadInput(
-            f"Expected {path} to give the {len(contract.content)} columns of {contract.name} in their order, "
-            f"found {len(fields)}: name each column of the contract once, and no other."
-        )
     cells = {}
-    for name, field in zip(contract.content, fields, strict=True):
+    for name, field in zip(given(contract, fields, path), fields, strict=True):
         expected = contract.column(name).type.split("(")[0]
         kind, spelt = _kind(field)
         if name == "_partition" and kind == "stamp":

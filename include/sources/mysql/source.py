@@ -49,20 +49,27 @@ class MySQLSource:
         self._target, self._tables = target, Tables(self._shop)
 
     def copy(self, contract: Contract, start: datetime | None, end: datetime, table: str) -> int:
-        return self._copy(contract, contract.content, start or _FROM, end, table)
+        return self._copy(contract, None, start or _FROM, end, table)
 
     def whole(self, contract: Contract, columns: Sequence[str], table: str) -> bool:
         self._copy(contract, columns, _FROM, _UNTIL, table)
         return True
 
     def _copy(
-        self, contract: Contract, columns: Sequence[str], start: datetime, end: datetime, table: str
+        self,
+        contract: Contract,
+        columns: Sequence[str] | None,
+        start: datetime,
+        end: datetime,
+        table: str,
     ) -> int:
+        """Copy some columns of a window, or all that the SELECT gives."""
         if self._target is None or self._tables is None:
             raise RuntimeError("a source copies after begin()")
         query = self._query(contract.table, start, end)
         with self._answers(contract.table):
             fields = self._shop.described(query)
+            columns = columns or cells.given(contract, fields, self._path(contract.table))
             day = days.expression(cells.column(fields[0]), self._timezone, start, end)
             line = cells.line(contract, fields, columns, day, self._path(contract.table))
             self._tables.note(self._target, query, self._name)
