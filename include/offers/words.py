@@ -26,12 +26,6 @@ class Words:
 
 
 @cache
-def decimals(currency: str) -> int:
-    """The decimals of a currency's amounts (ISO 4217): 2 of USD, 0 of JPY, 3 of KWD."""
-    return int(numbers.get_currency_precision(currency))
-
-
-@cache
 def _locale(name: str) -> Locale:
     return Locale.parse(name)
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from include import contracts
 from include.offers import (
     codes,
     copy,
@@ -186,7 +187,7 @@ class Writer:
             "discount_at_most": offer.at_most,
             "minimum_spend": offer.minimum_spend,
             "currency": self.policy.shop.currency,
-            "currency_decimals": words.decimals(self.policy.shop.currency),
+            "currency_decimals": contracts.decimals(self.policy.shop.currency),
             "coupon_code": self.new_code() if offer.has_coupon else None,
             "valid_from": (self.as_of + timedelta(days=1)).isoformat(),
             "valid_until": valid_until.isoformat(),

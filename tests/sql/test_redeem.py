@@ -12,7 +12,7 @@ import pytest
 
 from include import policy, warehouse
 from include.launcher.servers import databases
-from include.steps.delivery import clock
+from include.steps.delivery import clock, guessing
 from tests.sql import planted
 from tests.sql.planted import person
 
@@ -375,6 +375,24 @@ def test_guessing_is_slowed(conn, till):
     begun = time.monotonic()
     redeem(till, code="AAAAA-BBBBB-CCCCC")
     assert time.monotonic() - begun < waited[-1]
+
+
+def test_guessing_is_told_once(conn, till):
+    assert guessing.tell(conn, "regulars_deliver") == []
+    warehouse.execute(
+        conn,
+        "INSERT INTO ops.till_answers (answer_id, asked, login, order_number, day, accepted, reason, "
+        "answered_at) SELECT gen_random_uuid(), 'redeem', 'a_till', 'o' || n, now(), false, "
+        "'unknown_code', now() FROM generate_series(1, 30) AS n",
+    )
+    conn.commit()
+    for _ in range(2):
+        assert guessing.tell(conn, "regulars_deliver") == ["a_till"]
+    told = warehouse.rows(
+        conn, "SELECT error FROM ops.notices WHERE run_id LIKE 'guessing-a_till-%'"
+    )
+    assert len(told) == 1
+    assert "asked for 30 coupon codes" in told[0][0]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 """Sending: `deliver` claims and sends, `held` is what one sender holds, `allowed` is what of it may still be
-sent, `outcomes` records what became of it, `pace` is how fast, `feedback` is what gateways and receivers
-say, `clock` tells tills the shop's moment, `asked` is what the shop says of who has refused since.
+sent, `refusals` tells the sender's troubles from the recipients', `outcomes` records what became of each,
+`pace` is how fast, `feedback` is what gateways and receivers say, `asked` what the shop says of who has
+refused since, `clock` tells tills the shop's moment, `guessing` tells people who tries codes.
 """

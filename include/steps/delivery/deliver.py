@@ -32,7 +32,7 @@ from include.errors import RegularsError
 from include.offers import windows
 from include.persons import suppressions
 from include.policy import Policy
-from include.steps.delivery import asked, feedback, outcomes, pace
+from include.steps.delivery import asked, feedback, guessing, outcomes, pace
 from include.steps.delivery import clock as clock_of_tills
 from include.steps.delivery.allowed import still_allowed
 from include.steps.delivery.held import Claim, Claimed
@@ -89,6 +89,7 @@ def send(now: datetime | None = None) -> dict[str, int]:
         clock_of_tills.write(conn, rules, fixed)
         suppressions.carry(conn)
         conn.commit()
+        guessing.tell(conn, DAG)
         sender = _Sender(conn, rules, clock)
         counts = sender.run()
         if not sender.troubles:
