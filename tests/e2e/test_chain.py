@@ -1,6 +1,7 @@
 """The chain through the real scheduler, proved by what stands in the tables.
 
-The tests of this module go on from one another: one demo, then more days over the same warehouse.
+The tests of this module go on from one another: one demo, then more days over the same warehouse, which are
+for `--all`.
 """
 
 import re
@@ -210,6 +211,7 @@ def test_two_commands_never_hold_one_state_folder(demo: Demo):
     assert re.search(r"pid \d+", other.stderr)
 
 
+@pytest.mark.slow
 def test_a_backfill_of_three_days_reaches_the_last_table_once_each(demo: Demo):
     demo.api.unpause(CHAIN)
     demo.api.backfill("regulars_ingest", BACKFILL[0], BACKFILL[-1])
@@ -229,6 +231,7 @@ def test_a_backfill_of_three_days_reaches_the_last_table_once_each(demo: Demo):
     )
 
 
+@pytest.mark.slow
 def test_the_same_day_again_gives_the_same_tables(demo: Demo):
     before, seen = hashes(AGAIN), frozenset(run.id for run in demo.api.runs(partition_key=AGAIN))
     demo.api.trigger("regulars_ingest", AGAIN)
@@ -236,6 +239,7 @@ def test_the_same_day_again_gives_the_same_tables(demo: Demo):
     assert hashes(AGAIN) == before
 
 
+@pytest.mark.slow
 def test_clearing_a_gate_runs_everything_behind_it_again(demo: Demo):
     run = demo.runs(AGAIN)["regulars_features"][0]
     before, seen = hashes(AGAIN), frozenset(r.id for r in demo.api.runs(partition_key=AGAIN))
@@ -245,6 +249,7 @@ def test_clearing_a_gate_runs_everything_behind_it_again(demo: Demo):
     assert hashes(AGAIN) == before
 
 
+@pytest.mark.slow
 def test_a_missing_source_column_stops_the_day_with_one_notice(demo: Demo):
     def alter(statement: str) -> None:
         owner = psycopg2.connect(State(demo.home).read("connections.json")["shop_owner"])
@@ -280,6 +285,7 @@ def test_a_missing_source_column_stops_the_day_with_one_notice(demo: Demo):
 
 
 def test_a_day_beyond_the_data_fails_by_hand_and_skips_by_the_clock(demo: Demo):
+    demo.api.unpause(CHAIN)
     run = demo.api.trigger("regulars_ingest", "2018-06-01")
     wait(lambda: demo.api.run(run.dag, run.id).state == "failed", 300, "the failure")
     (plan,) = [task for task in demo.api.tasks(run) if task.name == "plan_day"]
