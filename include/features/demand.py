@@ -55,6 +55,7 @@ def assemble(
     day: date,
     weeks: int,
     n_customers: int,
+    nobody: int = -1,
     holidays: Iterable[date] = (),
 ) -> Known:
     """Put the rows of `queries/demand/{sales,products,mailers}.sql` in place.
@@ -107,6 +108,7 @@ def assemble(
         n_customers=n_customers,
         n_products=len(sold),
         n_weeks=weeks,
+        nobody=nobody,
     )
     return Known(day, listed, panel, bought, region, [str(name) for name in regions], money)
 

@@ -35,6 +35,8 @@ class Bought:
         Pieces, (rows,).
     n_customers, n_products, n_weeks
         How many there are of each; every week counts, whether it has rows or not.
+    nobody
+        The code of what was sold without a customer; -1 where there is none.
     """
 
     customer: Ints
@@ -44,6 +46,7 @@ class Bought:
     n_customers: int
     n_products: int
     n_weeks: int
+    nobody: int = -1
 
 
 @dataclass(frozen=True)

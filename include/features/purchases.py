@@ -8,7 +8,7 @@ type; its *group* is the level above (the type of a product, the category of a t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -104,12 +104,16 @@ class Purchases:
     quantity: Reals
     n_items: int
     unknown_rows: int  # rows left out because the catalogue does not know their item
+    #: What was bought without a customer: item, day and orders of each row. It tells what is popular.
+    of_nobody: Integers = field(default_factory=lambda: np.empty((0, 3), dtype=np.int64))
 
     @classmethod
     def from_frame(
         cls, frame: pd.DataFrame, catalogue: Catalogue, customers: Sequence[str] = ()
     ) -> Purchases:
         """From columns customer_id, product_id, business_day, sales, discount, quantity.
+
+        Rows without a customer, which have a column orders, count in what is popular and are nobody's.
 
         Parameters
         ----------
@@ -139,12 +143,18 @@ class Purchases:
         position = pd.Index(catalogue.item_ids).get_indexer(pd.Index(product_ids))
         item = position[products] if len(products) else np.empty(0, dtype=np.int64)
         known = item >= 0
-        who = frame["customer_id"].astype(str)
-        customer_ids = np.unique(np.asarray([*who.unique(), *customers], dtype="U"))
-        customer = pd.Index(customer_ids).get_indexer(pd.Index(who))
         day = day_number(frame["business_day"])
+        nobody = frame["customer_id"].isna().to_numpy()
+        of_nobody = np.empty((0, 3), dtype=np.int64)
+        if nobody.any():
+            rows = nobody & known
+            orders = frame["orders"].to_numpy(dtype=np.int64)
+            of_nobody = np.column_stack([item[rows], day[rows], orders[rows]]).astype(np.int64)
+        who = frame["customer_id"].astype(str).where(~nobody, "")
+        customer_ids = np.unique(np.asarray([*who[~nobody].unique(), *customers], dtype="U"))
+        customer = pd.Index(customer_ids).get_indexer(pd.Index(who))
         order = np.lexsort((day, item, customer))
-        order = order[known[order]]
+        order = order[(known & ~nobody)[order]]
         return cls(
             customer_ids=np.asarray(customer_ids, dtype="U"),
             customer=np.asarray(customer, dtype=np.int64)[order],
@@ -155,6 +165,7 @@ class Purchases:
             quantity=amounts[order, 2].astype(np.float32),
             n_items=len(catalogue.item_ids),
             unknown_rows=int((~known).sum()),
+            of_nobody=of_nobody,
         )
 
     @property
@@ -163,7 +174,8 @@ class Purchases:
 
     def until(self, cut: int) -> Purchases:
         """The rows known at the end of day `cut`, with the same codes."""
-        return self._where(self.day <= cut)
+        known = self._where(self.day <= cut)
+        return replace(known, of_nobody=self.of_nobody[self.of_nobody[:, 1] <= cut])
 
     def pairs_between(self, after: int, until: int) -> Integers:
         """Sorted keys customer * n_items + item of pairs bought in (after, until]."""
@@ -181,6 +193,7 @@ class Purchases:
             self.quantity[rows],
             self.n_items,
             self.unknown_rows,
+            self.of_nobody,
         )
 
 

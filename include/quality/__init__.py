@@ -5,8 +5,8 @@ contract (`checks`, `expectations`): a critical one stops the publication, a war
 they found is kept (`results`) as counts and shares, never as values of rows.
 
 `accounts` says where the rows of a table went, and their money; `profiles` and `trends` whether a day is as
-usual; `cleaning` carries out what a contract says of missing values and outliers; `switched_off` knows what
-is empty because its source is off.
+usual; `cleaning` carries out what a contract says of missing values and outliers; `guests` tells of sales
+without a customer; `switched_off` knows what is empty because its source is off.
 """
 
 from include.quality import accounts

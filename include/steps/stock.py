@@ -94,12 +94,15 @@ def tables(conn: Connection, day: str) -> "dict[str, pd.DataFrame]":
     version = _version(day, found, settings)
     is_high = high_value(customers)
     split = shares(found, is_high)
-    places = priorities(found, expected, split, spread(found, expected, is_high), counts)
+    split, places = at_places(found, split, _served(conn, day))
+    rows = priorities(
+        found, expected, split, spread(found, expected, is_high), counts, places=places
+    )
     rules = policy.load()
     common = {"as_of": day, "model_version": version}
     return {
         "ml.demand_forecasts": forecasts(found, expected, counts).assign(**common),
-        "marketing.stock_priorities": places.assign(
+        "marketing.stock_priorities": rows.assign(
             **common, policy_hash=rules.hash, currency=rules.shop.currency
         )[contracts.load("marketing", "stock_priorities").content],
     }
@@ -113,7 +116,8 @@ def known(conn: Connection, day: str) -> "tuple[Known, pd.DataFrame]":
     Known
         Of whole weeks since the shop opened, `HISTORY_WEEKS` at most.
     DataFrame
-        customer_id and is_high (empty without a segment of the day), in the order of the customers' codes.
+        customer_id and is_high (empty without a segment of the day), in the order of the customers' codes;
+        the last row, of no customer, is for what was sold without one.
     """
     from include.features.demand import assemble
 
@@ -136,6 +140,7 @@ def known(conn: Connection, day: str) -> "tuple[Known, pd.DataFrame]":
         day=as_of.parse(day),
         weeks=weeks,
         n_customers=len(customers),
+        nobody=len(customers) - 1,
         holidays=policy.load().stock.holidays,
     )
     return found, customers
@@ -162,6 +167,50 @@ def _counts(conn: Connection, day: str) -> "pd.DataFrame":
     """The newest counts of the shelves: region, product_id, on_hand, on_order, counted_on."""
     asked = _asked(day) | {"max_age_days": policy.load().stock.count_max_age_days}
     return warehouse.frame(conn, warehouse.sql("queries/demand/counts"), asked)
+
+
+def _served(conn: Connection, day: str) -> dict[str, list[str]]:
+    """The warehouses that serve each region; a region without one is not in it."""
+    served: dict[str, list[str]] = {}
+    for region, place in warehouse.rows(
+        conn, warehouse.sql("queries/demand/places"), {"end": _asked(day)["end"]}
+    ):
+        served.setdefault(region, []).append(place)
+    return served
+
+
+def at_places(
+    found: "Known", split: "NDArray[np.float64]", served: Mapping[str, list[str]]
+) -> "tuple[NDArray[np.float64], dict[str, int]]":
+    """What is wanted where goods are kept: the demand of regions, gathered at the warehouses that serve them.
+
+    Parameters
+    ----------
+    split
+        The share of each region and tier in what is wanted of each product, (products, regions, 2).
+    served
+        The warehouses of each region; several share its demand evenly, and one without any is its own.
+
+    Returns
+    -------
+    ndarray
+        The same by place, (products, places, 2).
+    dict
+        The number of each place by its name, and by the name of each region: its first warehouse's.
+    """
+    import numpy as np
+
+    kept_at = [served.get(region) or [region] for region in found.regions]
+    names = sorted({place for places in kept_at for place in places})
+    share = np.zeros((len(found.regions), len(names)))
+    for region, places in enumerate(kept_at):
+        for place in places:
+            share[region, names.index(place)] = 1 / len(places)
+    number = {name: at for at, name in enumerate(names)}
+    of_regions = {
+        region: number[places[0]] for region, places in zip(found.regions, kept_at, strict=True)
+    }
+    return np.einsum("prt,rl->plt", split, share), of_regions | number
 
 
 def cover_weights() -> "NDArray[np.float64]":
@@ -253,8 +302,17 @@ def priorities(
     split: "NDArray[np.float64]",
     spread: float,
     counts: "pd.DataFrame",
+    places: Mapping[str, int] | None = None,
 ) -> "pd.DataFrame":
-    """Rows of `marketing.stock_priorities`, but for what is the same in all of them."""
+    """Rows of `marketing.stock_priorities`, but for what is the same in all of them.
+
+    Parameters
+    ----------
+    split
+        Shares by place and tier, as `at_places` gives them.
+    places
+        The number of each place by the names that a count may give it; the regions where not given.
+    """
     import numpy as np
     import pandas as pd
 
@@ -266,9 +324,15 @@ def priorities(
     units[expected.rows] = expected.units @ cover_weights()
     wanted = units[:, None, None] * split
     counted = counts[counts["product_id"].isin(found.products["product_id"])]
+    number = places or {name: at for at, name in enumerate(found.regions)}
+    names = {at: name for name, at in number.items()}  # a warehouse's own name, which comes last
+    counted = counted.assign(at=counted["region"].map(number)).dropna(subset=["at"])
+    # Counts by region of what a warehouse keeps for several are added up.
+    counted = counted.groupby(["at", "product_id"], as_index=False, sort=False).agg(
+        on_hand=("on_hand", "sum"), on_order=("on_order", "sum"), counted_on=("counted_on", "min")
+    )
+    region = counted["at"].to_numpy(dtype=np.int64)
     place = pd.Index(found.products["product_id"]).get_indexer(pd.Index(counted["product_id"]))
-    region = pd.Index(found.regions).get_indexer(pd.Index(counted["region"]))
-    counted, place, region = counted[region >= 0], place[region >= 0], region[region >= 0]
     more = wanted.sum(axis=2) >= UNCOUNTED_UNITS
     more[place, region] = False
     place = np.concatenate([place, np.nonzero(more)[0]])
@@ -278,7 +342,7 @@ def priorities(
     share = about["unit_margin"].fillna(rules.margin_share).to_numpy(dtype=np.float64)
     frame = pd.DataFrame(
         {
-            "region": np.asarray(found.regions, dtype=object)[region],
+            "region": np.asarray([names[at] for at in range(len(names))], dtype=object)[region],
             "product_id": about["product_id"],
             "name": about["name"].where(about["name"] != "", about["product_id"]),
             "type": about["type"],

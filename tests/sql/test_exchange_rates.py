@@ -124,8 +124,8 @@ def test_amounts_are_converted_by_the_rate_of_the_order_s_day():
 def test_without_a_rate_the_order_its_lines_and_its_refunds_are_set_aside():
     ingest_day()
     assert set_aside() == [
-        ("core.order_lines", "k1 / 1", ["orphan_order", "missing_rate", "missing_customer_id"]),
-        ("core.order_lines", "n3 / 1", ["orphan_order", "missing_rate", "missing_customer_id"]),
+        ("core.order_lines", "k1 / 1", ["orphan_order", "missing_rate"]),
+        ("core.order_lines", "n3 / 1", ["orphan_order", "missing_rate"]),
         ("core.orders", "k1", ["missing_rate"]),  # its first rate is of the next day
         ("core.orders", "n3", ["missing_rate"]),  # nine days old
         ("core.returns", "r6", ["missing_rate"]),

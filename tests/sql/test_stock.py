@@ -19,6 +19,7 @@ TABLES = (
     "core.stores",
     "core.promotions",
     "core.stock_levels",
+    "core.warehouses",
     "marketing.customer_segments",
     "marketing.stock_priorities",
     "ml.demand_forecasts",
@@ -204,3 +205,78 @@ def test_an_old_count_is_no_count(conn):
     publish()
     actions = warehouse.rows(conn, "SELECT DISTINCT action FROM marketing.stock_priorities")
     assert actions == [("count",)]
+
+
+def rows(conn, columns: str) -> list[tuple]:
+    return warehouse.rows(
+        conn, f"SELECT {columns} FROM marketing.stock_priorities ORDER BY priority_rank"
+    )
+
+
+def test_stock_is_kept_where_the_goods_are(conn):
+    publish()
+    wanted = dict(rows(conn, "region || ' ' || product_id, units_high_value + units_other"))
+    fill(conn, "core.warehouses", [
+        {"warehouse_id": "Hall", "region": region, "valid_from": "2017-03-01T06:00Z",
+         "known_at": "2017-03-01T06:00Z", "serves": True}
+        for region in ("north", "south")
+    ])  # fmt: skip
+    # What was counted by region is in the warehouse too, and what is counted in the warehouse.
+    fill(conn, "core.stock_levels", [
+        {"region": "hall", "product_id": "3", "on_hand": 7, "on_order": 1,
+         "counted_at": "2017-03-10T12:00Z", "business_day": "2017-03-10"}
+    ])  # fmt: skip
+    conn.commit()
+    publish()
+    found = {
+        product: tuple(map(float, numbers))
+        for product, region, *numbers in rows(
+            conn, "product_id, region, on_hand, on_order, units_high_value + units_other"
+        )
+        if region == "hall"
+    }
+    assert {region for (region,) in rows(conn, "region")} == {"hall"}
+    assert {product: numbers[:2] for product, numbers in found.items()} == {
+        "1": (404, 0), "2": (1, 0), "3": (7, 1),
+    }  # fmt: skip
+    for product in ("1", "3"):  # what the south wants of the second was too little to be told there
+        both = sum(float(wanted.get(f"{region} {product}", 0)) for region in ("north", "south"))
+        assert found[product][2] == pytest.approx(both, abs=0.002)
+    # A day before the warehouse was known is as it was.
+    warehouse.execute(conn, "UPDATE core.warehouses SET known_at = '2017-03-13T06:00Z'")
+    conn.commit()
+    publish()
+    assert {region for (region,) in rows(conn, "region")} >= {"north", "south"}
+
+
+def test_a_region_reads_what_its_warehouse_has(conn):
+    fill(conn, "core.warehouses", [
+        {"warehouse_id": "Hall", "region": "north", "valid_from": "2017-03-01T06:00Z",
+         "known_at": "2017-03-01T06:00Z", "serves": True},
+    ])  # fmt: skip
+    warehouse.execute(
+        conn,
+        "UPDATE core.stock_levels SET region = 'hall', on_hand = 0 "
+        "WHERE region = 'north' AND product_id = '1'",
+    )
+    warehouse.execute(conn, "UPDATE core.stock_levels SET on_hand = 0 WHERE region = 'south'")
+    conn.commit()
+    asked = {"as_of": DAY, "end": "2017-03-13T04:00Z", "days": 28}
+    empty = warehouse.rows(conn, warehouse.sql("queries/recommend/stock"), asked)
+    assert empty == [("north", "1"), ("south", "1")]
+
+
+def test_without_any_count_what_will_be_wanted_most_comes_first_and_it_is_said(conn):
+    warehouse.execute(conn, "TRUNCATE core.stock_levels")
+    conn.commit()
+    publish()
+    found = rows(conn, "units_high_value + units_other, action, reason, cost_of_running_out")
+    assert len(found) >= 4
+    needs = [need for need, *_ in found]
+    assert needs == sorted(needs, reverse=True)
+    assert len(set(needs)) > 1
+    for _, action, reason, cost in found:
+        assert (action, cost) == ("count", None)
+        assert reason.endswith(
+            "stock is not counted anywhere, so this ranks by what will be wanted."
+        )

@@ -266,3 +266,25 @@ def test_intervals_hold_the_mean_and_draw_whole_customers():
     width = {name: high - low for name, (low, high) in found.items()}
     for name, (low, high) in backtest.interval(*again, seed=1).items():
         assert high - low == pytest.approx(width[name])
+
+
+def test_what_guests_bought_is_popular_and_said(known):
+    frame = pd.DataFrame(
+        {
+            "customer_id": ["a", None, None, None],
+            "product_id": ["p01", "p01", "p01", "p02"],
+            "business_day": pd.to_datetime(
+                ["2017-06-01", "2017-06-01", "2017-03-01", "2017-06-01"]
+            ),
+            "orders": [1, 3, 2, 1],
+        }
+    ).assign(sales=1.0, discount=0.0, quantity=1.0)
+    few = Purchases.from_frame(frame, known)
+    als = PurchaseAls(AlsSettings(factors=2, min_buyers=1)).fit(np.ones((1, 60)))
+    now = Snapshot(few, known, DAY, als)
+    first, second = (list(known.item_ids).index(name) for name in ("p01", "p02"))
+    assert (few.n_customers, len(few.item)) == (1, 1)
+    assert now.buyers[28][[first, second]].tolist() == [4, 1]  # a, and three orders of nobody's
+    assert now.buyers[91][first] == 4
+    assert now.buyers_ever[first] == 6
+    assert now.days_per_buyer[first] == 1

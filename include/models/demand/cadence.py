@@ -109,7 +109,9 @@ class Cadence:
         return [chance[self.last_.state] * usual for chance in self.chance_]
 
     def _prepare(self, bought: Bought) -> None:
+        # What was sold without a customer is of many people, and of nobody's habits.
         order = np.argsort(bought.week, kind="stable")
+        order = order[bought.customer[order] != bought.nobody]
         key = (bought.customer * bought.n_products + bought.product)[order]
         pairs, self._pair = np.unique(key, return_inverse=True)
         self.n_pairs_, self.n_products_ = len(pairs), bought.n_products

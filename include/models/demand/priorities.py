@@ -205,10 +205,13 @@ def prioritise(places: pd.DataFrame, spread: float, rules: Rules) -> pd.DataFram
         _action(*row)
         for row in zip(counted, missing > 0, held_back > 0, surplus > 0, strict=True)
     ]  # fmt: skip
-    out["reason"] = [_reason(row, rules) for row in out.itertuples(index=False)]
-    out = out.sort_values(
-        ["cost_of_running_out", "region", "product_id"], ascending=[False, True, True], kind="stable"
-    ).reset_index(drop=True)  # fmt: skip
+    nowhere = not counted.any()
+    out["reason"] = [_reason(row, rules, nowhere) for row in out.itertuples(index=False)]
+    # What nobody has counted costs nothing that is known: it ranks by what will be wanted, after the rest.
+    out = out.assign(need=np.where(counted, 0.0, demand)).sort_values(
+        ["cost_of_running_out", "need", "region", "product_id"],
+        ascending=[False, False, True, True], kind="stable",
+    ).drop(columns="need").reset_index(drop=True)  # fmt: skip
     return out.assign(priority_rank=np.arange(1, len(out) + 1))
 
 
@@ -245,11 +248,13 @@ def _action(counted: np.bool_, order: np.bool_, hold: np.bool_, reduce: np.bool_
     return "order" if order else "reserve" if hold else "reduce" if reduce else "keep"
 
 
-def _reason(row: Any, rules: Rules) -> str:
-    """The row in a sentence or two."""
+def _reason(row: Any, rules: Rules, nowhere: bool) -> str:
+    """The row in a sentence or two; `nowhere`: the shop has no count of anything."""
     high, low = row.units_high_value, row.units_other
     days = rules.cover_days
     wanted = f"{high + low:.1f} wanted in {days} days, {high:.1f} of them by high-value customers"
+    if row.action == "count" and nowhere:
+        return f"{wanted}; stock is not counted anywhere, so this ranks by what will be wanted."
     if row.action == "count":
         return f"{wanted}; no new count says what is there."
     there = f"{row.on_hand:g} on hand, {row.on_order:g} on order"

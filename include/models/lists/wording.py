@@ -102,13 +102,16 @@ def _browse(
 def _popular(
     now: Snapshot, people: People, customer: Integers, item: Integers, _: Integers
 ) -> list[str]:
-    buyers = now.buyers[28][item].astype(int).tolist()
+    guests = now.guests[28][item].astype(int)
+    buyers = now.buyers[28][item].astype(int) - guests
+    counts = zip(people.region[customer].tolist(), buyers.tolist(), guests.tolist(), strict=True)
     out = []
-    for region, count in zip(people.region[customer].tolist(), buyers, strict=True):
+    for region, count, others in counts:
         place = (
             f"popular in region {people.regions[region]}" if region >= 0 else "popular in the shop"
         )
-        out.append(f"{place}: {count} customers of the shop bought this in the last 28 days")
+        who = f"{count} customers of the shop" + (f" and {others} guests" if others else "")
+        out.append(f"{place}: {who} bought this in the last 28 days")
     return out
 
 

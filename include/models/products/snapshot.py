@@ -122,10 +122,19 @@ class Snapshot:
             recent = np.unique(key[age < days])
             return np.bincount(recent % n, minlength=n).astype(np.float32)
 
-        self.buyers = {days: buyers(days) for days in (7, 28, 91)}
-        self.buyers_ever = np.bincount(self.pair_item, minlength=n).astype(np.float32)
+        def guests(days: int | None = None) -> NDArray[np.float32]:
+            sold, day, orders = p.of_nobody.T
+            recent = np.ones(len(day), dtype=bool) if days is None else self.cut - day < days
+            counted = np.bincount(sold[recent], weights=orders[recent], minlength=n)
+            return counted.astype(np.float32)
+
+        # An order without a customer is a buyer of whom nothing else is known.
+        self.guests = {days: guests(days) for days in (7, 28, 91)}
+        self.buyers = {days: buyers(days) + self.guests[days] for days in (7, 28, 91)}
+        known = np.bincount(self.pair_item, minlength=n).astype(np.float32)
+        self.buyers_ever = known + guests()
         days_bought = np.bincount(self.pair_item, weights=self.pairs.days, minlength=n)
-        self.days_per_buyer = (days_bought / np.maximum(self.buyers_ever, 1)).astype(np.float32)
+        self.days_per_buyer = (days_bought / np.maximum(known, 1)).astype(np.float32)
 
         def share_off(rows: Bools) -> NDArray[np.float32]:
             off = np.bincount(p.item[rows], weights=p.discount[rows], minlength=n)

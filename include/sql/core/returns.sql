@@ -8,6 +8,7 @@ WITH given AS (
         nullif(btrim(r.product_number), '') AS product_id,
         i.customer_id,
         i.account_id,
+        coalesce(btrim(r.customer_number), '') = '' AS guest,
         r.quantity,
         r.refund,
         nullif(upper(btrim(r.currency)), '') AS stated,
@@ -22,6 +23,8 @@ WITH given AS (
 ordered AS (
     SELECT
         g.*,
+        CASE WHEN s.order_id IS NULL THEN k.customer_id ELSE s.customer_id END AS order_customer,
+        CASE WHEN s.order_id IS NULL THEN k.account_id ELSE s.account_id END AS order_account,
         CASE WHEN s.order_id IS NULL THEN k.currency ELSE s.currency END AS order_currency,
         CASE WHEN s.order_id IS NULL THEN k.exchange_rate ELSE s.exchange_rate END AS order_rate
     FROM given AS g
@@ -50,8 +53,9 @@ SELECT
     p.return_id,
     p.order_id,
     p.product_id,
-    p.customer_id,
-    p.account_id,
+    CASE WHEN p.guest THEN p.order_customer ELSE p.customer_id END AS customer_id,
+    CASE WHEN p.guest THEN p.order_account ELSE p.account_id END AS account_id,
+    p.guest,
     p.quantity,
     coalesce(round(p.refund * p.exchange_rate, %(decimals)s), p.refund) AS refund,
     p.currency,

@@ -1,4 +1,4 @@
--- Grain: one row per order of the days up to as_of, as it was known at the end of as_of.
+-- Grain: one row per order of a customer and the days up to as_of, as it was known at the end of as_of.
 -- Parameters: as_of (date), "end" (timestamptz, first instant after as_of), timezone.
 -- age_days is 0 on as_of itself: a window of the last N days holds the orders with age_days < N.
 SELECT
@@ -14,3 +14,4 @@ WHERE
     o.business_day <= %(as_of)s::date
     AND o.known_from < %(end)s::timestamptz
     AND o.known_until >= %(end)s::timestamptz
+    AND o.customer_id IS NOT NULL

@@ -1,9 +1,11 @@
--- Grain: one row per product sold in the last 91 days: to how many, and to how many again.
+-- Grain: one row per product sold in the last 91 days: in how many orders, to how many customers, and to how
+-- many again. Orders without a customer are orders, and nobody's.
 SELECT
     b.product_id,
-    count(*) AS buyers_13w,
+    count(b.customer_id) AS buyers_13w,
     sum(b.orders) AS orders_13w,
-    count(*) FILTER (WHERE b.orders > 1)::double precision / count(*) AS repeat_buyer_share_13w
+    count(b.customer_id) FILTER (WHERE b.orders > 1)::double precision
+    / nullif(count(b.customer_id), 0) AS repeat_buyer_share_13w
 FROM (
     SELECT
         l.product_id,

@@ -20,7 +20,7 @@ names AS (
 
 sold_out AS (
     SELECT
-        t.region,
+        coalesce(w.region, t.region) AS region,
         t.product_id
     FROM (
         SELECT DISTINCT ON (x.region, x.product_id)
@@ -31,7 +31,10 @@ sold_out AS (
         WHERE x.business_day <= %(as_of)s AND x.business_day > %(as_of)s::date - 28
         ORDER BY x.region ASC, x.product_id ASC, x.counted_at DESC
     ) AS t
-    WHERE t.on_hand <= 0
+    LEFT JOIN core.stock_places AS w
+        ON t.region = w.place AND w.known_from < %(end)s AND w.known_until >= %(end)s
+    GROUP BY coalesce(w.region, t.region), t.product_id
+    HAVING sum(t.on_hand) <= 0
 ),
 
 offered AS (

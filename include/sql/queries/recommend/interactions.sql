@@ -3,6 +3,7 @@
 -- Reads core only, and of core only what was known before the end of as_of. Fuel, coupon and
 -- miscellaneous items (is_unit = false) are no recommendation and stay out, and so do lines of neither
 -- money nor goods. Sums are of whole cents and exact, so they do not depend on the order of rows.
+-- Orders without a customer come as one row a product and day, of no customer.
 SELECT
     l.customer_id,
     l.product_id,

@@ -34,7 +34,8 @@ SELECT
     NULL::double precision AS rating
 FROM core.known_returns AS b
 WHERE
-    b.business_day <= %(as_of)s::date
+    b.customer_id IS NOT NULL
+    AND b.business_day <= %(as_of)s::date
     AND b.business_day > %(as_of)s::date - %(days)s::integer
     AND b.known_from < %(end)s::timestamptz
     AND b.known_until >= %(end)s::timestamptz

@@ -1,4 +1,4 @@
--- Grain: one row per customer who ordered within horizon_days after the cut.
+-- Grain: one row per known customer who ordered within horizon_days after the cut.
 -- Parameters: as_of (date, the cut), horizon_days, known_before (timestamptz, first instant after the day
 -- that asks). The first day counted is the day after the cut. Of orders and lines the states count that were
 -- known when it was asked: what was corrected later leaves the labels of that day as they were.
@@ -15,6 +15,7 @@ WITH later_orders AS (
         AND o.business_day <= %(as_of)s::date + %(horizon_days)s::integer
         AND o.known_from < %(known_before)s::timestamptz
         AND o.known_until >= %(known_before)s::timestamptz
+        AND o.customer_id IS NOT NULL
 ),
 
 paid AS (

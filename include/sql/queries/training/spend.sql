@@ -38,6 +38,6 @@ SELECT
 FROM known_orders AS o
 CROSS JOIN existing AS e
 LEFT JOIN paid AS p ON o.order_id = p.order_id
-WHERE o.business_day > %(as_of)s::date - 7 * %(weeks)s::integer
+WHERE o.customer_id IS NOT NULL AND o.business_day > %(as_of)s::date - 7 * %(weeks)s::integer
 GROUP BY o.customer_id
 ORDER BY o.customer_id

@@ -38,7 +38,8 @@ purchases AS (
     FROM core.known_order_lines AS l
     INNER JOIN chosen AS c ON l.product_id = c.product_id
     WHERE
-        l.is_unit
+        l.customer_id IS NOT NULL
+        AND l.is_unit
         AND l.quantity > 0
         AND l.business_day <= %(as_of)s
         AND l.business_day
