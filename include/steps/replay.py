@@ -43,6 +43,16 @@ def replay(as_of: str | None = None, since: str | None = None) -> tuple[Counter[
     return before, _counts(plan["since"], plan["as_of"])
 
 
+def newest_day() -> str:
+    """The newest day of core: what marketing reads is worked out for it."""
+    with warehouse.connect() as conn:
+        day: str = warehouse.value(
+            conn,
+            "SELECT max(partition)::text FROM ops.publications WHERE table_name = 'core.orders'",
+        )
+    return day
+
+
 def _counts(since: str, until: str) -> Counter[str]:
     with warehouse.connect() as conn:
         return Counter(

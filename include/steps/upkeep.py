@@ -24,7 +24,8 @@ def remove_expired() -> dict[str, int]:
     """Remove what is older than its contract's `retention_days`; rows removed from each table.
 
     A business day is old beside the newest one that was published of its table, a stamp beside now. So a
-    shop whose data stand still loses nothing.
+    shop whose data stand still loses nothing. What says when it was loaded is kept that long from then on,
+    whatever day it is of: a history that was loaded at once can be replayed as long as anything else.
     """
     removed = {}
     for contract in contracts.all_contracts():
@@ -58,14 +59,25 @@ def _remove_expired(conn: Connection, contract: Contract) -> int:
     limit = pgsql.SQL("make_interval(days => {})").format(days) if by_stamp else days
     with conn.cursor() as cursor:
         cursor.execute(
-            pgsql.SQL("DELETE FROM {table} WHERE {age} < {newest} - {limit}").format(
+            pgsql.SQL("DELETE FROM {table} WHERE {age} < {newest} - {limit}{loaded}").format(
                 table=warehouse.qualified(contract.name),
                 age=pgsql.Identifier(age),
                 newest=newest,
                 limit=limit,
+                loaded=_loaded_long_ago(contract),
             )
         )
         return cursor.rowcount
+
+
+def _loaded_long_ago(contract: Contract) -> pgsql.Composable:
+    """That a row was loaded so long before the newest load of its table; nothing where it does not say."""
+    if "_loaded_at" not in contract.column_names:
+        return pgsql.SQL("")
+    return pgsql.SQL(
+        " AND coalesce(_loaded_at < (SELECT max(_loaded_at) FROM {table}) - make_interval(days => {days}), "
+        "true)"
+    ).format(table=warehouse.qualified(contract.name), days=pgsql.Literal(contract.retention_days))
 
 
 def drop_dead_batches() -> int:

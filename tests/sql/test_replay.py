@@ -7,7 +7,8 @@ from include.contracts import Reject
 from include.errors import BadInput, QualityStop
 from include.launcher import cli
 from include.launcher.commands import inside
-from include.steps import gate, ingest, replay
+from include.launcher.servers.api import Api, Run
+from include.steps import gate, ingest, replay, upkeep
 from tests.sql.small_shop import (
     OFF,
     empty_warehouse,
@@ -179,4 +180,51 @@ def test_the_command_says_what_became_of_the_rows(mended, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "3 rows were in quarantine; 2 passed and left it." in said
     assert "core.order_lines: negative_quantity" in said
+    assert "Airflow is down: once it is up, trigger regulars_features with as_of 2017-03-05" in said
+    assert waiting() == ["o2 / 12", "o900"]
+
+
+class Up(Api):
+    """An Airflow that is up, and what was started on it."""
+
+    def __init__(self) -> None:
+        super().__init__("http://airflow.example", "admin", "secret")
+        self.started: list[tuple[str, str | None]] = []
+
+    def dags(self) -> set[str]:
+        return {"regulars_ingest", "regulars_features"}
+
+    def trigger(self, dag, partition_key=None, conf=None) -> Run:
+        self.started.append((dag, partition_key))
+        return Run(dag, "run", "queued", partition_key, None, None)
+
+
+def test_a_replay_by_command_wakes_the_chain_where_airflow_is_up(mended, monkeypatch, capsys):
+    from contextlib import nullcontext
+
+    up = Up()
+    monkeypatch.setattr(inside, "embedded", lambda state: nullcontext({}))
+    monkeypatch.setattr(inside, "standing", lambda state: up)
+    assert cli.main(["replay"]) == 0
+    assert up.started == [("regulars_features", "2017-03-05")]
+    assert "Woke regulars_features for 2017-03-05" in capsys.readouterr().out
+    # What changes nothing wakes nobody.
+    assert cli.main(["replay"]) == 0
+    assert len(up.started) == 1
+
+
+def test_a_history_loaded_at_once_is_replayed_after_upkeep(mended):
+    with warehouse.connect() as conn:
+        warehouse.execute(
+            conn,
+            "UPDATE ops.publications SET partition = partition + 400 WHERE partition = '2017-03-05'",
+        )
+    upkeep.remove_expired()
+    assert waiting() == ["o1 / 11", "o2 / 11", "o2 / 12", "o900"]
+    with warehouse.connect() as conn:
+        warehouse.execute(
+            conn,
+            "UPDATE ops.publications SET partition = partition - 400 WHERE partition > '2018-01-01'",
+        )
+    replay.replay()
     assert waiting() == ["o2 / 12", "o900"]

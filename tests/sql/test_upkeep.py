@@ -43,6 +43,29 @@ def test_raw_rows_expire_beside_the_newest_published_day():
     assert upkeep.remove_expired()["raw.orders"] == 0
 
 
+@pytest.mark.parametrize("table", ["raw.orders", "quarantine.rejected_rows"])
+def test_a_history_that_was_loaded_at_once_is_kept_from_its_load_on(table):
+    insert = {
+        "raw.orders": "INSERT INTO raw.orders (_partition, order_number, _loaded_at) "
+        "SELECT day, loaded, loaded::timestamptz",
+        "quarantine.rejected_rows": "INSERT INTO quarantine.rejected_rows (table_name, payload_hash, "
+        "occurrence, business_day, reasons, payload, _loaded_at) "
+        "SELECT 'core.orders', loaded, 1, day, '{}', '{}', loaded::timestamptz",
+    }[table]
+    run(
+        f"INSERT INTO ops.publications VALUES ('{table}', '{NEWEST}', 'raw', 1, 'r', 1, now())",
+        f"{insert} FROM (VALUES "
+        "(date '2015-01-01', '2017-08-26 23:00+00'), (date '2015-01-02', '2017-08-28 01:00+00'), "
+        f"(date '{NEWEST}', '2017-10-02 00:00+00'), (date '2017-09-30', '2017-08-01 00:00+00')"
+        ") AS r (day, loaded)",
+    )
+    assert upkeep.remove_expired()[table] == 1
+    day = "_partition" if table == "raw.orders" else "business_day"
+    assert found(f"SELECT {day}::text FROM {table} ORDER BY 1") == [
+        ("2015-01-02",), ("2017-09-30",), (NEWEST,),
+    ]  # fmt: skip
+
+
 def test_core_does_not_expire_and_quality_expires_by_the_clock():
     run(
         "INSERT INTO core.reviews (review_id, customer_id, product_id, rating, written_at, business_day) "

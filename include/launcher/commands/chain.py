@@ -54,6 +54,12 @@ def await_dags(api: Api, names: tuple[str, ...]) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def wake(api: Api, dag: str, day: str) -> Run:
+    """Start a DAG of the chain for a business day; those behind it follow by themselves."""
+    await_dags(api, (dag,))
+    return api.trigger(dag, day)
+
+
 def newest(api: Api, day: str, dags: tuple[str, ...] = CHAIN) -> dict[str, Run]:
     """DAG -> its newest run for a business day."""
     found: dict[str, Run] = {}

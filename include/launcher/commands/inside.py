@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 from include import as_of, warehouse
 from include.errors import RegularsError
+from include.launcher.commands import chain
 from include.launcher.servers import databases
+from include.launcher.servers.airflow import standing
 from include.launcher.servers.connections import embedded, environment
 from include.launcher.servers.postgresql import ADMIN, Server
 from include.launcher.servers.state import ROOT, State
@@ -119,13 +121,34 @@ def run_replay(options: argparse.Namespace, _: list[str]) -> int:
         from include.steps import replay
 
         before, after = replay.replay(last, first)
+        day = replay.newest_day()
     gone = before.total() - after.total()
     print(f"{before.total():,} rows were in quarantine; {gone:,} passed and left it.")
     for reasons, count in after.items():
         print(f"{count:>8,}  {reasons}")
     if gone:
-        print("Trigger regulars_features with as_of, so that the chain sees them.")
+        _wake_chain(day)
     return 0
+
+
+def _wake_chain(day: str) -> None:
+    """Let the chain see what a replay has published, where Airflow is up."""
+    follower = chain.CHAIN[1]
+    try:
+        api = standing(State())
+    except RegularsError:
+        print(
+            f"Airflow is down: once it is up, trigger {follower} with as_of {day}, so that the chain sees "
+            "them."
+        )
+        return
+    try:
+        chain.wake(api, follower, day)
+    finally:
+        api.close()
+    print(
+        f"Woke {follower} for {day}; the other DAGs follow it. Watch {api.url}/dags/{follower}/runs."
+    )
 
 
 def check_policy(_: argparse.Namespace, rest: list[str]) -> int:
