@@ -29,7 +29,7 @@ from include.sources.files import days as which_days
 from include.sources.files import findings
 from include.sources.files.findings import Finding
 from include.sources.files.folder import Delivery, delivered
-from include.sources.files.noticed import KEPT, Noticed, Span
+from include.sources.files.noticed import Noticed, Span
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class FileSource:
         self._run("CREATE UNLOGGED TABLE {} (file integer, line bigint, {})", shapes, name=name)
         columns = ["file", "line", *form.columns]
         headers: dict[str, str] = {}
-        days: Counter[date] = Counter()
+        days_of_file: dict[int, Counter[date]] = {}
         before = warehouse.value(target, "SELECT current_setting('timezone')")
         # A stamp without an offset is local time of the shop.
         _set_timezone(target, self._timezone)
@@ -109,17 +109,28 @@ class FileSource:
             self._told += findings.of_file(self._mapping, name, file.name, noticed)
             findings.keep(target, self._name, file.name, noticed)
             headers |= noticed.headers
-            days += noticed.days
+            days_of_file[number] = noticed.days
             left_out += noticed.left_out
         _set_timezone(target, before)
         schema_drift.note(target, self._name, name, headers)
-        self._spans[name] = self._span(form, files, days)
-        self._tell_outside(name, files)
-        if form.key:
+        self._spans[name] = self._span(form, files, sum(days_of_file.values(), Counter()))
+        first, last = self._spans[name] or (date.max, date.min)
+        self._tell_outside(
+            name,
+            {
+                number: files[number - 1]
+                for number, found in days_of_file.items()
+                if any(not first <= day <= last for day in found)
+            },
+        )
+        if form.key and len(files) > 1:
             self._replace(name, form.key)
         if form.fill_down:
             by_order.fill(target, table, form.fill_down)
+        # Few rows are looked at: the SELECTs over it read it whole.
+        warehouse.execute(target, "SET LOCAL default_statistics_target = 10")
         self._run("ANALYZE {}", name=name)
+        warehouse.execute(target, "SET LOCAL default_statistics_target TO DEFAULT")
 
     def _replace(self, name: str, key: str) -> None:
         """Leave only the newest file's rows of each key."""
@@ -133,33 +144,28 @@ class FileSource:
         if replaced:
             log.info("%s: %s rows were replaced by later files.", name, f"{replaced:,}")
 
-    def _tell_outside(self, name: str, files: list[Delivery]) -> None:
-        form, conn = self._mapping.files[name], self._connection()
-        stamp = pgsql.Identifier(form.stamp)
-        found = pgsql.SQL(
-            "SELECT file, line FROM {} WHERE {} IS NOT NULL AND {} IS NULL ORDER BY file, line"
-        ).format(self._scratch[name], stamp, self._in_span(name, stamp))
-        with conn.cursor() as cursor:
-            cursor.execute(
-                pgsql.SQL("SELECT file, count(*) FROM ({}) AS o GROUP BY 1 ORDER BY 1").format(
-                    found
-                )
+    def _tell_outside(self, name: str, files: dict[int, Delivery]) -> None:
+        """Tell of dates that cannot be true; `files` by number are those that hold some."""
+        form, span = self._mapping.files[name], self._spans[name]
+        stamp, header = pgsql.Identifier(form.stamp), form.columns[form.stamp].headers[0]
+        for number, file in files.items():
+            lines = self._lines(
+                "WHERE file = {} AND {} IS NOT NULL AND {} IS NULL ORDER BY line",
+                pgsql.Literal(number), stamp, self._in_span(name, stamp), name=name,
+            )  # fmt: skip
+            first, last = span or (date.max, date.min)
+            self._told.append(
+                findings.outside(self._mapping, name, file.name, header, len(lines), first, last)
             )
-            counts = cursor.fetchall()
-            for number, count in counts:
-                file, header = files[number - 1].name, form.columns[form.stamp].headers[0]
-                first, last = self._spans[name] or (date.max, date.min)
-                self._told.append(
-                    findings.outside(self._mapping, name, file, header, count, first, last)
-                )
-                cursor.execute(
-                    pgsql.SQL(
-                        "INSERT INTO ops.file_faults (source, file_name, line, column_name, reason) "
-                        "SELECT DISTINCT %s, %s, line, %s, 'outside' FROM (SELECT line FROM ({}) AS o "
-                        "WHERE file = %s LIMIT %s) AS f"
-                    ).format(found),
-                    (self._name, file, header, number, KEPT),
-                )
+            noticed = Noticed()
+            noticed.note(header, "outside", lines)
+            findings.keep(self._connection(), self._name, file.name, noticed)
+
+    def _lines(self, where: str, *parts: Any, name: str) -> list[int]:
+        with self._connection().cursor() as cursor:
+            statement = pgsql.SQL("SELECT line FROM {} " + where)
+            cursor.execute(statement.format(self._scratch[name], *parts))
+            return [line for (line,) in cursor]
 
     def copy(self, contract: Contract, start: datetime | None, end: datetime, table: str) -> int:
         names = pgsql.SQL(", ").join(map(pgsql.Identifier, contract.content))

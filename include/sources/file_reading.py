@@ -133,7 +133,11 @@ def _csv(delivery: Delivery, form: Files, names: list[Name], noticed: Noticed) -
 
 
 def _by_place(table: Any, places: dict[Name, int]) -> Callable[[Name], Any]:
-    return lambda name: table[str(places[name])].combine_chunks()
+    def column(name: Name) -> Any:
+        found = table[str(places[name])]
+        return found.chunk(0) if found.num_chunks == 1 else found.combine_chunks()
+
+    return column
 
 
 def _parquet(

@@ -103,16 +103,18 @@ class CsvFile:
         self, block: bytes, last: bool, mender: Mender, wanted: list[int]
     ) -> tuple[Any, Any, bytes]:
         """A block's rows, their lines, and what belongs to the next block."""
+        import numpy as np
         import pyarrow as pa
 
-        count = block.count(b"\n") + (not block.endswith(b"\n"))
+        ends = int(np.count_nonzero(np.frombuffer(block, np.uint8) == 10))
+        count = ends + (not block.endswith(b"\n"))
         first = self._line
         if quotes_stand_well(block, self._separator, self._quote):
             table = self._parsed(block, wanted)
             # A blank line is no row, and a lone carriage return would make one more.
             if table is not None and table.num_rows == count:
                 self._line += count
-                return table, pa.array(range(first, first + count), pa.int64()), b""
+                return table, pa.array(np.arange(first, first + count)), b""
         clean, lines, carried = mender.mended(block, first, last or len(block) > LONGEST_RECORD)
         self._line += count - carried.count(b"\n") - (bool(carried) and not carried.endswith(b"\n"))
         if not lines:
@@ -158,16 +160,18 @@ def quotes_stand_well(block: bytes, separator: bytes, quote: bytes | None) -> bo
     places = np.flatnonzero(signs == quote[0])
     if len(places) % 2:
         return False
-    around = np.concatenate([[10], signs, [10]])
     edges = np.zeros(256, dtype=bool)
     edges[[10, 13, separator[0], quote[0]]] = True
     opens, closes = places[::2], places[1::2]
-    if not (edges[around[opens]].all() and edges[around[closes + 2]].all()):
-        return False
+    before = opens if opens[0] else opens[1:]
+    behind = closes if closes[-1] + 1 < len(signs) else closes[:-1]
     # Of a doubled quote the first half closes and the second opens; any other quote before an opening
     # one, or behind a closing one, would be out of place.
-    ends = np.flatnonzero((signs == 10) | (signs == 13))
-    return not (np.searchsorted(places, ends) % 2).any()
+    if not (edges[signs[before - 1]].all() and edges[signs[behind + 1]].all()):
+        return False
+    ends = np.flatnonzero(signs == 10)
+    over = np.searchsorted(ends, opens) != np.searchsorted(ends, closes)
+    return not over.any()
 
 
 def _decoded(header: bytes, form: Files) -> str:

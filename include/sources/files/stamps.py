@@ -78,7 +78,7 @@ def _of_the_calendar(parsed: Any, text: Any, form: str) -> Any:
         return parsed
     places = np.flatnonzero(early.to_numpy(zero_copy_only=False))
     texts = text.take(pa.array(places))
-    late = pc.match_substring_regex(texts, r"(?:^|[^0-9])(?:29|30|31)(?:[^0-9]|$)|[0-9]{6}")
+    late = pc.match_substring_regex(texts, r"(?:^|[^0-9:.])(?:29|30|31)(?:[^0-9:]|$)|[0-9]{6}")
     wrong = []
     for place, word, doubtful in zip(
         places.tolist(), texts.to_pylist(), late.to_pylist(), strict=True
