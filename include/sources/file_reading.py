@@ -45,7 +45,6 @@ def read(
         holds no header.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     noticed = noticed or Noticed()
     names = [only] if only else list(form.columns)
@@ -61,10 +60,7 @@ def read(
                 part = part.model_copy(update={"formats": [EXACT, *part.formats]})
             place = Place(label, headers[name].strip(), lines, noticed)
             columns[name] = values.column(column(name), part, form, place)
-        days = days_of(columns[form.stamp], timezone)
-        noticed.dated += len(days) - days.null_count
-        for pair in pc.value_counts(days.drop_null()):
-            noticed.days[pair["values"].as_py()] += pair["counts"].as_py()
+        noticed.count_days(days_of(columns[form.stamp], timezone))
         batch = pa.RecordBatch.from_arrays([lines, *columns.values()], names=["line", *columns])
         yield batch if only else _without_blanks(batch)
 

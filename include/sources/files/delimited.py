@@ -110,7 +110,7 @@ class CsvFile:
         count = ends + (not block.endswith(b"\n"))
         first = self._line
         if quotes_stand_well(block, self._separator, self._quote):
-            table = self._parsed(block, wanted)
+            table = self._parsed(block, wanted, over_lines=False)
             # A blank line is no row, and a lone carriage return would make one more.
             if table is not None and table.num_rows == count:
                 self._line += count
@@ -124,7 +124,7 @@ class CsvFile:
             raise unreadable(self._name, f"quotes from line {first} on that cannot be told apart")
         return table, pa.array(lines, pa.int64()), carried
 
-    def _parsed(self, block: bytes, wanted: list[int]) -> Any:
+    def _parsed(self, block: bytes, wanted: list[int], *, over_lines: bool = True) -> Any:
         """The columns of a block, or None where a line has another number of fields."""
         import pyarrow as pa
         from pyarrow import csv
@@ -138,7 +138,7 @@ class CsvFile:
                 csv.ParseOptions(
                     delimiter=self._separator.decode(),
                     quote_char=self._form.quote or False,
-                    newlines_in_values=True,
+                    newlines_in_values=over_lines,
                 ),
                 csv.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.binary()),

@@ -73,7 +73,7 @@ def _of_the_calendar(parsed: Any, text: Any, form: str) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    early = pc.fill_null(pc.less_equal(pc.day(parsed), 4), False)
+    early = pc.fill_null(pc.less_equal(pc.day(parsed), 3 + ("%z" in form)), False)
     if not pc.any(early).as_py():
         return parsed
     places = np.flatnonzero(early.to_numpy(zero_copy_only=False))
