@@ -473,7 +473,7 @@ def test_a_nul_is_left_out_and_told_without_the_value(drop, caplog):
     deliver(drop, "list.csv", "\n".join([HEADER, *lines]))
     load_day()
     assert found("SELECT name FROM core.products") == [("WHITE HANGING HEART",)]
-    told = "list.csv, column {}: 1 values are texts with NUL characters: those were left out (line 41)."
+    told = "list.csv, line 41, column {}: NUL characters, left out (1 value)."
     assert {told.format("Description"), told.format("Country")} <= {
         record.getMessage() for record in caplog.records
     }

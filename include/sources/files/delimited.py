@@ -13,6 +13,7 @@ from include.sources.file_mapping import FileColumn, Files
 from include.sources.files.folder import Delivery, require_text, unreadable
 from include.sources.files.noticed import Noticed
 from include.sources.files.quotes import Mender, fields_of
+from include.sources.files.values import like_ascii
 
 #: Bytes that are read at a time.
 BLOCK_BYTES = 2**20
@@ -20,8 +21,6 @@ BLOCK_BYTES = 2**20
 #: No record is longer.
 LONGEST_RECORD = 2**24
 
-#: Encodings in which ASCII is ASCII: texts are decoded one by one, so that a bad byte costs one.
-_LIKE_ASCII = ("auto", "utf-8", "ascii", "iso8859", "cp125", "koi8", "mac")
 _UTF_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
@@ -175,20 +174,16 @@ def quotes_stand_well(block: bytes, separator: bytes, quote: bytes | None) -> bo
 
 
 def _decoded(header: bytes, form: Files) -> str:
-    if form.encoding in ("auto", "utf-8") or not _like_ascii(form.encoding):
+    if form.encoding in ("auto", "utf-8") or not like_ascii(form.encoding):
         return header.decode("utf-8", "windows-1252-else")
     return header.decode(form.encoding, "replace")
-
-
-def _like_ascii(encoding: str) -> bool:
-    return encoding.startswith(_LIKE_ASCII)
 
 
 def _utf8(file: IO[bytes], form: Files, name: str) -> Iterator[bytes]:
     """The bytes without a mark at their beginning, made UTF-8 where ASCII is not ASCII in them."""
     first = file.read(BLOCK_BYTES)
     require_text(name, first)
-    encoding = None if _like_ascii(form.encoding) else form.encoding
+    encoding = None if like_ascii(form.encoding) else form.encoding
     if form.encoding == "auto":
         encoding = next((name for mark, name in _UTF_MARKS if first.startswith(mark)), None)
         if (

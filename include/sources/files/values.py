@@ -78,6 +78,9 @@ def _text(values: Any, part: FileColumn, form: Files, place: Place) -> Any:
     else:
         text = values.cast(pa.string())
     letters = Letters(text)
+    if not letters.are_ascii():
+        lost = pc.fill_null(pc.match_substring(text, "\ufffd"), False)
+        place.noticed.note_where(place.header, "lost_character", lost, place.lines)
     if not (letters.are_ascii() and letters.are_trimmed()):
         text = pc.utf8_trim_whitespace(text)
         letters = Letters(text)
@@ -120,40 +123,46 @@ def _without(text: Any, words: list[str]) -> Any:
     return _nulled(text, pa.array(mask)) if nothing else text
 
 
+def like_ascii(encoding: str) -> bool:
+    """Whether what is ASCII is the same in an encoding, so that its texts can be decoded one by one."""
+    return encoding.startswith(("auto", "utf-8", "ascii", "iso8859", "cp125", "koi8", "mac"))
+
+
 def _decoded(values: Any, form: Files, place: Place) -> Any:
+    """Bytes as texts, each by itself: a bad byte costs one value, and it is told."""
     import pyarrow as pa
 
-    encoding = "utf-8" if form.encoding == "auto" else form.encoding
+    encoding = "utf-8"
+    if like_ascii(form.encoding) and form.encoding != "auto":
+        # Latin-1 as browsers take it: nobody means the control characters.
+        encoding = "cp1252" if form.encoding == "iso8859-1" else form.encoding
     try:
-        # What is ASCII alone is the same in all encodings that are not made UTF-8 before.
         if encoding == "utf-8":
             return values.cast(pa.string())
     except pa.ArrowInvalid:
         pass
-    if encoding == "iso8859-1":
-        encoding = "cp1252"  # as browsers take it: nobody means the control characters
-    texts: list[str | None] = []
-    guessed, lost = [], []
-    for row, value in enumerate(values.to_pylist()):
-        if value is None or value.isascii():
-            texts.append(None if value is None else value.decode("ascii"))
-            continue
-        try:
-            text = value.decode(encoding)
-        except UnicodeDecodeError:
-            text = value.decode(encoding, "windows-1252-else" if encoding == "utf-8" else "replace")
-            guessed.append(row)
-        if "\ufffd" in text:
-            lost.append(row)
-        texts.append(text)
-    unknown = set(lost)
-    for reason, rows in (
-        ("not_utf8", [r for r in guessed if r not in unknown]),
-        ("lost_character", lost),
-    ):
-        if rows:
-            place.noticed.note(place.header, reason, place.lines.take(pa.array(rows)).to_pylist())
+    held = values.to_pylist()
+    bad = {row for row, value in enumerate(held) if not _is_valid(value, encoding)}
+    texts = [None if value is None else value.decode(encoding, "replace") for value in held]
+    if bad and encoding == "utf-8":
+        place.noticed.note(
+            place.header, "not_utf8", place.lines.take(pa.array(sorted(bad))).to_pylist()
+        )
+        beyond = {row for row, value in enumerate(held) if value and not value.isascii()}
+        if len(beyond) > 3 * len(bad):  # mostly UTF-8: what is good in a bad value stays
+            repaired, codec, errors = bad, "utf-8", "windows-1252-else"
+        else:  # mostly not: what looks like UTF-8 is two letters by chance
+            repaired, codec, errors = beyond, "cp1252", "replace"
+        for row in repaired:
+            texts[row] = held[row].decode(codec, errors)
     return pa.array(texts, pa.string())
+
+
+def _is_valid(value: bytes | None, encoding: str) -> bool:
+    try:
+        return value is None or bool(value.isascii() or value.decode(encoding) is not None)
+    except UnicodeDecodeError:
+        return False
 
 
 def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
