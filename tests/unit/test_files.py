@@ -20,7 +20,7 @@ from include import warehouse
 from include.errors import BadInput
 from include.sources import file_mapping, file_reading
 from include.sources.file_mapping import Files
-from include.sources.files import delimited, dialect, folder
+from include.sources.files import delimited, dialect, findings, folder
 from include.sources.files.folder import Delivery
 from include.sources.files.noticed import Noticed
 from tests.unit import workbooks
@@ -565,3 +565,12 @@ def test_the_mapping_that_is_there_can_be_read(tmp_path, monkeypatch):
         faults(tmp_path, monkeypatch, {f"{FORM}/columns/invoiced_at/formats": ["%F %T", "%D %R"]})
         == []
     )
+
+
+def test_the_page_names_every_key_word_pattern_and_reason():
+    page = (warehouse.ROOT / "docs" / "files.md").read_text()
+    wanted = [*file_mapping.Files.model_fields, *file_mapping.FileColumn.model_fields]
+    wanted += [f"%{letter}" for letter in file_mapping.PATTERNS[:-1]] + [*findings.SAID, "outside"]
+    missing = [name for name in wanted if f"`{name}`" not in page and f"`{name}:" not in page]
+    assert not missing
+    assert [word for word in file_mapping.NOTHING if word not in page.lower()] == []

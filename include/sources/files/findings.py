@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 SHOWN = 5
 
 #: What is said of a reason, after the file, the column and the count of values.
-_SAID = {
+SAID = {
     "not_a_number": "no number as the mapping writes them, taken for empty",
     "not_a_date": "no date of the mapping's formats, taken for empty",
     "too_large": "a number too large to reckon with, taken for empty",
@@ -49,7 +49,7 @@ def of_file(mapping: Mapping, form: str, file: str, noticed: Noticed) -> list[Fi
                 _touched(mapping, form, column),
                 f"{reason} in {column} of {file}",
                 count,
-                f"{file}, {'line' if count == 1 else 'lines'} {shown}, column {column}: {_SAID[reason]} "
+                f"{file}, {'line' if count == 1 else 'lines'} {shown}, column {column}: {SAID[reason]} "
                 f"({count:,} {'value' if count == 1 else 'values'}).",
             )
         )
