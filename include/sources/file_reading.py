@@ -59,7 +59,12 @@ def read(
             if delivery.kind == "workbook" and part.type == "stamp":
                 part = part.model_copy(update={"formats": [EXACT, *part.formats]})
             place = Place(label, headers[name].strip(), lines, noticed)
-            columns[name] = values.column(column(name), part, form, place)
+            try:
+                columns[name] = values.column(column(name), part, form, place)
+            except pa.ArrowException:
+                raise unreadable(
+                    label, f"column {place.header} holds what is no {part.type}"
+                ) from None
         noticed.count_days(days_of(columns[form.stamp], timezone))
         batch = pa.RecordBatch.from_arrays([lines, *columns.values()], names=["line", *columns])
         yield batch if only else _without_blanks(batch)

@@ -323,6 +323,27 @@ def test_a_key_beyond_what_a_fraction_holds_is_refused(tmp_path, value):
         taken(tmp_path / "list.parquet")
 
 
+def test_a_column_of_no_simple_values_is_refused(tmp_path):
+    columns = {name: pa.array(["1"]) for name in HEADERS}
+    pq.write_table(pa.table(columns | {"UnitPrice": pa.array([[1.0]])}), tmp_path / "list.parquet")
+    with pytest.raises(
+        BadInput, match=r"list\.parquet, found: column UnitPrice holds what is no number"
+    ):
+        taken(tmp_path / "list.parquet")
+
+
+def test_a_column_that_holds_nothing_is_empty(tmp_path):
+    columns = {name: pa.array(["1"]) for name in HEADERS}
+    columns |= {
+        name: pa.nulls(1) for name in ("CustomerID", "UnitPrice", "InvoiceDate", "Description")
+    }
+    pq.write_table(pa.table(columns), tmp_path / "list.parquet")
+    table, noticed = taken(tmp_path / "list.parquet")
+    assert table.num_rows == 1
+    assert table["customer"].null_count == table["unit_price"].null_count == 1
+    assert not noticed.counts
+
+
 # Numbers
 
 POINT = {
@@ -330,7 +351,8 @@ POINT = {
     "1,234,567": "1234567", "1 234.5": "1234.5", "1\u00a0234": "1234", "1'234": "1234",
     "\u22123.5": "-3.5", "3.5-": "-3.5", "(3.5)": "-3.5",
     "12,50": None, "1,234": None, "0x10": None, "1_000": None, "--5": None, "(-5)": None, "1.2.3": None,
-    "1e400": None, "inf": None, "£5": None, "1,23.4": None, "١": None, "12,5.0": None, "5 %": None,
+    "1e400": None, "1e-20000": None, "0." + "1" * 20_000: None,
+    "inf": None, "£5": None, "1,23.4": None, "١": None, "12,5.0": None, "5 %": None,
 }  # fmt: skip
 COMMA = {
     "12,50": "12.50", "1.234,56": "1234.56", "1.234.567": "1234567", "1 234,5": "1234.5", "-3,0": "-3.0",

@@ -166,7 +166,7 @@ class _Found(tuple[str, str, Delivery | None]):
 def _all(folder: Path) -> Iterator[_Found]:
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
-        if not path.is_file():
+        if path.is_dir():
             continue
         if not path.name.lower().endswith(".zip"):
             yield _Found((name, name, Delivery(path)))

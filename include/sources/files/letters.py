@@ -35,6 +35,10 @@ class Letters:
         found[there] = self.data[places[there]]
         return found
 
+    def longest(self) -> int:
+        """The bytes of the longest value."""
+        return int(self.sizes.max()) if len(self.sizes) else 0
+
     def are_trimmed(self) -> bool:
         """Whether no value begins or ends with a blank; of ASCII alone."""
         if not len(self.data) or self.data.min() > 32:

@@ -12,6 +12,9 @@ from include.sources.files.letters import Letters
 #: Numbers of so many digits before the point are mistakes: an expression over them may overflow.
 TOO_LARGE = 30
 
+#: No number is written longer.
+MOST_LETTERS = 80
+
 _MINUS = "-\u2212\u2013\ufe63\uff0d"
 _SPACES = "\u00a0\u2007\u2009\u202f"
 
@@ -47,6 +50,10 @@ def _are_plain(digits: Any) -> bool:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    letters = Letters(digits)
+    # PostgreSQL has a limit of decimals, which a power of ten may pass, too.
+    if letters.hold(ord("e")) or letters.hold(ord("E")) or letters.longest() > MOST_LETTERS:
+        return False
     try:
         sizes = pc.abs(pc.cast(digits, pa.float64()))
     except pa.ArrowInvalid:
@@ -74,7 +81,7 @@ def number(text: str, form: Files) -> str | None:
     if digits is None:
         return None
     # Beyond what an expression can reckon with.
-    if abs(float(digits)) >= 10.0**TOO_LARGE or len(digits) > 80:
+    if abs(float(digits)) >= 10.0**TOO_LARGE or len(digits) > MOST_LETTERS:
         return None
     return ("-" if signs == ["-"] else "") + digits
 
