@@ -149,7 +149,7 @@ class FileSource:
         form, span = self._mapping.files[name], self._spans[name]
         stamp, header = pgsql.Identifier(form.stamp), form.columns[form.stamp].headers[0]
         for number, file in files.items():
-            lines = self._lines(
+            lines = self._line_numbers(
                 "WHERE file = {} AND {} IS NOT NULL AND {} IS NULL ORDER BY line",
                 pgsql.Literal(number), stamp, self._in_span(name, stamp), name=name,
             )  # fmt: skip
@@ -161,7 +161,7 @@ class FileSource:
             noticed.note(header, "outside", lines)
             findings.keep(self._connection(), self._name, file.name, noticed)
 
-    def _lines(self, where: str, *parts: Any, name: str) -> list[int]:
+    def _line_numbers(self, where: str, *parts: Any, name: str) -> list[int]:
         with self._connection().cursor() as cursor:
             statement = pgsql.SQL("SELECT line FROM {} " + where)
             cursor.execute(statement.format(self._scratch[name], *parts))
