@@ -573,7 +573,9 @@ def test_an_archive_and_a_workbook_reach_core_as_a_text_does(drop):
          float(price), float(customer), country]
         for number, code, name, pieces, at, price, customer, country in lines[20:]
     ]  # fmt: skip
-    workbooks.write(drop / "second.XLSX", {"Sheet 1": [[*HEADER.split(",")], *rows]})
+    # Sheets overlap: an invoice of a later one replaces that of an earlier one.
+    headers: list[workbooks.Cell] = [*HEADER.split(",")]
+    workbooks.write(drop / "second.XLSX", {"A": [headers, *rows[:15]], "B": [headers, *rows[5:]]})
     load_day()
     as_files = found(
         "SELECT order_id, product_id, sales, ordered_at FROM core.order_lines ORDER BY 1"

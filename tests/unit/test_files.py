@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from include import warehouse
 from include.errors import BadInput
+from include.launcher.commands import policy as check
 from include.sources import file_mapping, file_reading
 from include.sources.file_mapping import Files
 from include.sources.files import delimited, dialect, findings, folder
@@ -452,6 +453,8 @@ def test_sheets_that_have_the_headers_are_read_and_the_others_named(tmp_path):
         "2011-12-06 09:00:00.000000",
     ]
     assert table["line"].to_pylist() == ["2", "3"]
+    parts = list(file_reading.parts(Delivery(path), LIST, []))
+    assert [part.name for part in parts] == ["list.xlsx (sheet 2010)", "list.xlsx (sheet 2011)"]
     assert noticed.left_out == ["list.xlsx (sheet Notes)"]
     assert taken(path, LIST.model_copy(update={"sheets": ["2011"]}))[0].num_rows == 1
     with pytest.raises(BadInput, match=r"sheet 'May' in list\.xlsx, found 2010, Notes, 2011"):
@@ -579,6 +582,22 @@ def test_what_a_mapping_cannot_mean_is_one_sentence(tmp_path, monkeypatch, key, 
     (told,) = faults(tmp_path, monkeypatch, {key: value})
     assert "files.yml" in told
     assert re.search(message, told), told
+
+
+def test_policy_check_reads_the_mapping_of_its_source(tmp_path, capsys):
+    rules = yaml.safe_load((warehouse.ROOT / "config" / "policy.yml").read_text())
+    rules["shop"]["source"] = "file_drop"
+    (tmp_path / "policy.yml").write_text(yaml.safe_dump(rules, sort_keys=False))
+    assert check.main(["check", str(tmp_path / "policy.yml")]) == 0
+    mapping = (warehouse.SQL_ROOT / "extract/file_drop/files.yml").read_text()
+    (tmp_path / "files.yml").write_text(mapping.replace("region: country", "region: county"))
+    with file_mapping.standing_at("file_drop", tmp_path / "files.yml"):
+        assert check.main(["check", str(tmp_path / "policy.yml")]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(
+        f"{tmp_path}/files.yml: tables.stores.columns.region: expected columns of "
+    )
+    assert told.count("\n") == 1
 
 
 def test_the_mapping_that_is_there_can_be_read(tmp_path, monkeypatch):

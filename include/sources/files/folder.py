@@ -39,15 +39,17 @@ _MARKS = {
 
 @dataclass(frozen=True)
 class Delivery:
-    """One file of the folder, or one member of a zip."""
+    """One file of the folder, one member of a zip, or one sheet of a workbook."""
 
     path: Path
     member: str | None = None
+    sheet: str | None = None
 
     @property
     def name(self) -> str:
         """As errors and logs speak of it."""
-        return f"{self.path.name}: {self.member}" if self.member else self.path.name
+        name = f"{self.path.name}: {self.member}" if self.member else self.path.name
+        return f"{name} (sheet {self.sheet})" if self.sheet else name
 
     @property
     def _inner(self) -> str:
