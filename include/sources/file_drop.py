@@ -10,11 +10,9 @@ stands is told and kept by its line (`files.findings`).
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from datetime import date, datetime, time, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import psycopg2
 from psycopg2 import sql as pgsql
@@ -25,16 +23,15 @@ from include.errors import BadInput
 from include.sources import by_order, schema_drift
 from include.sources.file_mapping import Files, load, place
 from include.sources.file_reading import read
+from include.sources.file_scratch import Scratch
 from include.sources.files import days as which_days
 from include.sources.files import findings
 from include.sources.files.findings import Finding
 from include.sources.files.folder import Delivery, delivered
-from include.sources.files.noticed import KEPT, Noticed, Span
+from include.sources.files.noticed import Noticed, Span
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
-
-_SCRATCH_TYPES = {"stamp": "timestamptz", "number": "numeric"}
 
 
 class FileSource:
@@ -45,8 +42,7 @@ class FileSource:
         self._mapping = load(source)
         self._end: datetime | None = None
         self._target: Connection | None = None
-        self._scratch: dict[str, pgsql.Composed] = {}
-        self._spans: dict[str, Span | None] = {}
+        self._scratch: dict[str, Scratch] = {}
         self._told: list[Finding] = []
 
     @property
@@ -81,85 +77,21 @@ class FileSource:
         by_form, left_out = self._delivered()
         findings.forget(target, self._name)
         for name, files in by_form.items():
-            self._load(name, files, f"{schema}.file_{name}", left_out)
+            self._load(name, files, schema)
+            left_out += self._scratch[name].left_out
         self._told += findings.left_out(self._mapping, left_out, self.place)
 
-    def _load(self, name: str, files: list[Delivery], table: str, left_out: list[str]) -> None:
-        """Put the files of one form into its scratch table."""
+    def _load(self, name: str, files: list[Delivery], schema: str) -> None:
+        """Put the files of one form into a table of the batch."""
         target, form = self._connection(), self._mapping.files[name]
-        self._scratch[name] = warehouse.qualified(table)
-        shapes = pgsql.SQL(", ").join(
-            pgsql.SQL("{} {}").format(
-                pgsql.Identifier(column), pgsql.SQL(_SCRATCH_TYPES.get(str(part.type), "text"))
-            )
-            for column, part in form.columns.items()
-        )
-        self._run("CREATE UNLOGGED TABLE {} (file integer, line bigint, {})", shapes, name=name)
-        columns = ["file", "line", *form.columns]
-        headers: dict[str, str] = {}
-        days: Counter[date] = Counter()
-        before = warehouse.value(target, "SELECT current_setting('timezone')")
-        # A stamp without an offset is local time of the shop.
-        _set_timezone(target, self._timezone)
-        for number, file in enumerate(files, 1):
-            noticed = Noticed()
-            batches = _numbered(read(file, form, self._timezone, noticed), number)
-            rows = warehouse.copy_batches(target, batches, table, columns)
-            log.info("Read %s rows of %s", f"{rows:,}", file.name)
-            self._told += findings.of_file(self._mapping, name, file.name, noticed)
-            findings.keep(target, self._name, file.name, noticed)
-            headers |= noticed.headers
-            days += noticed.days
-            left_out += noticed.left_out
-        _set_timezone(target, before)
-        schema_drift.note(target, self._name, name, headers)
-        self._spans[name] = self._span(form, files, days)
-        self._tell_outside(name, files)
-        if form.key:
-            self._replace(name, form.key)
+        scratch = Scratch(target, self._name, self._mapping, name, schema)
+        self._scratch[name] = scratch
+        scratch.load(files, self._timezone, lambda days: self._span(form, files, days))
+        self._told += scratch.told
+        schema_drift.note(target, self._name, name, scratch.headers)
         if form.fill_down:
-            by_order.fill(target, table, form.fill_down)
-        self._run("ANALYZE {}", name=name)
-
-    def _replace(self, name: str, key: str) -> None:
-        """Leave only the newest file's rows of each key."""
-        replaced = self._run(
-            "DELETE FROM {} AS old USING (SELECT {key} AS k, max(file) AS newest FROM {table} "
-            "GROUP BY 1) AS n WHERE old.{key} = n.k AND old.file < n.newest",
-            name=name,
-            key=pgsql.Identifier(key),
-            table=self._scratch[name],
-        )
-        if replaced:
-            log.info("%s: %s rows were replaced by later files.", name, f"{replaced:,}")
-
-    def _tell_outside(self, name: str, files: list[Delivery]) -> None:
-        form, conn = self._mapping.files[name], self._connection()
-        stamp = pgsql.Identifier(form.stamp)
-        found = pgsql.SQL(
-            "SELECT file, line FROM {} WHERE {} IS NOT NULL AND {} IS NULL ORDER BY file, line"
-        ).format(self._scratch[name], stamp, self._in_span(name, stamp))
-        with conn.cursor() as cursor:
-            cursor.execute(
-                pgsql.SQL("SELECT file, count(*) FROM ({}) AS o GROUP BY 1 ORDER BY 1").format(
-                    found
-                )
-            )
-            counts = cursor.fetchall()
-            for number, count in counts:
-                file, header = files[number - 1].name, form.columns[form.stamp].headers[0]
-                first, last = self._spans[name] or (date.max, date.min)
-                self._told.append(
-                    findings.outside(self._mapping, name, file, header, count, first, last)
-                )
-                cursor.execute(
-                    pgsql.SQL(
-                        "INSERT INTO ops.file_faults (source, file_name, line, column_name, reason) "
-                        "SELECT DISTINCT %s, %s, line, %s, 'outside' FROM (SELECT line FROM ({}) AS o "
-                        "WHERE file = %s LIMIT %s) AS f"
-                    ).format(found),
-                    (self._name, file, header, number, KEPT),
-                )
+            by_order.fill(target, scratch.table, form.fill_down)
+        scratch.analyze()
 
     def copy(self, contract: Contract, start: datetime | None, end: datetime, table: str) -> int:
         names = pgsql.SQL(", ").join(map(pgsql.Identifier, contract.content))
@@ -189,8 +121,8 @@ class FileSource:
     def close(self) -> None:
         """Drop what was read; the staged tables have it now."""
         if self._target is not None and not self._target.closed:
-            for name in self._scratch:
-                self._run("DROP TABLE IF EXISTS {}", name=name)
+            for scratch in self._scratch.values():
+                scratch.run("DROP TABLE IF EXISTS {}")
 
     def told(self) -> list[Finding]:
         return self._told
@@ -268,38 +200,9 @@ class FileSource:
             end=pgsql.SQL("{}::timestamptz").format(pgsql.Literal(self._end)),
             zone=pgsql.Literal(self._timezone),
             values=values,
-            lines=by_order.with_more(self._lines(spec.files), form),
+            lines=by_order.with_more(self._scratch[spec.files].select(), form),
             where=pgsql.SQL(spec.where),
         )
-
-    def _lines(self, name: str) -> pgsql.Composed:
-        """What was read of the files of a form."""
-        form = self._mapping.files[name]
-        return pgsql.SQL("SELECT file, line, {columns} FROM {scratch}").format(
-            columns=pgsql.SQL(", ").join(
-                self._column(name, column, form) for column in form.columns
-            ),
-            scratch=self._scratch[name],
-        )
-
-    def _in_span(self, name: str, stamp: pgsql.Composable) -> pgsql.Composed:
-        """A stamp, or nothing where it lies outside the days that the files can be about."""
-        span, zone = self._spans[name], ZoneInfo(self._timezone)
-        if span is None:
-            return pgsql.SQL("(NULL::timestamptz)").format()
-        first: datetime | str = "-infinity"
-        if span[0] > date.min:
-            first = datetime.combine(span[0], time.min, zone)
-        beyond = datetime.combine(span[1] + timedelta(days=1), time.min, zone)
-        return pgsql.SQL(
-            "(CASE WHEN {stamp} >= {first}::timestamptz AND {stamp} < {beyond}::timestamptz THEN {stamp} END)"
-        ).format(stamp=stamp, first=pgsql.Literal(first), beyond=pgsql.Literal(beyond))
-
-    def _column(self, name: str, column: str, form: Files) -> pgsql.Composed:
-        quoted = pgsql.Identifier(column)
-        if column != form.stamp:
-            return pgsql.SQL("{}").format(quoted)
-        return pgsql.SQL("{} AS {}").format(self._in_span(name, quoted), quoted)
 
     def _connection(self) -> Connection:
         if self._target is None:
@@ -318,17 +221,6 @@ class FileSource:
                 f"'{self._mapping.tables[contract.table].files}', found: {found}."
             ) from None
 
-    def _run(self, template: str, *parts: Any, name: str, **named: Any) -> int:
-        with self._connection().cursor() as cursor:
-            cursor.execute(pgsql.SQL(template).format(self._scratch[name], *parts, **named))
-            return cursor.rowcount
-
-
-def _set_timezone(conn: Connection, timezone: str) -> None:
-    warehouse.value(
-        conn, "SELECT set_config('timezone', %(timezone)s, true)", {"timezone": timezone}
-    )
-
 
 def _value(contract: Contract, name: str, expression: str) -> pgsql.Composable:
     """A column's expression in the column's type; an answer about consent is a yes only in so many words."""
@@ -339,14 +231,3 @@ def _value(contract: Contract, name: str, expression: str) -> pgsql.Composable:
     return pgsql.SQL("({}\n)::{}").format(
         pgsql.SQL(expression), pgsql.SQL(contract.column(name).type)
     )
-
-
-def _numbered(batches: Iterator[Any], file: int) -> Iterator[Any]:
-    """The batches with the number of their file."""
-    import pyarrow as pa
-
-    for batch in batches:
-        number = pa.repeat(pa.scalar(file, pa.int32()), batch.num_rows)
-        yield pa.RecordBatch.from_arrays(
-            [number, *batch.columns], names=["file", *batch.schema.names]
-        )

@@ -5,6 +5,7 @@ values that were not taken as they stand) is noted with its line, never quoted.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -45,7 +46,6 @@ def read(
         holds no header.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     noticed = noticed or Noticed()
     names = [only] if only else list(form.columns)
@@ -60,11 +60,13 @@ def read(
             if delivery.kind == "workbook" and part.type == "stamp":
                 part = part.model_copy(update={"formats": [EXACT, *part.formats]})
             place = Place(label, headers[name].strip(), lines, noticed)
-            columns[name] = values.column(column(name), part, form, place)
-        days = days_of(columns[form.stamp], timezone)
-        noticed.dated += len(days) - days.null_count
-        for pair in pc.value_counts(days.drop_null()):
-            noticed.days[pair["values"].as_py()] += pair["counts"].as_py()
+            try:
+                columns[name] = values.column(column(name), part, form, place)
+            except pa.ArrowException:
+                raise unreadable(
+                    label, f"column {place.header} holds what is no {part.type}"
+                ) from None
+        noticed.count_days(days_of(columns[form.stamp], timezone))
         batch = pa.RecordBatch.from_arrays([lines, *columns.values()], names=["line", *columns])
         yield batch if only else _without_blanks(batch)
 
@@ -133,7 +135,11 @@ def _csv(delivery: Delivery, form: Files, names: list[Name], noticed: Noticed) -
 
 
 def _by_place(table: Any, places: dict[Name, int]) -> Callable[[Name], Any]:
-    return lambda name: table[str(places[name])].combine_chunks()
+    def column(name: Name) -> Any:
+        found = table[str(places[name])]
+        return found.chunk(0) if found.num_chunks == 1 else found.combine_chunks()
+
+    return column
 
 
 def _parquet(
@@ -163,29 +169,44 @@ def _by_header(batch: Any, headers: dict[Name, str]) -> Callable[[Name], Any]:
     return lambda name: batch[headers[name]]
 
 
-def _workbook(
-    delivery: Delivery, form: Files, names: list[Name], noticed: Noticed
-) -> Iterator[_Block]:
-    """Sheets of a workbook; one without any of the headers is left out, unless it is named or alone."""
-    fitting, left_out = 0, []
-    for sheet_name, sheet in workbook.sheets(delivery, form):
-        label = f"{delivery.name} (sheet {sheet_name})"
-        rows = workbook.rows(sheet)
-        _, first = next(rows, (0, []))
-        found = [str(cell) for cell in first]
-        if not form.sheets and not _any_header(form, [h.strip().lower() for h in found]):
-            left_out.append(sheet_name)
-            continue
-        fitting += 1
-        places = _headers(label, form, found, ["text"] * len(found), noticed)
-        headers = {name: found[places[name]] for name in names if name in places}
-        yield from _sheet(label, headers, places, rows, form)
-    noticed.left_out += [f"{delivery.name} (sheet {name})" for name in left_out]
+def parts(delivery: Delivery, form: Files, left_out: list[str]) -> Iterator[Delivery]:
+    """A file, or the sheets of a workbook that are read; the names of the other ones are added to a list.
+
+    Raises
+    ------
+    BadInput
+        When no sheet of a workbook has a line of headers.
+    """
+    if delivery.kind != "workbook" or delivery.sheet:
+        yield delivery
+        return
+    fitting = 0
+    for name, sheet in workbook.sheets(delivery, form.sheets):
+        part = replace(delivery, sheet=name)
+        _, first = next(workbook.rows(sheet), (0, []))
+        if form.sheets or _any_header(form, [str(cell).strip().lower() for cell in first]):
+            fitting += 1
+            yield part
+        else:
+            left_out.append(part.name)
     if not fitting:
         raise BadInput(
             f"Expected a sheet with headers in its first row in {delivery.name}, found none that {MAPPING} "
             "names: correct the workbook, or name its headers there."
         )
+
+
+def _workbook(
+    delivery: Delivery, form: Files, names: list[Name], noticed: Noticed
+) -> Iterator[_Block]:
+    for part in parts(delivery, form, noticed.left_out):
+        ((_, sheet),) = workbook.sheets(part, [str(part.sheet)])
+        rows = workbook.rows(sheet)
+        _, first = next(rows, (0, []))
+        found = [str(cell) for cell in first]
+        places = _headers(part.name, form, found, ["text"] * len(found), noticed)
+        headers = {name: found[places[name]] for name in names if name in places}
+        yield from _sheet(part.name, headers, places, rows, form)
 
 
 def _sheet(

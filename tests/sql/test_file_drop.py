@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tracemalloc
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from include.sources.files import days
 from include.sources.files.folder import Delivery
 from include.steps import gate, ingest
 from include.warehouse import ROOT
+from tests.unit import workbooks
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 DAY = "2011-12-07"
@@ -475,7 +477,7 @@ def test_a_nul_is_left_out_and_told_without_the_value(drop, caplog):
     deliver(drop, "list.csv", "\n".join([HEADER, *lines]))
     load_day()
     assert found("SELECT name FROM core.products") == [("WHITE HANGING HEART",)]
-    told = "list.csv, column {}: 1 values are texts with NUL characters: those were left out (line 41)."
+    told = "list.csv, line 41, column {}: NUL characters, left out (1 value)."
     assert {told.format("Description"), told.format("Country")} <= {
         record.getMessage() for record in caplog.records
     }
@@ -518,6 +520,99 @@ def test_a_number_that_is_none_sets_its_line_aside_alone(drop, quantity, price, 
         "SELECT reasons::text FROM quarantine.rejected_rows WHERE table_name = 'core.order_lines'"
     )
     assert reason in str(reasons)
+
+
+def test_what_is_not_taken_as_it_stands_is_told_and_kept_by_its_line(drop, caplog):
+    odd = [
+        SOUND[0].replace("537000", "539990").replace("2.55", '"12,5.0"'),
+        SOUND[1].replace("537001", "539991").replace("WHITE", '"WHITE'),
+        SOUND[2].replace("537002", "539992").replace("12/3/2011", "2/30/2011"),
+        SOUND[3].replace("537003", "539993").replace("12/4/2011", "12/4/2041"),
+        SOUND[4].replace("537004", "539994").replace(",12004,", ",NaN,"),
+    ]
+    deliver(drop, "A.CSV", "\n".join([HEADER, *odd]))
+    deliver(drop, "b.csv", "\n".join([HEADER, *SOUND]))
+    deliver(drop, "notes.txt", "hello")
+    load_day()
+    assert found("SELECT count(*), sum(sales)::float FROM core.order_lines") == [(41, 41 * 2.55)]
+    assert found("SELECT order_id FROM core.orders WHERE order_id LIKE '5399%' ORDER BY 1") == [
+        ("539990",), ("539991",)
+    ]  # fmt: skip
+    assert found("SELECT count(*) FROM core.identities WHERE external_id ILIKE 'nan'") == [(0,)]
+    assert found(
+        "SELECT file_name, line, column_name, reason FROM ops.file_faults ORDER BY 2, 3"
+    ) == [
+        ("A.CSV", 2, "UnitPrice", "not_a_number"),
+        ("A.CSV", 3, "Description", "open_quote"),
+        ("A.CSV", 4, "InvoiceDate", "not_a_date"),
+        ("A.CSV", 5, "InvoiceDate", "outside"),
+    ]
+    for sentence in (
+        "A.CSV, line 2, column UnitPrice: no number as the mapping writes them, taken for empty (1 value).",
+        "A.CSV: 1 dates count as unreadable",
+        "extract/file_drop/files.yml matches: notes.txt (1).",
+    ):
+        assert sentence in caplog.text
+        assert found(
+            f"SELECT count(*) > 0 FROM ops.quality_results WHERE message LIKE '%%{sentence}%%' AND NOT passed"
+        ) == [(True,)]
+    assert found(
+        "SELECT DISTINCT extracted = published + quarantined + duplicates FROM ops.row_counts"
+    ) == [(True,)]
+    # The newest reading alone is kept.
+    (drop / "A.CSV").unlink()
+    load_day()
+    assert found("SELECT count(*) FROM ops.file_faults") == [(0,)]
+
+
+def test_an_archive_and_a_workbook_reach_core_as_a_text_does(drop):
+    lines = [line.split(",") for line in SOUND]
+    drop.mkdir()
+    with zipfile.ZipFile(drop / "first.zip", "w") as archive:
+        archive.writestr("list.csv", "\n".join([HEADER, *SOUND[:20]]))
+    rows: list[list[workbooks.Cell]] = [
+        [float(number), code, name, float(pieces), pd.to_datetime(at).to_pydatetime(),
+         float(price), float(customer), country]
+        for number, code, name, pieces, at, price, customer, country in lines[20:]
+    ]  # fmt: skip
+    # Sheets overlap: an invoice of a later one replaces that of an earlier one.
+    headers: list[workbooks.Cell] = [*HEADER.split(",")]
+    workbooks.write(drop / "second.XLSX", {"A": [headers, *rows[:15]], "B": [headers, *rows[5:]]})
+    load_day()
+    as_files = found(
+        "SELECT order_id, product_id, sales, ordered_at FROM core.order_lines ORDER BY 1"
+    )
+    with query_connection() as conn:
+        execute(conn, "TRUNCATE core.order_lines, core.orders")
+    for path in drop.iterdir():
+        path.unlink()
+    deliver(drop, "list.csv", "\n".join([HEADER, *SOUND]))
+    load_day()
+    assert (
+        found("SELECT order_id, product_id, sales, ordered_at FROM core.order_lines ORDER BY 1")
+        == as_files
+    )
+    assert len(as_files) == 40
+
+
+def test_an_offset_in_a_stamp_moves_its_day(drop, tmp_path):
+    mapping = another_mapping(tmp_path / "sql")
+    rules = yaml.safe_load(mapping.read_text())
+    rules["files"]["invoices"]["columns"]["invoiced_at"]["formats"] = [
+        "%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M:%S",
+    ]  # fmt: skip
+    mapping.write_text(yaml.safe_dump(rules, sort_keys=False))
+    stamps = ["2011-12-05 23:30:00 -0500", "2011-12-06 00:30:00 +0100", "2011-12-05 23:30:00"]
+    lines = [
+        line.replace(f"12/{1 + n % 7}/2011 9:00", stamps[n]) for n, line in enumerate(SOUND[:3])
+    ]
+    deliver(drop, "list.csv", "\n".join([HEADER, *lines]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warehouse, "SQL_ROOT", tmp_path / "sql")
+        load_day("2011-12-06")
+    assert found("SELECT business_day::text FROM core.orders ORDER BY order_id") == [
+        ("2011-12-06",), ("2011-12-05",), ("2011-12-05",)
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from include.sources.file_mapping import FileColumn, Files
 from include.sources.files.folder import Delivery, require_text, unreadable
 from include.sources.files.noticed import Noticed
 from include.sources.files.quotes import Mender, fields_of
+from include.sources.files.values import like_ascii
 
 #: Bytes that are read at a time.
 BLOCK_BYTES = 2**20
@@ -20,8 +21,6 @@ BLOCK_BYTES = 2**20
 #: No record is longer.
 LONGEST_RECORD = 2**24
 
-#: Encodings in which ASCII is ASCII: texts are decoded one by one, so that a bad byte costs one.
-_LIKE_ASCII = ("auto", "utf-8", "ascii", "iso8859", "cp125", "koi8", "mac")
 _UTF_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
@@ -103,16 +102,18 @@ class CsvFile:
         self, block: bytes, last: bool, mender: Mender, wanted: list[int]
     ) -> tuple[Any, Any, bytes]:
         """A block's rows, their lines, and what belongs to the next block."""
+        import numpy as np
         import pyarrow as pa
 
-        count = block.count(b"\n") + (not block.endswith(b"\n"))
+        ends = int(np.count_nonzero(np.frombuffer(block, np.uint8) == 10))
+        count = ends + (not block.endswith(b"\n"))
         first = self._line
         if quotes_stand_well(block, self._separator, self._quote):
-            table = self._parsed(block, wanted)
+            table = self._parsed(block, wanted, over_lines=False)
             # A blank line is no row, and a lone carriage return would make one more.
             if table is not None and table.num_rows == count:
                 self._line += count
-                return table, pa.array(range(first, first + count), pa.int64()), b""
+                return table, pa.array(np.arange(first, first + count)), b""
         clean, lines, carried = mender.mended(block, first, last or len(block) > LONGEST_RECORD)
         self._line += count - carried.count(b"\n") - (bool(carried) and not carried.endswith(b"\n"))
         if not lines:
@@ -122,7 +123,7 @@ class CsvFile:
             raise unreadable(self._name, f"quotes from line {first} on that cannot be told apart")
         return table, pa.array(lines, pa.int64()), carried
 
-    def _parsed(self, block: bytes, wanted: list[int]) -> Any:
+    def _parsed(self, block: bytes, wanted: list[int], *, over_lines: bool = True) -> Any:
         """The columns of a block, or None where a line has another number of fields."""
         import pyarrow as pa
         from pyarrow import csv
@@ -136,7 +137,7 @@ class CsvFile:
                 csv.ParseOptions(
                     delimiter=self._separator.decode(),
                     quote_char=self._form.quote or False,
-                    newlines_in_values=True,
+                    newlines_in_values=over_lines,
                 ),
                 csv.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.binary()),
@@ -158,33 +159,31 @@ def quotes_stand_well(block: bytes, separator: bytes, quote: bytes | None) -> bo
     places = np.flatnonzero(signs == quote[0])
     if len(places) % 2:
         return False
-    around = np.concatenate([[10], signs, [10]])
     edges = np.zeros(256, dtype=bool)
     edges[[10, 13, separator[0], quote[0]]] = True
     opens, closes = places[::2], places[1::2]
-    if not (edges[around[opens]].all() and edges[around[closes + 2]].all()):
-        return False
+    before = opens if opens[0] else opens[1:]
+    behind = closes if closes[-1] + 1 < len(signs) else closes[:-1]
     # Of a doubled quote the first half closes and the second opens; any other quote before an opening
     # one, or behind a closing one, would be out of place.
-    ends = np.flatnonzero((signs == 10) | (signs == 13))
-    return not (np.searchsorted(places, ends) % 2).any()
+    if not (edges[signs[before - 1]].all() and edges[signs[behind + 1]].all()):
+        return False
+    ends = np.flatnonzero(signs == 10)
+    over = np.searchsorted(ends, opens) != np.searchsorted(ends, closes)
+    return not over.any()
 
 
 def _decoded(header: bytes, form: Files) -> str:
-    if form.encoding in ("auto", "utf-8") or not _like_ascii(form.encoding):
+    if form.encoding in ("auto", "utf-8") or not like_ascii(form.encoding):
         return header.decode("utf-8", "windows-1252-else")
     return header.decode(form.encoding, "replace")
-
-
-def _like_ascii(encoding: str) -> bool:
-    return encoding.startswith(_LIKE_ASCII)
 
 
 def _utf8(file: IO[bytes], form: Files, name: str) -> Iterator[bytes]:
     """The bytes without a mark at their beginning, made UTF-8 where ASCII is not ASCII in them."""
     first = file.read(BLOCK_BYTES)
     require_text(name, first)
-    encoding = None if _like_ascii(form.encoding) else form.encoding
+    encoding = None if like_ascii(form.encoding) else form.encoding
     if form.encoding == "auto":
         encoding = next((name for mark, name in _UTF_MARKS if first.startswith(mark)), None)
         if (

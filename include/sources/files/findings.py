@@ -16,15 +16,15 @@ log = logging.getLogger(__name__)
 #: Lines that a sentence names.
 SHOWN = 5
 
-#: What is said of a reason, after the file and the count of values.
-_SAID = {
-    "not_a_number": "no numbers as the mapping writes them: they are empty",
-    "not_a_date": "no dates of the mapping's formats: they are empty",
-    "too_large": "numbers too large to reckon with: they are empty",
-    "not_utf8": "not UTF-8 and were read as Windows-1252; say the encoding in the mapping if it is another",
-    "lost_character": "bytes that no character has: they stand as U+FFFD",
-    "open_quote": "in lines with a quote that does not close: it was taken for a letter",
-    "nul": "texts with NUL characters: those were left out",
+#: What is said of a reason, after the file, the column and the count of values.
+SAID = {
+    "not_a_number": "no number as the mapping writes them, taken for empty",
+    "not_a_date": "no date of the mapping's formats, taken for empty",
+    "too_large": "a number too large to reckon with, taken for empty",
+    "not_utf8": "no UTF-8, read as Windows-1252; say the encoding in the mapping if it is another",
+    "lost_character": "bytes that are no character, now U+FFFD",
+    "open_quote": "a quote that does not close, taken for a letter",
+    "nul": "NUL characters, left out",
 }
 
 
@@ -49,8 +49,8 @@ def of_file(mapping: Mapping, form: str, file: str, noticed: Noticed) -> list[Fi
                 _touched(mapping, form, column),
                 f"{reason} in {column} of {file}",
                 count,
-                f"{file}, column {column}: {count:,} values are {_SAID[reason]} "
-                f"({'line' if count == 1 else 'lines'} {shown}).",
+                f"{file}, {'line' if count == 1 else 'lines'} {shown}, column {column}: {SAID[reason]} "
+                f"({count:,} {'value' if count == 1 else 'values'}).",
             )
         )
     for finding in found:

@@ -39,15 +39,17 @@ _MARKS = {
 
 @dataclass(frozen=True)
 class Delivery:
-    """One file of the folder, or one member of a zip."""
+    """One file of the folder, one member of a zip, or one sheet of a workbook."""
 
     path: Path
     member: str | None = None
+    sheet: str | None = None
 
     @property
     def name(self) -> str:
         """As errors and logs speak of it."""
-        return f"{self.path.name}: {self.member}" if self.member else self.path.name
+        name = f"{self.path.name}: {self.member}" if self.member else self.path.name
+        return f"{name} (sheet {self.sheet})" if self.sheet else name
 
     @property
     def _inner(self) -> str:
@@ -166,7 +168,7 @@ class _Found(tuple[str, str, Delivery | None]):
 def _all(folder: Path) -> Iterator[_Found]:
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
-        if not path.is_file():
+        if path.is_dir():
             continue
         if not path.name.lower().endswith(".zip"):
             yield _Found((name, name, Delivery(path)))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from include.errors import BadInput
@@ -13,6 +13,8 @@ Span = tuple[date, date]
 #: Lines that are kept of each column and reason of a file; further ones are counted.
 KEPT = 1000
 
+_EPOCH = date(1970, 1, 1)
+
 
 @dataclass
 class Noticed:
@@ -22,8 +24,8 @@ class Noticed:
     ----------
     headers
         Headers with their types.
-    days, dated
-        How often each day stands in the column that dates a row, and how many rows are dated.
+    days
+        How often each day stands in the column that dates a row.
     counts, places
         By column and reason: how many values were not taken as they stand, and the lines of the first.
     left_out
@@ -31,11 +33,25 @@ class Noticed:
     """
 
     headers: dict[str, str] = field(default_factory=dict)
-    days: Counter[date] = field(default_factory=Counter)
-    dated: int = 0
+    _days: Counter[int] = field(default_factory=Counter)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     places: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+
+    @property
+    def days(self) -> Counter[date]:
+        return Counter({_EPOCH + timedelta(days=day): count for day, count in self._days.items()})
+
+    def count_days(self, days: Any) -> None:
+        """Count the days of some rows."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        counts = pc.value_counts(days.drop_null().cast(pa.int32()))
+        for day, count in zip(
+            counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True
+        ):
+            self._days[day] += count
 
     def note(self, column: str, reason: str, lines: list[int]) -> None:
         """Note some lines of a column."""

@@ -7,9 +7,13 @@ import re
 from typing import Any
 
 from include.sources.file_mapping import Files
+from include.sources.files.letters import Letters
 
 #: Numbers of so many digits before the point are mistakes: an expression over them may overflow.
 TOO_LARGE = 30
+
+#: No number is written longer.
+MOST_LETTERS = 80
 
 _MINUS = "-\u2212\u2013\ufe63\uff0d"
 _SPACES = "\u00a0\u2007\u2009\u202f"
@@ -29,24 +33,32 @@ def numbers(text: Any, form: Files) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    mark = "," if form.decimal_comma else r"\."
-    plain = pc.match_substring_regex(
-        text, rf"^-?[0-9]{{1,{TOO_LARGE - 1}}}(?:{mark}[0-9]{{0,40}})?$"
-    )
-    digits = (
-        pc.replace_substring(text, ",", ".", max_replacements=1) if form.decimal_comma else text
-    )
-    if pc.all(pc.fill_null(plain, True)).as_py():
+    digits = text
+    if form.decimal_comma and not Letters(text).hold(ord(".")):
+        digits = pc.replace_substring(text, ",", ".")
+    if (not form.decimal_comma or digits is not text) and _are_plain(digits):
         return digits
-    other = pc.if_else(
-        pc.fill_null(plain, True), pa.scalar(None, pa.string()), text
-    ).dictionary_encode()
-    words = pa.array([number(word, form) for word in other.dictionary.to_pylist()], pa.string())
-    return pc.if_else(
-        pc.fill_null(plain, True),
-        digits,
-        pa.DictionaryArray.from_arrays(other.indices, words).cast(pa.string()),
+    held = text.dictionary_encode()
+    words = [number(word, form) for word in held.dictionary.to_pylist()]
+    return pa.DictionaryArray.from_arrays(held.indices, pa.array(words, pa.string())).cast(
+        pa.string()
     )
+
+
+def _are_plain(digits: Any) -> bool:
+    """Whether all are numbers with a decimal point at most, of a size to reckon with."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    letters = Letters(digits)
+    # PostgreSQL has a limit of decimals, which a power of ten may pass, too.
+    if letters.hold(ord("e")) or letters.hold(ord("E")) or letters.longest() > MOST_LETTERS:
+        return False
+    try:
+        sizes = pc.abs(pc.cast(digits, pa.float64()))
+    except pa.ArrowInvalid:
+        return False
+    return bool(pc.all(pc.less(sizes, 10.0**TOO_LARGE)).as_py() is not False)
 
 
 def number(text: str, form: Files) -> str | None:
@@ -69,7 +81,7 @@ def number(text: str, form: Files) -> str | None:
     if digits is None:
         return None
     # Beyond what an expression can reckon with.
-    if abs(float(digits)) >= 10.0**TOO_LARGE or len(digits) > 80:
+    if abs(float(digits)) >= 10.0**TOO_LARGE or len(digits) > MOST_LETTERS:
         return None
     return ("-" if signs == ["-"] else "") + digits
 

@@ -73,12 +73,12 @@ def _of_the_calendar(parsed: Any, text: Any, form: str) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    early = pc.fill_null(pc.less_equal(pc.day(parsed), 4), False)
+    early = pc.fill_null(pc.less_equal(pc.day(parsed), 3 + ("%z" in form)), False)
     if not pc.any(early).as_py():
         return parsed
     places = np.flatnonzero(early.to_numpy(zero_copy_only=False))
     texts = text.take(pa.array(places))
-    late = pc.match_substring_regex(texts, r"(?:^|[^0-9])(?:29|30|31)(?:[^0-9]|$)|[0-9]{6}")
+    late = pc.match_substring_regex(texts, r"(?:^|[^0-9:.])(?:29|30|31)(?:[^0-9:]|$)|[0-9]{6}")
     wrong = []
     for place, word, doubtful in zip(
         places.tolist(), texts.to_pylist(), late.to_pylist(), strict=True

@@ -7,6 +7,7 @@ import codecs
 from typing import Any
 
 from include.sources.file_mapping import FileColumn, Files
+from include.sources.files.letters import Letters
 from include.sources.files.noticed import Place
 from include.sources.files.numbers import TOO_LARGE, numbers
 from include.sources.files.stamps import of_any_unit, stamps
@@ -36,23 +37,22 @@ def column(values: Any, part: FileColumn, form: Files, place: Place) -> Any:
     text = _text(values, part, form, place)
     if part.type == "text":
         return text
-    text = _without(text, part.nothing or [])
     if part.type == "key":
-        return _key(text, place)
+        return _key(_without(text, part.nothing or []), place)
     if part.type == "number":
         read, reason = numbers(text, form), "not_a_number"
     else:
         read, reason = stamps(text, part.formats), "not_a_date"
-    _note_lost(text, read, reason, place)
+    if read.null_count > text.null_count:
+        _note_lost(_without(text, part.nothing or []), read, reason, place)
     return read
 
 
 def _note_lost(text: Any, read: Any, reason: str, place: Place) -> None:
     import pyarrow.compute as pc
 
-    if read.null_count > text.null_count:
-        lost = pc.and_(pc.is_valid(text), pc.is_null(read))
-        place.noticed.note_where(place.header, reason, lost, place.lines)
+    lost = pc.and_(pc.is_valid(text), pc.is_null(read))
+    place.noticed.note_where(place.header, reason, lost, place.lines)
 
 
 def _is_numeric(kind: Any) -> bool:
@@ -77,13 +77,21 @@ def _text(values: Any, part: FileColumn, form: Files, place: Place) -> Any:
         text = pc.replace_substring_regex(values.cast(pa.string()), r"\.0+$", "")
     else:
         text = values.cast(pa.string())
-    text = pc.utf8_trim_whitespace(text)
+    letters = Letters(text)
+    if not letters.are_ascii():
+        lost = pc.fill_null(pc.match_substring(text, "\ufffd"), False)
+        place.noticed.note_where(place.header, "lost_character", lost, place.lines)
+    if not (letters.are_ascii() and letters.are_trimmed()):
+        text = pc.utf8_trim_whitespace(text)
+        letters = Letters(text)
     # PostgreSQL holds no NUL in a text; nobody typed one.
-    nuls = pc.match_substring(text, "\x00")
-    if pc.any(nuls).as_py():
-        place.noticed.note_where(place.header, "nul", pc.fill_null(nuls, False), place.lines)
+    if letters.hold(0):
+        nuls = pc.fill_null(pc.match_substring(text, "\x00"), False)
+        place.noticed.note_where(place.header, "nul", nuls, place.lines)
         text = pc.utf8_trim_whitespace(pc.replace_substring(text, "\x00", ""))
-    return _nulled(text, pc.equal(text, ""))
+        letters = Letters(text)
+    empty = letters.are_empty()
+    return text if empty is None else _nulled(text, empty)
 
 
 def _nulled(values: Any, where: Any) -> Any:
@@ -96,49 +104,65 @@ def _nulled(values: Any, where: Any) -> Any:
 
 
 def _without(text: Any, words: list[str]) -> Any:
+    """Without what stands for nothing, in any case."""
+    import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    if not words:
+    plain = {word.lower() for word in words}
+    if not plain:
         return text
-    plain = pa.array([word.lower() for word in words])
-    return _nulled(text, pc.is_in(pc.utf8_lower(text), value_set=plain))
+    places = Letters(text).may_be(list(plain))
+    held = text.take(pa.array(places)).to_pylist()
+    nothing = [
+        place
+        for place, word in zip(places.tolist(), held, strict=True)
+        if word is not None and word.lower() in plain
+    ]
+    mask = np.zeros(len(text), dtype=bool)
+    mask[nothing] = True
+    return _nulled(text, pa.array(mask)) if nothing else text
+
+
+def like_ascii(encoding: str) -> bool:
+    """Whether what is ASCII is the same in an encoding, so that its texts can be decoded one by one."""
+    return encoding.startswith(("auto", "utf-8", "ascii", "iso8859", "cp125", "koi8", "mac"))
 
 
 def _decoded(values: Any, form: Files, place: Place) -> Any:
+    """Bytes as texts, each by itself: a bad byte costs one value, and it is told."""
     import pyarrow as pa
 
-    encoding = "utf-8" if form.encoding == "auto" else form.encoding
+    encoding = "utf-8"
+    if like_ascii(form.encoding) and form.encoding != "auto":
+        # Latin-1 as browsers take it: nobody means the control characters.
+        encoding = "cp1252" if form.encoding == "iso8859-1" else form.encoding
     try:
-        # What is ASCII alone is the same in all encodings that are not made UTF-8 before.
         if encoding == "utf-8":
             return values.cast(pa.string())
     except pa.ArrowInvalid:
         pass
-    if encoding == "iso8859-1":
-        encoding = "cp1252"  # as browsers take it: nobody means the control characters
-    texts: list[str | None] = []
-    guessed, lost = [], []
-    for row, value in enumerate(values.to_pylist()):
-        if value is None or value.isascii():
-            texts.append(None if value is None else value.decode("ascii"))
-            continue
-        try:
-            text = value.decode(encoding)
-        except UnicodeDecodeError:
-            text = value.decode(encoding, "windows-1252-else" if encoding == "utf-8" else "replace")
-            guessed.append(row)
-        if "\ufffd" in text:
-            lost.append(row)
-        texts.append(text)
-    unknown = set(lost)
-    for reason, rows in (
-        ("not_utf8", [r for r in guessed if r not in unknown]),
-        ("lost_character", lost),
-    ):
-        if rows:
-            place.noticed.note(place.header, reason, place.lines.take(pa.array(rows)).to_pylist())
+    held = values.to_pylist()
+    bad = {row for row, value in enumerate(held) if not _is_valid(value, encoding)}
+    texts = [None if value is None else value.decode(encoding, "replace") for value in held]
+    if bad and encoding == "utf-8":
+        place.noticed.note(
+            place.header, "not_utf8", place.lines.take(pa.array(sorted(bad))).to_pylist()
+        )
+        beyond = {row for row, value in enumerate(held) if value and not value.isascii()}
+        if len(beyond) > 3 * len(bad):  # mostly UTF-8: what is good in a bad value stays
+            repaired, codec, errors = bad, "utf-8", "windows-1252-else"
+        else:  # mostly not: what looks like UTF-8 is two letters by chance
+            repaired, codec, errors = beyond, "cp1252", "replace"
+        for row in repaired:
+            texts[row] = held[row].decode(codec, errors)
     return pa.array(texts, pa.string())
+
+
+def _is_valid(value: bytes | None, encoding: str) -> bool:
+    try:
+        return value is None or bool(value.isascii() or value.decode(encoding) is not None)
+    except UnicodeDecodeError:
+        return False
 
 
 def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
@@ -193,12 +217,14 @@ def _key(text: Any, place: Place) -> Any:
     """Keys: a spreadsheet's `12345.0` is 12345, its `1.23E+11` has lost digits."""
     import pyarrow.compute as pc
 
-    lost = pc.match_substring_regex(text, r"(?i)^[+-]?\d(?:[.,]\d+)?e[+-]\d{2,3}$")
-    place.refuse(
-        pc.fill_null(lost, False),
-        "a number in scientific form, whose last digits are lost",
-        "Show the column as text or as whole numbers in the spreadsheet, and deliver it again.",
-    )
-    if pc.any(pc.match_substring(text, ".0")).as_py():
+    letters = Letters(text)
+    if letters.hold(ord("+")) or letters.hold(ord("-")):
+        lost = pc.match_substring_regex(text, r"(?i)^[+-]?\d(?:[.,]\d+)?e[+-]\d{2,3}$")
+        place.refuse(
+            pc.fill_null(lost, False),
+            "a number in scientific form, whose last digits are lost",
+            "Show the column as text or as whole numbers in the spreadsheet, and deliver it again.",
+        )
+    if letters.hold(ord(".")):
         text = pc.replace_substring_regex(text, r"^(-?\d+)\.0+$", r"\1")
     return text

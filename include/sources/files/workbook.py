@@ -19,13 +19,13 @@ DIGITS = 15
 BATCH_ROWS = 16_384
 
 
-def sheets(delivery: Delivery, form: Files) -> Iterator[tuple[str, Any]]:
-    """Name and sheet of those that the mapping asks for: all that hold anything where it names none.
+def sheets(delivery: Delivery, named: list[str] | None) -> Iterator[tuple[str, Any]]:
+    """Name and sheet of those that are named, or of all.
 
     Raises
     ------
     BadInput
-        When the workbook cannot be read, or a sheet that the mapping names is not there.
+        When the workbook cannot be read, or a sheet that is named is not there.
     """
     import python_calamine as calamine
 
@@ -33,13 +33,13 @@ def sheets(delivery: Delivery, form: Files) -> Iterator[tuple[str, Any]]:
         with delivery.on_disk() as path:
             workbook = calamine.load_workbook(str(path))
             names = workbook.sheet_names
-            for wanted in form.sheets or []:
+            for wanted in named or []:
                 if wanted not in names:
                     raise BadInput(
                         f"Expected the sheet '{wanted}' in {delivery.name}, found {', '.join(names)}: "
                         "correct sheets in the mapping, or the workbook."
                     )
-            for name in form.sheets or names:
+            for name in named or names:
                 yield name, workbook.get_sheet_by_name(name)
     except (calamine.CalamineError, OSError) as error:
         locked = isinstance(error, calamine.PasswordError)
