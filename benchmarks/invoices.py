@@ -65,7 +65,7 @@ def made(folder: Path, orders: int = 20_000) -> None:
 
 def reckoned(folder: Path, until: str | None) -> tuple[dict[str, float], pd.Series]:
     """Counts and sums by pandas, and net sales in cents by customer."""
-    frames = []
+    frames: list[pd.DataFrame] = []
     for path in sorted(folder.glob("*.parquet")) + sorted(folder.glob("*.csv")):
         frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
         frames.append(frame.rename(columns=HEADERS).assign(file=len(frames)))
@@ -78,7 +78,7 @@ def reckoned(folder: Path, until: str | None) -> tuple[dict[str, float], pd.Seri
     found = found[found["Customer ID"].notna()]
     # Whole numbers: prices have up to four decimals, and half a cent is rounded away from zero.
     parts = found["Quantity"].astype("int64") * (found["Price"] * 10_000).round().astype("int64")
-    cents = np.sign(parts) * ((parts.abs() + 50) // 100)
+    cents = parts.map(lambda part: (abs(part) + 50) // 100 * (1 if part >= 0 else -1))
     back = found["Invoice"].str.upper().str.startswith("C") | (found["Quantity"] < 0)
     number = found["Customer ID"].astype("int64").astype(str)
     counts = {
@@ -89,7 +89,7 @@ def reckoned(folder: Path, until: str | None) -> tuple[dict[str, float], pd.Seri
         "returns": int(back.sum()),
         "refunded": cents[back].abs().sum() / 100,
     }
-    return counts, (cents.abs() * np.where(back, -1, 1)).groupby(number).sum()
+    return counts, cents.mask(back, -cents.abs()).groupby(number).sum()
 
 
 def tried(found: Trial) -> tuple[dict[str, float], pd.Series]:
