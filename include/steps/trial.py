@@ -21,15 +21,13 @@ from include.errors import BadInput
 from include.policy import Policy, PolicyError
 from include.publication import Batch
 from include.sources import file_mapping, offered, shop
+from include.sources.files.days import NOT_KNOWN
 from include.steps import ingest
 
 log = logging.getLogger(__name__)
 
 #: Business days of a sample, up to the newest.
 SAMPLE_DAYS = 28
-
-#: Nothing that a shop can tell of lies before it.
-_LONG_AGO = date(1900, 1, 1)
 
 #: ISO 4217: no currency.
 _NO_CURRENCY = "XXX"
@@ -209,7 +207,7 @@ def _rules(asked: Asked) -> Policy:
             source=asked.source,
             timezone="UTC",
             currency=_NO_CURRENCY,
-            opened_on=_LONG_AGO,
+            opened_on=NOT_KNOWN,
             clock=None,
             locale="en_US",
         )
@@ -264,7 +262,7 @@ def _days(asked: Asked) -> tuple[date, date]:
 
 
 def _opened(rules: Policy, first: date) -> Policy:
-    if rules.shop.opened_on != _LONG_AGO:
+    if rules.shop.opened_on != NOT_KNOWN:
         return rules
     log.info("Opening day: taken to be %s, that of the first order.", first)
     return _with_shop(rules, opened_on=first)

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from include import warehouse as connections
+from include.sources.files import dialect
 from include.steps.trial import Asked, Trial, trial
 from include.warehouse import ROOT
 
@@ -76,6 +77,11 @@ def test_every_ready_mapping_has_a_file_written_for_it():
     assert {"shopify", "woocommerce_csv", "adobe_commerce"} == READY
     for source in READY:
         assert (DATA / f"{source}.csv").exists()
+
+
+@pytest.mark.parametrize("source", sorted(READY))
+def test_its_expressions_pass_the_check_of_a_policy(source):
+    assert list(dialect.faults(source)) == []
 
 
 def test_shopify(read):

@@ -132,6 +132,20 @@ def test_a_sample_knows_who_was_there_before_it(tried, tmp_path):
     assert found["core.customers"]["publish"] == 41
 
 
+def test_a_mistyped_year_is_no_opening_day(tried, tmp_path):
+    deliver(
+        tmp_path / "odd",
+        "list.csv",
+        "\n".join(
+            [HEADER, *SOUND, LIST[0].replace("12/5/2011", "12/5/1911").replace("536365", "1")]
+        ),
+    )
+    _, out, told = tried("--source", "file_drop", "--files", tmp_path / "odd", "--all", "--json")
+    assert "Opening day: taken to be 2011-12-01" in told
+    assert accounts(out)["core.orders"]["publish"] == 40
+    assert accounts(out)["core.orders"]["reasons"]["missing_ordered_at"] == 1
+
+
 def test_a_mapping_of_ones_own_stands_anywhere_and_no_policy_is_needed(
     tried, tmp_path, monkeypatch
 ):

@@ -14,6 +14,11 @@ from include.sources.files.noticed import Span
 #: Days without a line after which a few more lines are taken for mistakes of the year or the month.
 LONGEST_GAP = 31
 
+#: In place of the day on which a shop opened.
+NOT_KNOWN = date.min
+
+_TURN = date.min.toordinal() + date.max.toordinal()
+
 
 def span(
     days: Counter[date],
@@ -37,7 +42,7 @@ def span(
     days
         How often each day stands in the column that dates a row.
     opened_on
-        None for files that say only what is.
+        None for files that say only what is; `NOT_KNOWN` where nobody has said yet when the shop opened.
     place
         The mapping, as errors speak of it.
 
@@ -58,7 +63,15 @@ def span(
         )
     if not possible:
         return None
-    return min(possible), reached(possible) if opened_on else max(possible)
+    begun = began(possible) if opened_on == NOT_KNOWN else min(possible)
+    return begun, reached(possible) if opened_on else max(possible)
+
+
+def began(days: Counter[date]) -> date:
+    """The first day of files: the first one after a long gap where hardly anything comes before it."""
+    # The same from the other end of time.
+    turned = Counter({date.fromordinal(_TURN - day.toordinal()): n for day, n in days.items()})
+    return date.fromordinal(_TURN - reached(turned).toordinal())
 
 
 def reached(days: Counter[date]) -> date:
