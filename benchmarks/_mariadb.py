@@ -5,10 +5,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pymysql
 
 from include.errors import Unreachable
@@ -17,6 +18,7 @@ from include.launcher.servers.state import free_port, wait_until
 
 #: Who may do everything on it, and who may only read.
 ADMIN, READER = "root", "regulars_reader"
+NAMED = "regulars-mariadb-"
 PASSWORD = "read/only"  # noqa: S105 - of a server that lives for minutes
 
 #: A server like those out there: texts in another character set than ours, and no time zones known.
@@ -86,7 +88,8 @@ def serving(settings: dict[str, str] | None = None) -> Iterator[MariaDB]:
             "Expected MariaDB among the system's packages, found none: install it (Debian: apt-get install "
             "mariadb-server; its own service need not run)."
         )
-    folder = Path(tempfile.mkdtemp(prefix="regulars-mariadb-"))
+    _remove_abandoned()
+    folder = Path(tempfile.mkdtemp(prefix=f"{NAMED}{os.getpid()}-"))
     as_user: list[str] = []
     if os.geteuid() == 0:  # the server refuses to run as root
         own = own_user()
@@ -128,3 +131,16 @@ def _let_in(folder: Path) -> None:
             cursor.execute(f"GRANT SELECT ON *.* TO {READER}@'127.0.0.1'")
     finally:
         conn.close()
+
+
+def _remove_abandoned() -> None:
+    """End and remove the servers of runs that were killed: their folders' names begin with their pid."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{NAMED}*"):
+        maker = folder.name.removeprefix(NAMED).partition("-")[0]
+        if not maker.isdecimal() or psutil.pid_exists(int(maker)):
+            continue
+        with suppress(OSError, ValueError, psutil.Error):
+            left = psutil.Process(int((folder / "pid").read_text()))
+            if f"--datadir={folder}/data" in left.cmdline():
+                left.kill()
+        shutil.rmtree(folder, ignore_errors=True)

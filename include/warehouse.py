@@ -1,4 +1,4 @@
-"""The only module that opens a database connection, and the ways bulk data moves.
+"""The only module that opens a connection to PostgreSQL, and the ways bulk data moves.
 
 A connection has a name, which is also the name of its Airflow connection. Its address is looked for in
 `AIRFLOW_CONN_<NAME>`, then in the file `connections.json` of the state folder (the embedded server), then

@@ -1,6 +1,7 @@
 """A WooCommerce shop in MariaDB, by the folder of SELECTs as it is shipped: to the cent up to core."""
 
-from datetime import date
+import re
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -8,11 +9,17 @@ import pytest
 import yaml
 
 from benchmarks._mariadb import MariaDB
+from include import contracts
+from include.errors import BadInput, Unreachable
 from include.launcher.servers.state import ROOT
-from tests.sql.small_shop import empty_warehouse, found, ingest_day
+from include.sources.mysql import source as mysql
+from include.sources.shop import FUTURE
+from tests.faults.proxy import cutting
+from tests.sql.small_shop import empty_warehouse, found, ingest_day, nothing_changes
 from tests.sql.woocommerce import Order, shop
 
 PREFIX = "shop1_"
+WINDOW = datetime(2017, 3, 1, tzinfo=UTC), datetime(2017, 4, 1, tzinfo=UTC)
 ANA, BEN, GUEST = 17, 18, "guest@mail.example"
 NO_ORDERS = ("wc-pending", "wc-failed", "wc-cancelled", "trash", "wc-checkout-draft")
 
@@ -68,9 +75,12 @@ def policy_file(home, module_env) -> Any:
         "clock": None,
     }
     rules["models"]["anchor_start"] = date(2017, 3, 1)
-    folder = ROOT / "include" / "sql" / "extract" / "woocommerce"
-    have = {path.stem for path in folder.glob("[!_]*.sql")}
-    rules["ingest"]["sources"] = {name: name in have for name in rules["ingest"]["sources"]}
+    page = (ROOT / "docs" / "own-shop.md").read_text()
+    (shown,) = re.findall(
+        r"```yaml\n(ingest:\n  sources:\n    customers: .*?)```", page, flags=re.DOTALL
+    )
+    on = yaml.safe_load(shown)["ingest"]["sources"]
+    rules["ingest"]["sources"] = dict.fromkeys(rules["ingest"]["sources"], False) | on
     path = home / "policy.yml"
     path.write_text(yaml.safe_dump(rules, sort_keys=False))
     module_env.setenv("REGULARS_POLICY", str(path))
@@ -178,3 +188,95 @@ def test_the_catalogue_is_read_with_its_shelves(woocommerce):
     assert found("SELECT product_id, on_hand FROM core.stock_levels ORDER BY 1") == [
         ("101", 7), ("102", 0), ("105", 12), ("106", 12)
     ]  # fmt: skip
+
+
+# --- what goes wrong: one sentence, and yesterday's publication stands -----------------------------
+
+
+def change(base: MariaDB, *statements: str) -> None:
+    base.run("; ".join(statements).replace("{p}", PREFIX), "wordpress")
+
+
+def test_a_server_that_goes_away_in_the_middle_may_be_tried_again(woocommerce, monkeypatch):
+    change(
+        woocommerce,
+        "INSERT INTO {p}comments SELECT seq + 10, 101, '', '2017-03-05 09:00:00', repeat('good', 20), '1', "
+        "'review', 17 FROM seq_1_to_20000",
+    )
+    address = woocommerce.url("wordpress", f"?prefix={PREFIX}")
+    with nothing_changes(), cutting(address, after=600_000) as cut:
+        monkeypatch.setenv("AIRFLOW_CONN_SHOP", cut)
+        with pytest.raises(Unreachable, match="'shop' to last until the work was done") as stopped:
+            ingest_day()
+    assert len(str(stopped.value).splitlines()) == 1
+    change(woocommerce, "DELETE FROM {p}comments WHERE comment_ID > 10")
+
+
+@pytest.mark.parametrize(
+    ("broken", "mended", "said"),
+    [
+        (
+            "ALTER TABLE {p}wc_orders MODIFY currency blob",
+            "ALTER TABLE {p}wc_orders MODIFY currency varchar(10)",
+            "woocommerce/orders.sql to give currency as text, found binary",
+        ),
+        (
+            "ALTER TABLE {p}woocommerce_order_items CHANGE order_item_type kind varchar(200)",
+            "ALTER TABLE {p}woocommerce_order_items CHANGE kind order_item_type varchar(200)",
+            "woocommerce/order_lines.sql, found: Unknown column 'i.order_item_type'",
+        ),
+        (
+            "RENAME TABLE {p}wc_orders TO {p}posts_orders",
+            "RENAME TABLE {p}posts_orders TO {p}wc_orders",
+            f"woocommerce/_covered_days.sql, found: Table 'wordpress.{PREFIX}wc_orders' doesn't exist",
+        ),
+    ],
+    ids=["type", "column", "table"],
+)
+def test_what_the_shop_changed_is_named_with_the_file(woocommerce, broken, mended, said):
+    change(woocommerce, broken)
+    try:
+        with nothing_changes(), pytest.raises(BadInput) as stopped:
+            ingest_day()
+    finally:
+        change(woocommerce, mended)
+    assert said in str(stopped.value)
+    assert len(str(stopped.value).splitlines()) == 1
+
+
+def test_what_is_paid_or_cancelled_long_after_is_told(woocommerce):
+    change(
+        woocommerce,
+        "UPDATE {p}wc_orders SET status = 'wc-cancelled', date_updated_gmt = '2017-03-05 12:00:00' "
+        "WHERE id = 203",
+    )
+    ingest_day("2017-03-05", since="2017-03-04")
+    ((message,),) = found(
+        "SELECT message FROM ops.quality_results WHERE check_name = 'recorded_in_time' AND NOT passed "
+        "AND table_name = 'raw.orders'"
+    )
+    assert "found 1 rows of orders dated 2017-03-02 to 2017-03-02" in message
+
+
+def test_an_order_without_account_and_address_has_no_customer(woocommerce):
+    change(
+        woocommerce,
+        "UPDATE {p}wc_orders SET billing_email = 'deleted@site.invalid' WHERE id = 203",
+        "UPDATE {p}wc_orders SET billing_email = NULL WHERE id = 204",
+        "UPDATE {p}wc_orders SET status = 'wc-on-hold' WHERE id IN (203, 204)",
+    )
+    with mysql.opened("woocommerce", "Europe/Berlin", FUTURE) as shop:
+        orders = shop._rows("orders", *WINDOW)
+        customers = shop._rows("customers", *WINDOW)
+    assert {row[1]: row[2] for row in orders if row[1] in ("202", "203", "204")} == {
+        "202": "18", "203": None, "204": None
+    }  # fmt: skip
+    assert {row[1] for row in customers} == {"17", "18"}
+
+
+def test_stock_is_told_of_the_last_day_alone(woocommerce):
+    with mysql.opened("woocommerce", "Europe/Berlin", FUTURE) as shop:
+        contract = contracts.load("raw", "stock_levels")
+        days = {row[0].isoformat() for row in shop._rows("stock_levels", *WINDOW)}
+        assert days == {"2017-03-31T23:59:59"}
+        assert shop.outside(contract, *WINDOW) is None

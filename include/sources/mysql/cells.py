@@ -29,6 +29,8 @@ _FRACTIONS = {
 _STAMPS = {FIELD_TYPE.DATETIME: "datetime", FIELD_TYPE.TIMESTAMP: "timestamp"}
 _DAYS = {FIELD_TYPE.DATE: "date", FIELD_TYPE.NEWDATE: "date"}
 _OTHERS = {FIELD_TYPE.TIME: "time", FIELD_TYPE.BIT: "bit", FIELD_TYPE.GEOMETRY: "geometry"}
+#: How a SELECT names a stamp without a zone that is the shop's own time and not UTC.
+LOCAL = "_local"
 #: The number of the character set of what is no text but bytes.
 _BYTES = 63
 
@@ -67,7 +69,9 @@ def given(contract: Contract, fields: list[Any], path: str) -> list[str]:
     return names
 
 
-def line(contract: Contract, fields: list[Any], columns: Sequence[str], day: str, path: str) -> str:
+def line(
+    contract: Contract, fields: list[Any], columns: Sequence[str], day: str, zone: str, path: str
+) -> str:
     """SQL for a row of a SELECT, called `q`, as one line of CSV.
 
     Parameters
@@ -78,6 +82,8 @@ def line(contract: Contract, fields: list[Any], columns: Sequence[str], day: str
         Those of the contract that the line is made of, in its order.
     day
         SQL for the business day of the column `_partition`, for where that is a stamp.
+    zone
+        The shop's time zone, for stamps in its own time.
     path
         The file of the SELECT, for the sentence.
 
@@ -101,8 +107,10 @@ def line(contract: Contract, fields: list[Any], columns: Sequence[str], day: str
                 f"Expected {path} to give {name} as {expected}, found {spelt}: the shop has changed "
                 "its type. Check what it means now, and convert it in that SELECT."
             )
-        cells[name] = _cell(column(field), expected, kind)
-    return f"CONCAT_WS(',', {', '.join(cells[name] for name in columns)})"
+        cells[name] = _cell(column(field), expected, kind, zone if is_local(field) else None)
+    # CONCAT is NULL where one part is, as a text beyond the server's limit: no cell is lost in silence.
+    parts = ", ',', ".join(cells[name] for name in columns)
+    return f"CONCAT({parts})"
 
 
 def column(field: Any) -> str:
@@ -110,14 +118,21 @@ def column(field: Any) -> str:
     return f"q.`{field.name.replace('`', '``')}`"
 
 
-def _cell(value: str, expected: str, kind: str) -> str:
+def is_local(field: Any) -> bool:
+    """Whether a column is a stamp in the shop's own time."""
+    return str(field.name).endswith(LOCAL)
+
+
+def _cell(value: str, expected: str, kind: str, zone: str | None) -> str:
     if kind == "text":
         # Whatever the column's own character set, and doubling what would end the text.
         text = f"REPLACE(CONVERT({value} USING utf8mb4), '\"', '\"\"')"
-        return f"IFNULL(CONCAT('\"', {text}, '\"'), '')"
+        return f"IF({value} IS NULL, '', CONCAT('\"', {text}, '\"'))"
     if kind in ("date", "stamp"):
         # Zero dates, whole or in part, are the server's way to say that there is none: TO_DAYS is NULL.
-        return f"IFNULL(IF(TO_DAYS({value}) > 365, {value}, NULL), '')"
+        # PostgreSQL takes a zone by its name behind a stamp.
+        shown = f"CONCAT({value}, ' {zone}')" if zone and kind == "stamp" else value
+        return f"IFNULL(IF(TO_DAYS({value}) > 365, {shown}, NULL), '')"
     if kind == "flag" and expected == "boolean":
         return f"IFNULL({value} <> 0, '')"
     return f"IFNULL({value} + 0, '')" if kind == "flag" else f"IFNULL({value}, '')"

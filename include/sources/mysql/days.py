@@ -18,6 +18,13 @@ def of(stamp: datetime | date, timezone: str) -> date:
     return stamp.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).date()
 
 
+def local(moment: datetime, timezone: str) -> datetime:
+    """What the shop's clock shows at a moment, without a zone; the ends of the calendar stay as they are."""
+    if not FIRST.year <= moment.year < LAST.year:
+        return moment.replace(tzinfo=None)
+    return moment.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
+
+
 def expression(stamp: str, timezone: str, start: datetime, end: datetime) -> str:
     """SQL for the business day of an expression that is a stamp in UTC.
 

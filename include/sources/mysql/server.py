@@ -51,8 +51,11 @@ _CUT = {
 _NAMES = {
     ER.BAD_FIELD_ERROR, ER.NO_SUCH_TABLE, ER.BAD_TABLE_ERROR, ER.NON_UNIQ_ERROR, ER.DUP_FIELDNAME,
     ER.SP_DOES_NOT_EXIST, ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR,
-    ER.DBACCESS_DENIED_ERROR, ER.WRONG_FIELD_WITH_GROUP, ER.BAD_DB_ERROR,
+    ER.DBACCESS_DENIED_ERROR, ER.PROCACCESS_DENIED_ERROR, ER.WRONG_FIELD_WITH_GROUP, ER.BAD_DB_ERROR,
 }  # fmt: skip
+
+#: Warnings of an answer that was cut off or left out.
+_LOSSES = {ER.WARN_ALLOWED_PACKET_OVERFLOWED, ER.CUT_VALUE_GROUP_CONCAT}
 
 #: What is taken from the socket at once.
 _BLOCK = 2**18
@@ -63,8 +66,9 @@ _LONGEST = 0xFFFFFF
 class Server(pymysql.connections.Connection):
     """A session in which a shop is read."""
 
-    name = "shop"
     prefix = PREFIX
+    #: Warnings that came with the last lines.
+    warned = 0
 
     def begin(self) -> None:
         """Fix what is seen: everything asked from here on comes from one state of the shop."""
@@ -87,12 +91,12 @@ class Server(pymysql.connections.Connection):
     def lines(self, query: str) -> Iterator[bytes]:
         """The only column of a query, a text for each row, as lines in blocks of many rows.
 
-        The server's packets are taken apart here, block by block: a driver that makes an object of every
-        row and cell takes a third longer in all. The texts stay bytes.
+        The server's packets are taken apart here, block by block, since most of the time would go into an
+        object for every row. The texts stay bytes.
 
         Raises
         ------
-        BadInput
+        pymysql.DataError
             When a row is too long for one packet.
         """
         cursor = SSCursor(self)
@@ -106,10 +110,29 @@ class Server(pymysql.connections.Connection):
             result.connection = None
             cursor.connection = None
 
+    def heed(self) -> str | None:
+        """What the server warned of while it gave the last lines: a value that it could not convert, say.
+
+        Raises
+        ------
+        pymysql.DataError
+            When it cut something off or left it out.
+        """
+        if not self.warned:
+            return None
+        warnings = self.rows("SHOW WARNINGS")
+        for _, code, message in warnings:
+            if code in _LOSSES:
+                raise pymysql.DataError(code, message)
+        return without_values(str(warnings[0][2])) if warnings else None
+
     def _packets(self) -> Iterator[bytes]:
         rest = b""
         while True:
-            block = self._rfile.read1(_BLOCK)
+            try:
+                block = self._rfile.read1(_BLOCK)
+            except OSError as error:
+                raise pymysql.OperationalError(CR.CR_SERVER_LOST, str(error)) from None
             if not block:
                 raise pymysql.OperationalError(CR.CR_SERVER_LOST, "Lost connection during query")
             block = rest + block
@@ -122,10 +145,9 @@ class Server(pymysql.connections.Connection):
                 if after > end:
                     break
                 if length == _LONGEST:
-                    raise BadInput("a row of 16 MB or more")
-                first = block[
-                    place + 4
-                ]  # a text's length, in one byte or in the 2, 3 or 8 after it
+                    raise pymysql.DataError(0, "a row of 16 MB or more")
+                # How long the text is stands here, or in the 2 or 3 bytes after this one.
+                first = block[place + 4]
                 if first < 0xFB:
                     add(block[place + 5 : after])
                 elif first == 0xFC:
@@ -133,10 +155,11 @@ class Server(pymysql.connections.Connection):
                 elif first == 0xFD:
                     add(block[place + 8 : after])
                 elif first == 0xFB:  # NULL: the server gives up a text beyond its limit
-                    raise BadInput("a row longer than the server's max_allowed_packet")
+                    raise pymysql.DataError(0, "a row longer than the server's max_allowed_packet")
                 elif first == 0xFF:
                     pymysql.err.raise_mysql_exception(block[place + 4 : after])
-                else:  # the end of the rows
+                else:  # the end of the rows, with the number of warnings
+                    self.warned = block[place + 5] | block[place + 6] << 8
                     if texts:
                         add(b"")
                         yield b"\n".join(texts)
@@ -164,7 +187,7 @@ def connect(name: str = "shop") -> Iterator[Server]:
     try:
         yield server
     except pymysql.MySQLError as error:
-        if error.args and error.args[0] in _CUT:
+        if is_cut(error):
             raise Unreachable(
                 f"Expected the connection '{name}' to last until the work was done, found it cut "
                 f"({_said(error)}). What stood before stands; the task may be run again."
@@ -175,18 +198,27 @@ def connect(name: str = "shop") -> Iterator[Server]:
             server._force_close()
 
 
+def is_cut(error: pymysql.MySQLError) -> bool:
+    """Whether an error says that the connection is gone, or that somebody ended what it did."""
+    return isinstance(error, pymysql.InterfaceError) or bool(error.args and error.args[0] in _CUT)
+
+
 def told(error: pymysql.MySQLError, place: str) -> BadInput | None:
     """What a person should read of a server's answer to a SELECT; None where the connection was cut."""
-    code = error.args[0] if error.args else None
-    if code in _CUT or isinstance(error, pymysql.InterfaceError):
+    if is_cut(error):
         return None
     said = _said(error)
-    if code not in _NAMES:
-        said = re.sub(r"'[^']*'", "'...'", said)
+    if not error.args or error.args[0] not in _NAMES:
+        said = without_values(said)
     return BadInput(
         f"Expected the shop to answer {place}, found: {said}. Restore it in the shop, or change that SELECT "
         "to say where the column now comes from."
     )
+
+
+def without_values(said: str) -> str:
+    """What a server says of a value, without it: it may be personal."""
+    return re.sub(r"'[^']*'", "'...'", said)
 
 
 def _said(error: pymysql.MySQLError) -> str:
@@ -236,7 +268,7 @@ def _opened(name: str, address: str) -> Server:
             f"Expected to reach the connection '{name}' at {place}, found: {reason}. "
             f"Check that the server is up and that AIRFLOW_CONN_{name.upper()} is right."
         ) from None
-    server.name, server.prefix = name, prefix
+    server.prefix = prefix
     return server
 
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -33,7 +33,7 @@ class MySQLSource:
     Stamps without a zone are UTC. `_partition` may be such a stamp: the business day is worked out of it.
     """
 
-    def __init__(self, shop: Server, name: str, timezone: str, beyond: Any) -> None:
+    def __init__(self, shop: Server, name: str, timezone: str, beyond: timedelta) -> None:
         self._shop, self._name, self._timezone, self._beyond = shop, name, timezone, beyond
         self._target: Connection | None = None
         self._tables: Tables | None = None
@@ -70,13 +70,25 @@ class MySQLSource:
         with self._answers(contract.table):
             fields = self._shop.described(query)
             columns = columns or cells.given(contract, fields, self._path(contract.table))
-            day = days.expression(cells.column(fields[0]), self._timezone, start, end)
-            line = cells.line(contract, fields, columns, day, self._path(contract.table))
+            stamp = cells.column(fields[0])
+            day = (
+                f"IF(TO_DAYS({stamp}) > 365, DATE({stamp}), NULL)"
+                if cells.is_local(fields[0])
+                else days.expression(stamp, self._timezone, start, end)
+            )
+            path = self._path(contract.table)
+            line = cells.line(contract, fields, columns, day, self._timezone, path)
             self._tables.note(self._target, query, self._name)
             blocks = _without_nuls(
                 self._shop.lines(f"SELECT {line} FROM ({query}\n) AS q"), contract.table
             )
-            return warehouse.copy_blocks(self._target, blocks, table, columns)
+            copied = warehouse.copy_blocks(self._target, blocks, table, columns)
+            if warning := self._shop.heed():
+                log.warning(
+                    "%s: the server warned %s times, first: %s.",
+                    path, f"{self._shop.warned:,}", warning,
+                )  # fmt: skip
+        return copied
 
     def holds(self, contract: Contract) -> bool:
         query = self._query(contract.table, _FROM, _UNTIL)
@@ -104,13 +116,15 @@ class MySQLSource:
         for since, until in windows:
             query = self._query(contract.table, since, until)
             with self._answers(contract.table):
-                stamp = cells.column(self._shop.described(query)[0])
+                dated = self._shop.described(query)[0]
+                stamp = cells.column(dated)
                 ((count, first, last),) = self._shop.rows(
                     f"SELECT COUNT({stamp}), MIN({stamp}), MAX({stamp}) FROM ({query}\n) AS q "
                     f"WHERE TO_DAYS({stamp}) > 365"
                 )
             if count:
-                found.append((count, self._day(first), self._day(last)))
+                zone = "UTC" if cells.is_local(dated) else self._timezone
+                found.append((count, days.of(first, zone), days.of(last, zone)))
         if not found:
             return None
         counts, firsts, lasts = zip(*found, strict=True)
@@ -143,6 +157,8 @@ class MySQLSource:
         window = {
             "start": start.astimezone(UTC).replace(tzinfo=None),
             "end": end.astimezone(UTC).replace(tzinfo=None),
+            "local_start": days.local(start, self._timezone),
+            "local_end": days.local(end, self._timezone),
             "timezone": self._timezone,
         }
         with self._shop.cursor() as cursor:
@@ -194,7 +210,7 @@ def _without_nuls(blocks: Iterator[bytes], table: str) -> Iterator[bytes]:
 
 
 @contextmanager
-def opened(name: str, timezone: str, beyond: Any) -> Iterator[MySQLSource]:
+def opened(name: str, timezone: str, beyond: timedelta) -> Iterator[MySQLSource]:
     """The shop of the connection `shop`."""
     with server.connect("shop") as shop:
         yield MySQLSource(shop, name, timezone, beyond)

@@ -3,7 +3,8 @@
 -- Amounts are in the order's own currency.
 -- Tables: woocommerce/woocommerce at 40875d41297358c87ce4d7a9a8685ee3525acd18,
 -- src/Internal/DataStores/Orders/OrdersTableDataStore.php; statuses: src/Enums/OrderInternalStatus.php at
--- 09c02d737cf712ee84e9cd60aeadeadf8871e50c.
+-- 09c02d737cf712ee84e9cd60aeadeadf8871e50c; orders of tills: src/Internal/Orders/PointOfSaleOrderUtil.php at
+-- a44124ef7f55aed7e4ae8902b18dab4d27b4b400.
 SELECT
     o.date_created_gmt AS _partition,
     cast(o.id AS char) AS order_number,
