@@ -26,7 +26,10 @@ RULES = policy.parse(policy.DEFAULT_PATH.read_text(encoding="utf-8"))
 TEXT = policy.DEFAULT_PATH.read_text(encoding="utf-8")
 
 #: Where what belongs to a trigger stands, beside its module.
-PLACES = ("docs", "include/offers/templates", "include/sql/queries/triggers", "tests/sql/triggers")
+PLACES = (
+    "docs", "include/offers/templates", "include/sql/queries/again", "include/sql/queries/triggers",
+    "tests/sql/triggers",
+)  # fmt: skip
 
 
 def languages() -> list[str]:
@@ -40,16 +43,22 @@ def missing(name: str, kind: type[Trigger], root: Path) -> Iterator[str]:
         file = f"include/sql/queries/triggers/{kind.query}.sql"
         if not (root / file).is_file():
             yield f"Expected the rows of trigger {name} from {file}, found none: write its query."
+    file = f"include/sql/queries/again/{name}.sql"
+    if not (root / file).is_file():
+        yield (
+            f"Expected a query that asks again whether the reason of trigger {name} holds in {file}, found "
+            "none: write it."
+        )
     for channel in get_args(Channel):
         for ending in ("", *(f".{language}" for language in languages())):
             file = f"include/offers/templates/{kind.template}/{channel}{ending}.txt"
             if not (root / file).is_file():
                 yield f"Expected words for trigger {name} in {file}, found none: write them."
     page = (root / "docs/campaigns.md").read_text(encoding="utf-8")
-    if f"| `{name}` | {kind.finds} |" not in page:
+    if f"| `{name}` | {kind.finds} | {kind.ends} |" not in page:
         yield (
             f"Expected a line for trigger {name} in docs/campaigns.md, found none: add "
-            f"| `{name}` | {kind.finds} | and its keys."
+            f"| `{name}` | {kind.finds} | {kind.ends} | and its keys."
         )
     if f"trigger: {{when: {name}" not in page:
         yield (
@@ -57,11 +66,16 @@ def missing(name: str, kind: type[Trigger], root: Path) -> Iterator[str]:
             f"trigger: {{when: {name}, ...}}."
         )
     file = f"tests/sql/triggers/{name}.yml"
-    cases = yaml.safe_load((root / file).read_text())["cases"] if (root / file).is_file() else []
-    if not any(case["found"] for case in cases):
+    given = yaml.safe_load((root / file).read_text()) if (root / file).is_file() else {}
+    if not any(case["found"] for case in given.get("cases", [])):
         yield (
             f"Expected rows for trigger {name} and whom it finds in {file}, found none: write "
             "some that it finds and some that it just does not."
+        )
+    elif not any(case["gone"] for case in given.get("ends", [])):
+        yield (
+            f"Expected a case in which the reason of trigger {name} ends before its message leaves in "
+            f"{file}, found none: write it under ends."
         )
 
 
@@ -76,12 +90,15 @@ def test_rows_belong_to_a_trigger() -> None:
     assert files == set(KINDS)
     queries = {file.stem for file in (ROOT / "include/sql/queries/triggers").iterdir()}
     assert queries == {kind.query for kind in KINDS.values()} - {None}
+    asked = {file.stem for file in (ROOT / "include/sql/queries/again").iterdir()}
+    assert asked == set(KINDS)
 
 
 @pytest.mark.parametrize(
     "file",
     [
         "include/sql/queries/triggers/bought.sql",
+        "include/sql/queries/again/bought.sql",
         "include/offers/templates/bought/email.txt",
         "include/offers/templates/bought/push.es.txt",
         "tests/sql/triggers/bought.yml",
