@@ -36,8 +36,8 @@ class Trigger(Section):
     finds
         Whom it finds, as the table of docs/campaigns.md says it.
     ends
-        When its reason has ended, so that a message that was decided does not leave, as the same table says
-        it. `include/sql/queries/again/<when>.sql` asks for it just before messages leave.
+        When its reason has ended, so that a message that was decided does not leave, as a table beside that
+        one says it. `include/sql/queries/again/<when>.sql` asks for it just before messages leave.
     template
         A folder of `include/offers/templates` with words for it, by every channel and in every language.
     needs

@@ -55,10 +55,15 @@ def missing(name: str, kind: type[Trigger], root: Path) -> Iterator[str]:
             if not (root / file).is_file():
                 yield f"Expected words for trigger {name} in {file}, found none: write them."
     page = (root / "docs/campaigns.md").read_text(encoding="utf-8")
-    if f"| `{name}` | {kind.finds} | {kind.ends} |" not in page:
+    if f"| `{name}` | {kind.finds} |" not in page:
         yield (
             f"Expected a line for trigger {name} in docs/campaigns.md, found none: add "
-            f"| `{name}` | {kind.finds} | {kind.ends} | and its keys."
+            f"| `{name}` | {kind.finds} | and its keys."
+        )
+    if f"| `{name}` | {kind.ends} |\n" not in page:
+        yield (
+            f"Expected a line for the end of trigger {name} in docs/campaigns.md, found none: add "
+            f"| `{name}` | {kind.ends} |."
         )
     if f"trigger: {{when: {name}" not in page:
         yield (
@@ -111,7 +116,7 @@ def test_an_incomplete_trigger_is_told_by_the_file_that_it_lacks(tmp_path: Path,
     assert list(missing("bought", Bought, tmp_path)) == []
     if file.endswith(".md"):
         page = (tmp_path / file).read_text()
-        (tmp_path / file).write_text(page.replace("| `bought` |", "| `brought` |"))
+        (tmp_path / file).write_text(page.replace("| `bought` |", "| `brought` |", 1))
     else:
         (tmp_path / file).unlink()
     (told,) = missing("bought", Bought, tmp_path)
