@@ -92,7 +92,7 @@ def fill(waiting: int, html: str | None) -> None:
             conn.commit()
 
 
-def serve(port: Synchronized[int], stamps: Any, limit: Synchronized[int]) -> None:
+def serve(port: "Synchronized[int]", stamps: Any, limit: "Synchronized[int]") -> None:
     """A gateway that takes so many messages, and then refuses the login."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
