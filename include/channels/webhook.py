@@ -64,7 +64,7 @@ class Webhook:
                 limits=httpx.Limits(max_keepalive_connections=0),
                 trust_env=False,
                 proxy=proxy or None,
-                verify=_trusted() if where.scheme == "https" else True,
+                verify=_trusted() if where.scheme == "https" else False,
             )
         except (ValueError, httpx.InvalidURL) as error:
             raise BadInput(

@@ -35,6 +35,9 @@ class Trigger(Section):
     ----------
     finds
         Whom it finds, as the table of docs/campaigns.md says it.
+    ends
+        When its reason has ended, so that a message that was decided does not leave, as a table beside that
+        one says it. `include/sql/queries/again/<when>.sql` asks for it just before messages leave.
     template
         A folder of `include/offers/templates` with words for it, by every channel and in every language.
     needs
@@ -47,6 +50,7 @@ class Trigger(Section):
     """
 
     finds: ClassVar[str]
+    ends: ClassVar[str]
     template: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
     query: ClassVar[str | None] = None
@@ -86,6 +90,10 @@ class Trigger(Section):
     def doubts(self, policy: "Policy") -> Iterator[str]:
         """What is no fault and keeps it from finding anybody, as the end of a sentence."""
         yield from ()
+
+    def asked_again(self, campaign: "Campaign", policy: "Policy") -> dict[str, Any]:
+        """What the query that asks again binds, beside `messages`, `days` and `timezone`: its keys."""
+        return self.parameters
 
     def find(self, day: "Day") -> "Found":
         """The customers that it finds on a business day, whatever their segment."""

@@ -386,7 +386,7 @@ def test_a_channel_keeps_its_rate_however_many_senders_there_are(conn, use, gate
 
 def test_what_the_rate_leaves_over_waits_for_the_next_run(conn, use, gateway, monkeypatch):
     use(channels=CHANNELS["webhook"], per_minute="{email: 60, sms: null}")
-    monkeypatch.setattr(deliver, "RUN_SECONDS", 0.5)
+    monkeypatch.setattr(deliver, "RUN_SECONDS", 0.9)
     plant(conn, 3)
     assert deliver.send(MORNING) == {"sent": 1}
     assert states(conn) == {"pending/approved": 2, "sent/sent": 1}

@@ -1,12 +1,14 @@
 """Each trigger on given rows, from the warehouse to what is decided; the rows stand in triggers/<name>.yml.
 
 A file has `customers` (number to columns that differ from the ordinary), `rows` (table to rows; `customer` is
-a number, what is not given is ordinary), and `cases`: the trigger's keys, whom it finds, and about what.
+a number, what is not given is ordinary), and `cases`: the trigger's keys, whom it finds, about what. `ends`
+are cases of what comes between decision and claim: rows, changed customers, or statements; whose message is
+then withdrawn, and whose leaves.
 """
 
 import logging
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,18 @@ from include import policy, warehouse
 from include.offers.decide import decide
 from include.policy.triggers import KINDS
 from include.steps import activate
+from include.steps.delivery import deliver
 from tests.sql import planted
 from tests.sql.planted import DAY, person
 
 pytestmark = pytest.mark.usefixtures("warehouse")
 
+#: 10:00 in New York on the day after the planted business day.
+MORNING = datetime(2017, 10, 2, 14, tzinfo=UTC)
+
 FILES = Path(__file__).parent / "triggers"
 GIVEN = {file.stem: yaml.safe_load(file.read_text()) for file in sorted(FILES.glob("*.yml"))}
+ENDS = [(name, number) for name in GIVEN for number in range(len(GIVEN[name].get("ends", [])))]
 CASES = [(name, number) for name in GIVEN for number in range(len(GIVEN[name]["cases"]))]
 
 #: Beside those that planted.clear empties.
@@ -46,6 +53,8 @@ ORDINARY: dict[str, Callable[[int, dict[str, Any]], dict[str, Any]]] = {
         "return_id": f"r{n}", "returned_at": f"{row['business_day']}T17:00Z",
     },
     "core.stock_levels": lambda n, row: {"counted_at": f"{row['business_day']}T12:00Z"},
+    "core.orders": lambda n, row: {"ordered_at": f"{row['business_day']}T16:00Z"},
+    "core.customers": lambda n, row: LONG_AGO,
     "core.reviews": lambda n, row: {"written_at": f"{row['business_day']}T12:00Z"},
 }  # fmt: skip
 
@@ -76,9 +85,13 @@ def conn(warehouse):
 
 def plant(conn, given: dict[str, Any]) -> None:
     """The people and rows of a file."""
-    customers = given["customers"]
-    planted.people(conn, customers, segment="regular")
-    for number, changes in customers.items():
+    planted.people(conn, given["customers"], segment="regular")
+    change(conn, given)
+
+
+def change(conn, given: dict[str, Any]) -> None:
+    """Change some customers, add rows, run statements."""
+    for number, changes in given.get("customers", {}).items():
         for column, value in changes.items():
             changed = 0
             for table in OF_PEOPLE:
@@ -98,6 +111,8 @@ def plant(conn, given: dict[str, Any]) -> None:
                 told["customer_id"] = person(told.pop("customer"))
             full.append(told)
         planted.fill(conn, table, full)
+    for statement in given.get("sql", []):
+        assert warehouse.execute(conn, statement), f"no row was touched by {statement}"
     conn.commit()
 
 
@@ -140,6 +155,59 @@ def test_it_finds_whom_it_says(conn, monkeypatch, tmp_path, name, number):
     found = found_on_the_day(conn)
     assert list(found) == case["found"]
     assert {who: found[who] for who in case.get("about", {})} == case.get("about", {})
+
+
+@pytest.mark.parametrize(("name", "number"), ENDS)
+def test_a_reason_that_has_ended_sends_nothing(conn, monkeypatch, tmp_path, name, number):
+    """Nothing leaves; the trigger is cancelled, its coupon closed, and its period not used up."""
+    given, case = GIVEN[name], GIVEN[name]["ends"][number]
+    use(
+        monkeypatch, tmp_path, name, case["trigger"], audience=case.get("audience", "all"),
+        offer="come_back_5", budget_per_day=1000.0, **case.get("campaign", {}),
+    )  # fmt: skip
+    plant(conn, given)
+    planted.decide()
+    decided = case["gone"] + case["sent"]
+    assert states_of(conn) == dict.fromkeys(decided, ("pending", None, "approved"))
+    change(conn, case)
+    deliver.send(MORNING)
+    assert states_of(conn) == {
+        who: ("cancelled", "reason_gone", "cancelled")
+        if who in case["gone"]
+        else ("sent", None, "sent")
+        for who in decided
+    }
+    accepted = warehouse.rows(
+        conn,
+        "SELECT t.external_id::integer, r.accepted FROM marketing.coupon_triggers AS t, "
+        "marketing.redeem(t.coupon_code, t.external_id, 'o' || t.external_id, 100, t.valid_from, "
+        "t.valid_from + interval '12 hours') AS r",
+    )
+    assert dict(accepted) == {who: who in case["sent"] for who in decided}
+    used = warehouse.rows(conn, warehouse.sql("queries/activate/history"), {"as_of": "2017-10-02"})
+    assert {str(who) for who, *_ in used} == {person(who) for who in case["sent"]}
+    # Told in words where somebody asks.
+    for who in case["gone"]:
+        assert ("message", "cancelled") in {
+            (what, outcome) for what, outcome in warehouse.rows(
+                conn, "SELECT what, outcome FROM marketing.why(%(who)s)", {"who": str(who)}
+            )
+        }  # fmt: skip
+
+
+def states_of(conn) -> dict[int, tuple[str, str | None, str]]:
+    """Customer -> status and error of the message, and status of its trigger."""
+    conn.commit()
+    found = warehouse.rows(
+        conn,
+        "SELECT m.external_id::integer, m.status, m.error, t.status FROM marketing.messages AS m "
+        "JOIN marketing.coupon_triggers AS t USING (trigger_id)",
+    )
+    return {who: (status, error, trigger) for who, status, error, trigger in found}
+
+
+def test_every_kind_has_a_case_that_ends():
+    assert {name for name, number in ENDS if GIVEN[name]["ends"][number]["gone"]} == set(KINDS)
 
 
 WORDS = {

@@ -26,7 +26,10 @@ RULES = policy.parse(policy.DEFAULT_PATH.read_text(encoding="utf-8"))
 TEXT = policy.DEFAULT_PATH.read_text(encoding="utf-8")
 
 #: Where what belongs to a trigger stands, beside its module.
-PLACES = ("docs", "include/offers/templates", "include/sql/queries/triggers", "tests/sql/triggers")
+PLACES = (
+    "docs", "include/offers/templates", "include/sql/queries/again", "include/sql/queries/triggers",
+    "tests/sql/triggers",
+)  # fmt: skip
 
 
 def languages() -> list[str]:
@@ -40,6 +43,12 @@ def missing(name: str, kind: type[Trigger], root: Path) -> Iterator[str]:
         file = f"include/sql/queries/triggers/{kind.query}.sql"
         if not (root / file).is_file():
             yield f"Expected the rows of trigger {name} from {file}, found none: write its query."
+    file = f"include/sql/queries/again/{name}.sql"
+    if not (root / file).is_file():
+        yield (
+            f"Expected a query that asks again whether the reason of trigger {name} holds in {file}, found "
+            "none: write it."
+        )
     for channel in get_args(Channel):
         for ending in ("", *(f".{language}" for language in languages())):
             file = f"include/offers/templates/{kind.template}/{channel}{ending}.txt"
@@ -51,17 +60,27 @@ def missing(name: str, kind: type[Trigger], root: Path) -> Iterator[str]:
             f"Expected a line for trigger {name} in docs/campaigns.md, found none: add "
             f"| `{name}` | {kind.finds} | and its keys."
         )
+    if f"| `{name}` | {kind.ends} |\n" not in page:
+        yield (
+            f"Expected a line for the end of trigger {name} in docs/campaigns.md, found none: add "
+            f"| `{name}` | {kind.ends} |."
+        )
     if f"trigger: {{when: {name}" not in page:
         yield (
             f"Expected an example of trigger {name} in docs/campaigns.md, found none: add "
             f"trigger: {{when: {name}, ...}}."
         )
     file = f"tests/sql/triggers/{name}.yml"
-    cases = yaml.safe_load((root / file).read_text())["cases"] if (root / file).is_file() else []
-    if not any(case["found"] for case in cases):
+    given = yaml.safe_load((root / file).read_text()) if (root / file).is_file() else {}
+    if not any(case["found"] for case in given.get("cases", [])):
         yield (
             f"Expected rows for trigger {name} and whom it finds in {file}, found none: write "
             "some that it finds and some that it just does not."
+        )
+    elif not any(case["gone"] for case in given.get("ends", [])):
+        yield (
+            f"Expected a case in which the reason of trigger {name} ends before its message leaves in "
+            f"{file}, found none: write it under ends."
         )
 
 
@@ -76,12 +95,15 @@ def test_rows_belong_to_a_trigger() -> None:
     assert files == set(KINDS)
     queries = {file.stem for file in (ROOT / "include/sql/queries/triggers").iterdir()}
     assert queries == {kind.query for kind in KINDS.values()} - {None}
+    asked = {file.stem for file in (ROOT / "include/sql/queries/again").iterdir()}
+    assert asked == set(KINDS)
 
 
 @pytest.mark.parametrize(
     "file",
     [
         "include/sql/queries/triggers/bought.sql",
+        "include/sql/queries/again/bought.sql",
         "include/offers/templates/bought/email.txt",
         "include/offers/templates/bought/push.es.txt",
         "tests/sql/triggers/bought.yml",
@@ -94,7 +116,7 @@ def test_an_incomplete_trigger_is_told_by_the_file_that_it_lacks(tmp_path: Path,
     assert list(missing("bought", Bought, tmp_path)) == []
     if file.endswith(".md"):
         page = (tmp_path / file).read_text()
-        (tmp_path / file).write_text(page.replace("| `bought` |", "| `brought` |"))
+        (tmp_path / file).write_text(page.replace("| `bought` |", "| `brought` |", 1))
     else:
         (tmp_path / file).unlink()
     (told,) = missing("bought", Bought, tmp_path)

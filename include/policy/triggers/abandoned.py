@@ -19,6 +19,7 @@ class Abandoned(Trigger):
     finds: ClassVar[str] = (
         "who looked at a product, or put it into the cart, and have not bought it since"
     )
+    ends: ClassVar[str] = "the product is bought, or gone"
     template: ClassVar[str] = "abandoned"
     needs: ClassVar[tuple[str, ...]] = ("events",)
     query: ClassVar[str | None] = "abandoned"

@@ -21,6 +21,7 @@ class Birthday(Trigger):
     """Customers whose birthday is at most `lead_days` ahead of the day after the business day."""
 
     finds: ClassVar[str] = "whose birthday is near; once a year, never late"
+    ends: ClassVar[str] = "the birthday is past, or another day"
     template: ClassVar[str] = "birthday"
     # A birthday belongs to the year it is in, which may be the next one.
     has_own_period: ClassVar[bool] = True

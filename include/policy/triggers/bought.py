@@ -37,6 +37,7 @@ class Bought(Trigger):
     finds: ClassVar[str] = (
         "who bought one of these products lately or, with `bought: false`, did not"
     )
+    ends: ClassVar[str] = "the product is brought back; with `bought: false`, one of them is bought"
     template: ClassVar[str] = "bought"
     query: ClassVar[str | None] = "bought"
 

@@ -17,6 +17,7 @@ class FirstOrder(Trigger):
     """Customers with one order so far, `after_days` to `within_days` ago."""
 
     finds: ClassVar[str] = "with one order so far"
+    ends: ClassVar[str] = "there is a second order"
     template: ClassVar[str] = "second_purchase"
 
     when: Literal["first_order"]

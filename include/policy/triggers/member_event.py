@@ -21,6 +21,7 @@ class MemberEvent(Trigger):
     """
 
     finds: ClassVar[str] = "of the region where an event is held"
+    ends: ClassVar[str] = "the event is called off, has begun, or is held elsewhere"
     template: ClassVar[str] = "member_event"
     needs: ClassVar[tuple[str, ...]] = ("member_events",)
     query: ClassVar[str | None] = "member_event"

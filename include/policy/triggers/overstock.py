@@ -18,6 +18,7 @@ class Overstock(Trigger):
     """
 
     finds: ClassVar[str] = "who buy a product that the region has too much of"
+    ends: ClassVar[str] = "there is not too much of it any more, or it is gone"
     template: ClassVar[str] = "overstock"
     needs: ClassVar[tuple[str, ...]] = ("stock_levels",)
     query: ClassVar[str | None] = "overstock"

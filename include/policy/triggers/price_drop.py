@@ -22,6 +22,7 @@ class PriceDrop(Trigger):
     """
 
     finds: ClassVar[str] = "who follow or wish for a product that became cheaper"
+    ends: ClassVar[str] = "the price is up again, or the product bought or gone"
     template: ClassVar[str] = "price_drop"
     needs: ClassVar[tuple[str, ...]] = ("events",)
     query: ClassVar[str | None] = "price_drop"

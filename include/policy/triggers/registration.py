@@ -13,6 +13,7 @@ class Registration(Trigger):
     """Customers who registered at most `within_days` ago."""
 
     finds: ClassVar[str] = "who registered lately"
+    ends: ClassVar[str] = "the account is gone, or older than believed"
     template: ClassVar[str] = "welcome"
 
     when: Literal["registration"]

@@ -19,6 +19,7 @@ class Replenish(Trigger):
     """
 
     finds: ClassVar[str] = "about to shop, who buy something regularly"
+    ends: ClassVar[str] = "the customer has shopped"
     template: ClassVar[str] = "replenishment"
 
     when: Literal["replenish"]

@@ -21,6 +21,7 @@ class Review(Trigger):
     """Customers who wrote a review with one of `ratings` at most `within_days` ago."""
 
     finds: ClassVar[str] = "who wrote a review with one of these ratings"
+    ends: ClassVar[str] = "the review is taken back, or has another rating"
     template: ClassVar[str] = "review_thanks"
     needs: ClassVar[tuple[str, ...]] = ("reviews",)
     query: ClassVar[str | None] = "review"

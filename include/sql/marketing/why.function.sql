@@ -32,6 +32,7 @@ BEGIN
         ('on_suppression_list', 'the customer unsubscribed, complained or could not be reached'),
         ('minor', 'the customer is too young'),
         ('age_unknown', 'the birthday that the shop gave cannot be right'),
+        ('reason_gone', 'what the message was for had ended before it could leave'),
         ('stale', 'the day was decided too late for anything to be sent'),
         ('copy_failed', 'the message could not be written')
     ),

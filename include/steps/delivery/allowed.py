@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from include import policy, warehouse
 from include.persons import addresses, pseudonym
-from include.steps.delivery import outcomes
+from include.steps.delivery import outcomes, reasons
 from include.steps.delivery.held import Claim, Claimed
 
 
@@ -33,6 +33,8 @@ def still_allowed(
     may_follow = {c.name for c in claim.rules.campaigns if c.after_complaint}
     left = _Left.known(claim, customers, mailboxes)
     kept_out = _found_in_control(claim, claimed, customers)
+    # Within a claim nothing is published that could end a reason: it is asked once.
+    ended = reasons.gone(claim, claimed) if capped else set()
     allowed, refused = [], []
     # Tried before, perhaps arrived: those come first, and what is new has to keep the cap beside them.
     for message in sorted(claimed, key=lambda m: -m.attempts):
@@ -54,6 +56,7 @@ def still_allowed(
         )
         reason = reason or ("control_group" if message.message_id in kept_out else None)
         reason = reason or ("no_contact_point" if address is None or mailbox is None else None)
+        reason = reason or (reasons.GONE if message.message_id in ended else None)
         if capped and not reason and left.has_copy(message, mailbox, today):
             reason = "same_mailbox"
         if reason:

@@ -15,14 +15,15 @@ How a message is sent once:
 
 A sender that was stopped for a while (SIGSTOP, a frozen machine) and goes on still holds its claims, or has
 lost them with its connection. Before each message it looks again: at the clock, the switch that pauses sends,
-and at what the customer wants by now.
+and at what customers want by now, unless nobody else has written to the server since it asked (`quiet`).
 
 Every due time is judged by `shop.clock` of the policy (the wall clock where that is null).
 """
 
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,7 @@ from include.steps.delivery import asked, feedback, guessing, outcomes, pace
 from include.steps.delivery import clock as clock_of_tills
 from include.steps.delivery.allowed import still_allowed
 from include.steps.delivery.held import Claim, Claimed
+from include.steps.delivery.quiet import Quiet
 from include.steps.delivery.refusals import FAILURES_IN_A_ROW, Row
 from include.warehouse import Connection
 
@@ -114,6 +116,7 @@ class _Sender:
     def __init__(self, conn: Connection, rules: Policy, clock: Callable[[], datetime]) -> None:
         self.conn, self.rules, self.clock = conn, rules, clock
         self.held = Claim.taken(conn, rules, clock())
+        self.quiet = Quiet(conn)
         self.troubles: dict[str, str] = {}
         self.run_ends = self.ends = time.monotonic() + RUN_SECONDS
 
@@ -296,22 +299,34 @@ class _Sender:
             self.conn.commit()
             if not claimed:
                 return False
-            for message, _ in allowed:
+            waiting = deque(allowed)
+            while waiting:
                 if row.is_over:
                     return False
+                message = waiting[0][0]
                 if not self._is_its_turn(message):
                     return handed_over > 0
-                # Since the claim minutes may have passed: what is known by now counts.
-                feedback.take_up(self.conn, "sure")
-                still = still_allowed(self.held, [message], capped=False)
-                self.conn.commit()
-                for _, address in still:
-                    if not self._begin(message):
-                        return False
-                    self._hand_over(provider, message, address, row)
-                    handed_over += 1
+                if not self.quiet.holds():
+                    # Somebody has written since the claim: what is known by now counts.
+                    waiting = self._asked_again(waiting)
+                    if not waiting or waiting[0][0] != message:
+                        continue
+                _, address = waiting.popleft()
+                if not self._begin(message):
+                    return False
+                self._hand_over(provider, message, address, row)
+                handed_over += 1
             if row.is_over:
                 return False
+
+    def _asked_again(self, waiting: Iterable[tuple[Claimed, str]]) -> deque[tuple[Claimed, str]]:
+        """Those of our claim that may still be sent."""
+        self.conn.commit()
+        self.quiet.begins()
+        feedback.take_up(self.conn, "sure")
+        still = still_allowed(self.held, [message for message, _ in waiting], capped=False)
+        self.conn.commit()
+        return deque(still)
 
     def _is_its_turn(self, message: Claimed) -> bool:
         """Wait for the channel's next turn; False where it comes too late for this run or the customer."""
@@ -367,6 +382,7 @@ class _Sender:
         else:
             outcomes.record_sent(self.held, [message.message_id], provider_id)
             row.taken()
+        self.quiet.holds()
         self.conn.commit()
 
     def _release(self) -> None:
@@ -395,6 +411,7 @@ class _Sender:
             self.conn, "SELECT pg_advisory_xact_lock(hashtextextended('regulars claims', 0))"
         )
         self.held.now = self.clock()
+        self.quiet.begins()
         feedback.take_up(self.conn, "new")
         found = warehouse.rows(
             self.conn,

@@ -1,0 +1,24 @@
+-- One row per message whose product the customer's region has not too much of any more, or that is gone.
+WITH newest AS (
+    SELECT max(s.as_of) AS as_of FROM marketing.stock_priorities AS s
+)
+
+SELECT w.message_id
+FROM waiting AS w
+LEFT JOIN homes AS h ON w.message_id = h.message_id
+CROSS JOIN newest AS n
+WHERE
+    w.key IS NOT NULL
+    -- What was published since the day that the decision looked at.
+    AND n.as_of >= w.as_of
+    AND NOT EXISTS (
+        SELECT 1
+        FROM marketing.stock_priorities AS p
+        WHERE
+            p.as_of = n.as_of
+            AND p.region = h.region
+            AND p.product_id = w.key
+            AND p.promote_to = 'clear'
+    )
+UNION ALL
+SELECT g.message_id FROM gone AS g
