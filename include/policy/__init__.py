@@ -38,7 +38,6 @@ from include.policy.base import (
     PolicyError,
     Region,
     Section,
-    Share,
     Text,
     Zone,
     twice,

@@ -23,6 +23,8 @@ class Ingest(Section):
     #: delete between two runs; more is taken for a fault of the read and stops it.
     lost_share: Share = 0.05
     set_aside: SetAside = SetAside()
+    #: Days between an order and the return that cancels it, at most; 0: only on the day itself.
+    cancelled_within_days: Annotated[int, Field(ge=0, le=366)] = 7
     #: Whether each source table is taken; what of one that is not named: `include.sources.offered`.
     sources: dict[str, bool]
 
