@@ -1,5 +1,5 @@
--- Grain: one row per suspect: what was paid and bought in the last lines of its product in other orders, up
--- to its day, with the medians.
+-- Grain: one row per suspect: what was paid and bought in the last lines of its product before its day, with
+-- the medians. Where they are few, lines of other orders of the day itself stand beside them.
 SELECT
     s.row_at,
     count(*) AS seen,
@@ -16,6 +16,7 @@ CROSS JOIN
         FROM (
             (
                 SELECT
+                    FALSE AS same_day,
                     c.business_day,
                     c.ordered_at,
                     c.order_id,
@@ -24,7 +25,7 @@ CROSS JOIN
                     c.pieces
                 FROM comparable AS c
                 WHERE
-                    c.product_id = s.product_id AND c.business_day <= s.business_day
+                    c.product_id = s.product_id AND c.business_day < s.business_day
                     AND c.order_id <> s.order_id
                 ORDER BY c.business_day DESC, c.ordered_at DESC, c.order_id DESC, c.line_number DESC
                 LIMIT %(lines)s
@@ -32,6 +33,24 @@ CROSS JOIN
             UNION ALL
             (
                 SELECT
+                    TRUE AS same_day,
+                    c.business_day,
+                    c.ordered_at,
+                    c.order_id,
+                    c.line_number,
+                    c.price,
+                    c.pieces
+                FROM comparable AS c
+                WHERE
+                    c.product_id = s.product_id AND c.business_day = s.business_day
+                    AND c.order_id <> s.order_id
+                ORDER BY c.business_day DESC, c.ordered_at DESC, c.order_id DESC, c.line_number DESC
+                LIMIT %(lines)s
+            )
+            UNION ALL
+            (
+                SELECT
+                    FALSE AS same_day,
                     o.business_day,
                     o.ordered_at,
                     o.order_id,
@@ -47,7 +66,7 @@ CROSS JOIN
                 LIMIT %(lines)s
             )
         ) AS l
-        ORDER BY l.business_day DESC, l.ordered_at DESC, l.order_id DESC, l.line_number DESC
+        ORDER BY l.same_day ASC, l.business_day DESC, l.ordered_at DESC, l.order_id DESC, l.line_number DESC
         LIMIT %(lines)s
     ) AS u
 GROUP BY s.row_at

@@ -1,5 +1,5 @@
--- Grain: one row per comparable line that is worth a closer look: unlike each of the last orders of its
--- product, or its first and unlike the shop's lines. An order's own lines never say what is usual.
+-- Grain: one row per comparable line that is worth a closer look: unlike every line of the last three days on
+-- which its product was sold, or of its first day and unlike the shop's lines.
 SELECT
     b.row_at,
     b.order_id,
@@ -33,7 +33,7 @@ FROM (
     FROM recent AS r
     WINDOW
         w AS (
-            PARTITION BY r.product_id ORDER BY r.ordered_at, r.order_id
+            PARTITION BY r.product_id ORDER BY r.business_day
             GROUPS BETWEEN 3 PRECEDING AND 1 PRECEDING
         )
 ) AS b
