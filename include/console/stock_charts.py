@@ -76,7 +76,7 @@ def demand(conn: Connection, day: date) -> Demand | None:
         """
         SELECT
             %(day)s::date - 6 - 7 * ((%(day)s::date - l.business_day) / 7) AS starts_on,
-            sum(l.quantity)::float8 AS units
+            sum(l.quantity - coalesce(l.cancelled_quantity, 0))::float8 AS units
         FROM core.order_lines AS l
         INNER JOIN core.products AS p ON l.product_id = p.product_id AND p.valid_to IS NULL
         WHERE l.is_unit AND p.type = %(name)s

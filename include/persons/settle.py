@@ -14,7 +14,7 @@ from include import warehouse
 from include.persons import links, rows, stale
 from include.persons.evidence import evidence, splits
 from include.persons.identity import decide
-from include.publication import Batch
+from include.publication import Batch, cancellations
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ def settle(conn: Connection, batch: Batch | None = None) -> int:
     affected = sorted({str(person) for pair in changes.moved.values() for person in pair})
     since, until = (batch.since, batch.as_of) if batch else (None, None)
     rows.move(conn, affected, since, until)
+    cancellations.renew(conn, batch, affected)
     numbers = {account: number for number, account in ids.items()}
     stale.note(conn, batch, numbers, changes)
     _carry_suppressions(conn)

@@ -8,7 +8,7 @@ budget below a single offer, ...).
 `Policy.hash` is written into every marketing row, so that a row says under which rules it came about.
 
 - `base`: what sections are made of; `reading`: a text as a model, each fault with its line.
-- `campaigns`, `limits`, `recommendations`, `stock`: the sections.
+- `campaigns`, `ingest`, `limits`, `recommendations`, `stock`: the sections.
 - `trigger`: what a trigger of campaigns is; `triggers`: each of them; `finding`: what they look at.
 - `schedule`: what a DAG file reads of it.
 """
@@ -28,7 +28,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from include.policy import campaigns, limits, reading
+from include.policy import campaigns, ingest, limits, reading
 from include.policy.base import (
     Days,
     LocaleName,
@@ -38,12 +38,12 @@ from include.policy.base import (
     PolicyError,
     Region,
     Section,
-    Share,
     Text,
     Zone,
     twice,
 )
 from include.policy.campaigns import Campaign, Offer
+from include.policy.ingest import Ingest
 from include.policy.limits import Activation, Budgets, Caps, Control
 from include.policy.recommendations import Recommendations
 from include.policy.stock import Stock
@@ -128,17 +128,6 @@ class Shop(Section):
         if self.clock is None:
             return None
         return self.clock if self.clock.tzinfo else self.clock.replace(tzinfo=self.zone)
-
-
-class Ingest(Section):
-    """What is extracted, and how far back late rows are looked for."""
-
-    lookback_days: Annotated[int, Field(ge=0, le=366)]
-    #: The share of the keys that allow something (customers, contact points, consents) which the shop may
-    #: delete between two runs; more is taken for a fault of the read and stops it.
-    lost_share: Share = 0.05
-    #: Whether each source table is taken; what of one that is not named: `include.sources.offered`.
-    sources: dict[str, bool]
 
 
 class Models(Section):
@@ -398,6 +387,7 @@ def shown(file: Path) -> str:
 def _contradictions(policy: Policy) -> Iterator[tuple[Place, str]]:
     """What each section allows and the whole does not."""
     yield from _shop_contradictions(policy)
+    yield from ingest.contradictions(policy.ingest)
     yield from _segment_contradictions(policy)
     named = [segment.name for segment in policy.segments.named]
     yield from policy.recommendations.contradictions(named)

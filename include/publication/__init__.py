@@ -10,8 +10,8 @@ taken before the batch reads its input, so a higher token never means older cont
 
 `locks` names what excludes what. `batches` opens batches, `publishing` publishes a whole one, `writing` a
 table of it, with `statements`. Which of two rows is newer says `newest`; `redated`, `past` and `undated` keep
-orders that changed their day, states that were corrected, and rows that no day dates. `fingerprint` compares
-what two warehouses hold.
+orders that changed their day, states that were corrected, and rows that no day dates; `cancellations` says
+which returns take back which orders. `fingerprint` compares what two warehouses hold.
 """
 
 from include.publication.batches import (

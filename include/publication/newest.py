@@ -25,7 +25,9 @@ def first(contract: Contract, one: str, other: str) -> str:
 def _content(contract: Contract, alias: str) -> str:
     """The row's content as text, in the table's own types: a staged 2.5 is the 2.50 that stands."""
     columns = [
-        column for column in contract.columns if not column.run and column.name != "customer_id"
+        column
+        for column in contract.columns
+        if not column.run and not column.keep and column.name != "customer_id"
     ]
     values = ", ".join(f'{alias}."{column.name}"::{column.type}' for column in columns)
     return f"ROW({values})::text"

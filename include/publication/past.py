@@ -166,7 +166,7 @@ def _differs(contract: Contract) -> pgsql.Composed:
     Whom identity resolution gave a row to is no content of it where the shop's own mark stands beside.
     """
     resolved = {"account_id": {"customer_id"}, "author_id": {"account_id", "customer_id"}}
-    aside = {"known_at", *contract.keys}
+    aside = {"known_at", *contract.keys, *(c.name for c in contract.columns if c.keep)}
     for mark in resolved.keys() & set(contract.content):
         aside |= resolved[mark]
     said = [name for name in contract.content if name not in aside]

@@ -12,7 +12,7 @@ from psycopg2 import sql as pgsql
 from include import warehouse
 from include.contracts import Contract
 from include.publication import Batch
-from include.quality import cleaning, expectations, guests, switched_off
+from include.quality import cleaning, expectations, guests, shares, switched_off, unusual
 from include.quality.results import Result
 from include.warehouse import Connection
 
@@ -34,6 +34,9 @@ def audit(conn: Connection, batch: Batch, tables: Sequence[Contract]) -> list[Re
         results = [result for contract in tables for result in _own_checks(conn, batch, contract)]
         results += _account_checks(conn, batch)
         results += guests.told(conn, batch, tables)
+        results += shares.checks(conn, batch, tables)
+        if any(contract.name == unusual.TABLE for contract in tables):
+            results += unusual.check(conn, batch)
         return results + (answers.result() if answers else [])
 
 

@@ -18,7 +18,7 @@ from include.contracts import Contract
 from include.errors import BadInput
 from include.persons import staging, suppressions
 from include.publication import Batch, redated, undated
-from include.quality import cleaning
+from include.quality import cleaning, unusual
 from include.quality.accounts import Part
 from include.sources import offered, shop
 from include.sources.files.findings import Finding
@@ -319,6 +319,7 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
         _require_raw(conn, batch, list(_sources()))
         warehouse.execute(conn, f"SET LOCAL search_path = {batch.schema}, pg_catalog")
         publication.stage(conn, batch, contracts.load("quarantine", "rejected_rows"))
+        unusual.stage(conn, batch)
         lookups.stage_sentiments(
             conn, batch, [name for name in ("reviews", "mentions") if offered.is_on(settings, name)]
         )
@@ -377,6 +378,8 @@ def _build_table(
         f"SELECT count(*) FROM {contract.source} WHERE _partition BETWEEN %(since)s AND %(until)s",
         params,
     )
+    if contract.table == "order_lines":
+        unusual.flag(conn, batch)
     # Rows as raw holds them; their money as staged, in the shop's own currency.
     extracted = replace(staged, rows=held)
     counts = quality.screen(conn, batch, contract, extracted)

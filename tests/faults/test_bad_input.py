@@ -175,11 +175,11 @@ def test_a_key_longer_than_an_index_can_hold_is_set_aside(length):
 @pytest.mark.parametrize(
     ("amount", "reasons"),
     [
-        ("'NaN'", ["absurd_price", "not_a_number_sales"]),
-        ("'Infinity'", ["absurd_price", "too_large_sales"]),
+        ("'NaN'", ["not_a_number_sales"]),
+        ("'Infinity'", ["too_large_sales"]),
         ("'-Infinity'", ["negative_sales", "too_large_sales"]),
-        ("9999999999.996", ["absurd_price", "too_large_sales"]),
-        ("1e100", ["absurd_price", "too_large_sales"]),
+        ("9999999999.996", ["too_large_sales"]),
+        ("1e100", ["too_large_sales"]),
         ("-0.01", ["negative_sales"]),
         ("-1e30", ["negative_sales", "too_large_sales"]),
     ],

@@ -1,6 +1,7 @@
 -- Grain: one row per order and state of it, from when to when the state was what was known.
 -- A run for D knows the states with known_from < end of D <= known_until. An order is known from when it was
--- placed, however often it was corrected later; a correction is known from when the shop recorded it.
+-- placed, however often it was corrected later; a correction is known from when the shop recorded it. One
+-- that was cancelled whole is no order from when that was known.
 WITH kept AS (
     SELECT
         p.row_key ->> 'order_id' AS order_id,
@@ -17,6 +18,17 @@ corrected AS (
         max(k.superseded_at) AS corrected_at
     FROM kept AS k
     GROUP BY k.order_id
+),
+
+-- Until when the orders count of which nothing is left: few.
+cancelled AS (
+    SELECT
+        o.order_id,
+        max(k.known_from) AS known_until
+    FROM core.orders AS o
+    INNER JOIN core.known_cancellations AS k ON o.order_id = k.order_id
+    WHERE o.cancelled_at IS NOT NULL
+    GROUP BY o.order_id
 )
 
 SELECT
@@ -28,9 +40,11 @@ SELECT
     o.ordered_at,
     o.business_day,
     coalesce(c.corrected_at, o.ordered_at) AS known_from,
-    'infinity'::timestamptz AS known_until
+    coalesce(x.known_until, 'infinity') AS known_until
 FROM core.orders AS o
 LEFT JOIN corrected AS c ON o.order_id = c.order_id
+LEFT JOIN cancelled AS x ON o.order_id = x.order_id
+WHERE x.known_until IS NULL OR coalesce(c.corrected_at, o.ordered_at) < x.known_until
 UNION ALL
 SELECT
     s.order_id,
@@ -41,7 +55,10 @@ SELECT
     s.ordered_at,
     s.business_day,
     coalesce(k.follows, s.ordered_at) AS known_from,
-    k.superseded_at AS known_until
+    least(k.superseded_at, x.known_until) AS known_until
 FROM kept AS k
 CROSS JOIN LATERAL jsonb_populate_record(NULL::core.orders, k.state) AS s
-WHERE k.state IS NOT NULL
+LEFT JOIN cancelled AS x ON s.order_id = x.order_id
+WHERE
+    k.state IS NOT NULL
+    AND (x.known_until IS NULL OR coalesce(k.follows, s.ordered_at) < x.known_until)

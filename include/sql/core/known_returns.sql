@@ -1,5 +1,6 @@
 -- Grain: one row per return and state of it, from when to when the state was what was known.
--- As core.known_orders, but the shop puts no stamp on such a row, so what a run read counts.
+-- As core.known_orders, but the shop puts no stamp on such a row, so what a run read counts. Pieces that
+-- cancelled a sale are no return.
 WITH kept AS (
     SELECT
         p.row_key ->> 'return_id' AS return_id,
@@ -23,14 +24,18 @@ SELECT
     t.order_id,
     t.product_id,
     t.customer_id,
-    t.quantity,
-    t.refund,
+    t.quantity - coalesce(t.cancelled_quantity, 0) AS quantity,
+    CASE
+        WHEN t.cancelled_quantity IS NULL THEN t.refund
+        ELSE round(t.refund * (1 - t.cancelled_quantity / t.quantity), 2)::numeric(12, 2)
+    END AS refund,
     t.returned_at,
     t.business_day,
     coalesce(c.corrected_at, t.returned_at) AS known_from,
     'infinity'::timestamptz AS known_until
 FROM core.returns AS t
 LEFT JOIN corrected AS c ON t.return_id = c.return_id
+WHERE t.cancelled_quantity IS NULL OR t.cancelled_quantity < t.quantity
 UNION ALL
 SELECT
     s.return_id,

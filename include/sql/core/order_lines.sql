@@ -68,6 +68,10 @@ SELECT
     CASE WHEN o.exchange_rate IS NOT NULL THEN l.coupon_discount END AS original_coupon_discount,
     CASE WHEN o.exchange_rate IS NOT NULL THEN l.coupon_match_discount END AS original_coupon_match_discount,
     o.exchange_rate,
+    NULL::numeric AS cancelled_quantity,
+    NULL::numeric AS cancelled_sales,
+    l.quantity AS net_quantity,
+    coalesce(round(l.sales * o.exchange_rate, %(decimals)s), l.sales) AS net_sales,
     o.known_at,
     coalesce(c.is_unit, FALSE) AS is_unit,
     CASE WHEN c.product_id IS NULL THEN ARRAY['unknown_product'] END AS flags

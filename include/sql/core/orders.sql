@@ -29,6 +29,9 @@ SELECT
     CASE WHEN g.currency <> %(currency)s THEN coalesce(k.exchange_rate, d.rate) END AS exchange_rate,
     g.ordered_at,
     g.business_day,
+    NULL::numeric AS cancelled_sales,
+    NULL::text[] AS cancelled_by,
+    NULL::timestamptz AS cancelled_at,
     g.known_at
 FROM given AS g
 LEFT JOIN day_rates AS d ON g.currency = d.currency AND g.business_day = d.business_day

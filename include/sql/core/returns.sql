@@ -61,6 +61,7 @@ SELECT
     p.currency,
     CASE WHEN p.exchange_rate IS NOT NULL THEN p.refund END AS original_refund,
     p.exchange_rate,
+    NULL::numeric AS cancelled_quantity,
     p.reason,
     p.returned_at,
     p.business_day

@@ -5,6 +5,7 @@ SELECT
     r.on_hand,
     r.on_order,
     r.counted_at,
-    r._partition AS business_day
+    r._partition AS business_day,
+    NULL::text[] AS flags
 FROM raw.stock_levels AS r
 WHERE r._partition BETWEEN %(since)s AND %(until)s

@@ -37,7 +37,7 @@ SELECT
 FROM marketing.coupon_triggers AS t
 LEFT JOIN told ON t.coupon_code = told.coupon_upc AND t.customer_id = told.customer_id
 LEFT JOIN LATERAL (
-    SELECT sum(l.sales) AS sales
+    SELECT sum(l.sales - coalesce(l.cancelled_sales, 0)) AS sales
     FROM core.order_lines AS l
     WHERE l.customer_id = t.customer_id AND l.business_day = told.business_day
 ) AS bought ON t.discount_kind = 'percent_off' AND t.discount_given IS NULL

@@ -70,13 +70,22 @@ spending AS (
     SELECT
         c.customer_id,
         c.decided_on,
-        sum(l.sales) FILTER (WHERE l.business_day <= c.decided_on) AS spend_before,
-        sum(l.sales) FILTER (WHERE l.business_day > c.decided_on) AS spend_after,
+        sum(l.net) FILTER (WHERE l.business_day <= c.decided_on) AS spend_before,
+        sum(l.net) FILTER (WHERE l.business_day > c.decided_on) AS spend_after,
         count(DISTINCT l.order_id) FILTER (WHERE l.business_day > c.decided_on)::integer AS orders_after,
-        sum(l.sales * coalesce(m.unit_margin, 0)) FILTER (WHERE l.business_day > c.decided_on)
+        sum(l.net * coalesce(m.unit_margin, 0)) FILTER (WHERE l.business_day > c.decided_on)
             AS margin_after
     FROM people_days AS c
-    INNER JOIN core.order_lines AS l
+    INNER JOIN (
+        SELECT
+            o.order_id,
+            o.customer_id,
+            o.product_id,
+            o.business_day,
+            o.sales - coalesce(o.cancelled_sales, 0) AS net
+        FROM core.order_lines AS o
+        WHERE (o.cancelled_quantity < o.quantity) IS NOT FALSE
+    ) AS l
         ON
             c.customer_id = l.customer_id
             AND c.decided_on + %(window_days)s::integer >= l.business_day

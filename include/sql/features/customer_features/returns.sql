@@ -2,7 +2,8 @@
 -- Parameters: as_of (date), "end" (timestamptz, first instant after as_of).
 SELECT
     s.customer_id,
-    coalesce(r.refund_cents_26w, 0)::double precision / nullif(s.cents_26w, 0) AS return_share_26w
+    -- What was bought before the 182 days comes back within them too: a share all the same.
+    least(coalesce(r.refund_cents_26w, 0)::double precision / nullif(s.cents_26w, 0), 1) AS return_share_26w
 FROM spend AS s
 LEFT JOIN (
     SELECT

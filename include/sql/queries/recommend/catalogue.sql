@@ -39,6 +39,8 @@ WHERE
     v.is_known
     OR EXISTS (
         SELECT 1 FROM core.order_lines AS l
-        WHERE l.product_id = v.product_id AND l.business_day <= %(as_of)s::date
+        WHERE
+            l.product_id = v.product_id AND l.business_day <= %(as_of)s::date
+            AND (l.cancelled_quantity < l.quantity) IS NOT FALSE
     )
 ORDER BY v.product_id

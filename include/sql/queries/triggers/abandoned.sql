@@ -28,5 +28,6 @@ WHERE NOT EXISTS (
         l.customer_id = v.customer_id
         AND l.product_id = v.product_id
         AND l.ordered_at >= v.last_at
+        AND (l.cancelled_quantity < l.quantity) IS NOT FALSE
         AND l.business_day BETWEEN v.happened_on AND %(as_of)s
 )

@@ -13,4 +13,5 @@ INNER JOIN priorities AS p
 WHERE
     l.business_day <= %(as_of)s
     AND l.business_day >= %(as_of)s::date - %(within_days)s::integer
+    AND (l.cancelled_quantity < l.quantity) IS NOT FALSE
 GROUP BY l.customer_id, l.product_id

@@ -23,6 +23,7 @@ paid AS (
         l.is_unit
         AND l.quantity > 0
         AND l.sales > 0
+        AND (l.cancelled_quantity < l.quantity) IS NOT FALSE
         AND l.business_day <= %(as_of)s
         AND l.business_day > %(as_of)s::date - (%(recent_days)s + %(compared_days)s)::integer
         AND l.product_id IN (SELECT f.product_id FROM followed AS f)
