@@ -7,8 +7,7 @@ they found is kept (`results`) as counts and shares, never as values of rows.
 `accounts` says where the rows of a table went, and their money; `shares` which share of it was set aside;
 `unusual` which prices and quantities are far from what was usual; `profiles` and `trends` whether a day is as
 usual; `cleaning` carries out what a contract says of missing values and outliers; `guests` tells of sales
-without a customer; `switched_off` knows what
-is empty because its source is off.
+without a customer; `switched_off` knows what is empty because its source is off.
 """
 
 from include.quality import accounts

@@ -617,4 +617,3 @@ def test_a_fault_of_the_whole_table_stops_the_run(published, fault, check, publi
     assert "nothing was published" in str(stopped.value)
     after = hashes()
     assert {table for table in before if before[table] != after[table]} == published_of_raw
-
