@@ -222,7 +222,8 @@ CHANNEL_WORDS = (
 #: What only a no may be spelt as: the twins' yes is set aside, and their earlier one stands.
 NO_WORDS = ("", "   ", None, "pigeon", "e-post")
 PURPOSE_WORDS = (
-    "MARKETING", " marketing ", "newsletter", "Ads", "all", "", None, "Werbung", "lottery", "Direct-Marketing",
+    "MARKETING", " marketing ", "newsletter", "Ads", "all", "", None, "Werbung", "lottery",
+    "Direct-Marketing",
 )  # fmt: skip
 
 WAYS = (
