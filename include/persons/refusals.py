@@ -60,7 +60,7 @@ def record(conn: Connection, said: Iterable[Refusal], how: str) -> int:
     rows, closed, unknown = [], [], 0
     for refusal in found:
         named = people.get(refusal.number or "", set())
-        given = marks.get(refusal.address, ())
+        given = marks.get(refusal.address or "", [])
         who = named | {owner for _, mark in given for owner in owners.get(mark, ())}
         unknown += not who and not given
         key = str(pseudonym.pseudonym(f"refusal {refusal.key}", secret))  # it may hold an address

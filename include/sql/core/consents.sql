@@ -1,7 +1,7 @@
 -- Grain: one row per answer a customer gave about a channel and purpose, for answers recorded in the window.
 -- An account that leads to nobody keeps its rows under its own number.
--- A yes has to name what it is for. A no counts however it is spelt: for every channel, and for marketing, where
--- its word is empty or means nothing that is known (include/contracts/words.py).
+-- A yes has to name what it is for. A no counts however it is spelt: for every channel, and for marketing,
+-- where its word is empty or means nothing that is known (include/contracts/words.py).
 SELECT
     coalesce(i.customer_id, i.account_id) AS customer_id,
     i.account_id,

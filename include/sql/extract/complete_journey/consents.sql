@@ -1,6 +1,6 @@
 -- Grain: one row per answer given that day.
--- A row without recorded_at belongs to no day: every run meets it, and it stands on the newest one. So does one of
--- no end, which every window would leave out.
+-- A row without recorded_at belongs to no day: every run meets it, and it stands on the newest one. So does
+-- one of no end, which every window would leave out.
 SELECT
     CASE WHEN isfinite(recorded_at) THEN (recorded_at AT TIME ZONE %(timezone)s)::date END AS _partition,
     consent_id,

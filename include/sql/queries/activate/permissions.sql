@@ -1,7 +1,7 @@
 -- One row per customer and channel with a recorded consent or contact point: what the guard needs to
--- know, as it was known at the end of the business day. Whoever is on the suppression list by now, has refused
--- beside the shop's answers, or has been deleted in the shop, is refused for every day. A yes that holds only after
--- `granted_by` is none yet. `customers` narrows it (NULL: everybody).
+-- know, as it was known at the end of the business day. Whoever is on the suppression list by now, has
+-- refused beside the shop's answers, or has been deleted in the shop, is refused for every day. A yes that
+-- holds only after `granted_by` is none yet. `customers` narrows it (NULL: everybody).
 -- An answer about `all` is one about each channel. Of a person with several accounts each has to allow it.
 WITH given AS (
     SELECT
@@ -22,7 +22,9 @@ WITH given AS (
         c.known_at
     FROM core.consents AS c
     INNER JOIN (
-        VALUES ('email', 'email'), ('sms', 'sms'), ('push', 'push'), ('all', 'email'), ('all', 'sms'), ('all', 'push')
+        VALUES
+        ('email', 'email'), ('sms', 'sms'), ('push', 'push'),
+        ('all', 'email'), ('all', 'sms'), ('all', 'push')
     ) AS s (said, channel) ON c.channel = s.said
     WHERE
         c.purpose = 'marketing'
@@ -33,7 +35,9 @@ WITH given AS (
             %(customers)s::uuid[] IS NULL
             OR c.customer_id = any(%(customers)s::uuid[])
             OR c.account_id IN (
-                SELECT d.account_id FROM core.identity_doubts AS d WHERE d.customer_id = any(%(customers)s::uuid[])
+                SELECT d.account_id
+                FROM core.identity_doubts AS d
+                WHERE d.customer_id = any(%(customers)s::uuid[])
             )
         )
 ),
@@ -101,12 +105,12 @@ accounts AS (
     UNION
     SELECT
         c.customer_id,
-        c.customer_id
+        c.customer_id AS account_id
     FROM consents AS c
     UNION
     SELECT
         c.customer_id,
-        c.customer_id
+        c.customer_id AS account_id
     FROM contacts AS c
 ),
 

@@ -1,11 +1,13 @@
--- One row per message that left, may have, or is leaving by another sender, for the customers or to the mailboxes:
--- its person, mailbox, campaign, class, and the day in the customer's time zone.
+-- One row per message that left, may have, or is leaving by another sender, for the customers or to the
+-- mailboxes: its person, mailbox, campaign, class, and the day in the customer's time zone.
 WITH near AS (
     SELECT m.message_id
     FROM marketing.messages AS m
     WHERE
         m.customer_id IN (
-            SELECT l.account_id FROM core.identity_links AS l WHERE l.customer_id = any(%(customers)s)
+            SELECT l.account_id
+            FROM core.identity_links AS l
+            WHERE l.customer_id = any(%(customers)s::uuid[])
             UNION ALL
             SELECT unnest(%(customers)s::uuid[])
         )
