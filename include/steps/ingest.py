@@ -23,7 +23,7 @@ from include.quality.accounts import Part
 from include.sources import offered, shop
 from include.sources.files.findings import Finding
 from include.sources.shop import Dated, Source
-from include.steps import lookups, noticed
+from include.steps import deleted, lookups, noticed
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)
@@ -342,7 +342,9 @@ def build_core(run: Mapping[str, Any]) -> dict[str, Any]:
                 continue
             counts[name] = _build_table(conn, batch, contract, params)
             if name == "contact_points":
-                noticed.replaced(conn, batch, end)
+                deleted.replaced(conn, batch, end)
+                # Nothing finds the person of an address there, so nothing would erase it.
+                warehouse.execute(conn, f"DROP TABLE {batch.schema}.addresses")
             if name == "consents":
                 noticed.set_aside(conn, batch, end)
             log.info("Built core.%s: %s", name, counts[name])
