@@ -92,14 +92,11 @@ def store(
         `published`, `quarantined` and `duplicates`.
     """
     named = {"extracted": extracted, **parts}
-    counts = Counts(
-        **{name: found.rows for name, found in named.items()},
-        **{
-            f"{name}_money": found.money if contract.money else None
-            for name, found in named.items()
-        },
-        not_added=extracted.not_added if contract.money else None,
-    )
+    figures: dict[str, Any] = {name: found.rows for name, found in named.items()}
+    figures |= {
+        f"{name}_money": found.money if contract.money else None for name, found in named.items()
+    }
+    counts = Counts(**figures, not_added=extracted.not_added if contract.money else None)
     names = list(counts.__dict__)
     warehouse.execute(
         conn,

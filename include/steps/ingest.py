@@ -23,7 +23,8 @@ from include.quality.accounts import Part
 from include.sources import offered, shop
 from include.sources.files.findings import Finding
 from include.sources.shop import Dated, Source
-from include.steps import deleted, lookups, noticed
+from include.steps import lookups
+from include.steps.withdrawn import deleted, noticed
 from include.warehouse import Connection
 
 log = logging.getLogger(__name__)

@@ -201,7 +201,7 @@ def _rules(asked: Asked) -> Policy:
         ingest_rules = (
             standing.ingest.model_copy(update={"sources": sources})
             if standing
-            else policy.Ingest(lookback_days=0, sources=sources)
+            else Ingest(lookback_days=0, sources=sources)
         )
         own = policy.Shop.model_construct(
             source=asked.source,

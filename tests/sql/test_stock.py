@@ -1,6 +1,7 @@
 """Demand and stock on a real warehouse: a planted shop of ten weeks, by the steps that the DAG calls."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -207,7 +208,7 @@ def test_an_old_count_is_no_count(conn):
     assert actions == [("count",)]
 
 
-def rows(conn, columns: str) -> list[tuple]:
+def rows(conn, columns: str) -> list[tuple[Any, ...]]:
     return warehouse.rows(
         conn, f"SELECT {columns} FROM marketing.stock_priorities ORDER BY priority_rank"
     )

@@ -81,7 +81,9 @@ def test_a_fault_in_the_policy_is_one_sentence_before_anything_is_started(
     monkeypatch.setenv("REGULARS_HOME", str(home))
     assert cli.main(command) == 1
     told = capsys.readouterr().err
-    assert "expected one of the keys lookback_days, lost_share, sources; found 'lookback_day'" in told
+    assert (
+        "expected one of the keys lookback_days, lost_share, sources; found 'lookback_day'" in told
+    )
     assert told.count("\n") == 1
     assert not home.exists()
 

@@ -14,7 +14,7 @@ from include.policy import Policy
 from include.publication import Batch
 from include.sources import offered
 from include.sources.shop import Source
-from include.steps import deleted
+from include.steps.withdrawn import deleted
 from include.warehouse import Connection
 
 #: What is read of every row of a table, whatever its day.
@@ -67,7 +67,11 @@ def _dated_elsewhere(
 ) -> list[quality.Result]:
     """Refusals dated before the window that core does not know, or later than the shop has got."""
     covered = source.covered()
-    params = {"start": start, "end": end, "reached": covered[1] if covered else batch.as_of}
+    params: dict[str, object] = {
+        "start": start,
+        "end": end,
+        "reached": covered[1] if covered else batch.as_of,
+    }
     results = []
     for how, when in (
         (
