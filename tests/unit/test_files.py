@@ -94,6 +94,18 @@ def test_a_quote_before_a_field_of_several_lines_swallows_nothing(read):
     assert noticed.places == {("Description", "open_quote"): [2, 5]}
 
 
+def test_a_quote_before_the_last_field_of_a_line_swallows_nothing(read):
+    lines = [
+        line(),
+        line().replace("Norway", '"Norway'),
+        line(),
+        line().replace("Norway", '"Norway"'),
+    ]
+    table, noticed = read(text(*lines))
+    assert table["country"].to_pylist() == ["Norway", '"Norway', "Norway", "Norway"]
+    assert noticed.places == {("Country", "open_quote"): [3]}
+
+
 def test_lines_within_quotes_are_one_value_and_lines_go_on_being_counted(read):
     lines = [line('"A\nB"'), line('"A\r\n\r\nB, ""C"""'), line(), line(price="x")]
     table, noticed = read(text(*lines))
