@@ -6,6 +6,7 @@ One function a setting, each in a fresh process, so that its peak memory is its 
   as `begin` of a source of files does it: quotes, numbers, dates and encodings looked at. The peer is
   `pyarrow.csv` with texts alone, written by Arrow and COPY into a table of texts. Our rate is to be at
   least 0.5 of it, our memory the same whatever the rows.
+* mariadb: as many order lines of a MariaDB shop, told in `_files_mariadb.py`.
 
     bin/regulars bench files [--rounds 2] [--settings csv] [--rows 2000000]
 """
@@ -23,6 +24,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from statistics import median
 
+from benchmarks import _files_mariadb
 from benchmarks._lines import show
 from include import contracts, warehouse
 
@@ -137,7 +139,9 @@ def main(argv: list[str]) -> int:
     """Print the figures of each setting."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=2, help="times each way runs")
-    parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=SETTINGS)
+    parser.add_argument(
+        "--settings", nargs="+", default=[*SETTINGS, "mariadb"], choices=[*SETTINGS, "mariadb"]
+    )
     parser.add_argument("--rows", nargs="+", type=int, default=[2_000_000])
     parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
@@ -149,6 +153,9 @@ def main(argv: list[str]) -> int:
         contracts.migrate(conn)  # a warehouse that no demo has filled will do
     for setting in options.settings:
         for rows in options.rows:
+            if setting == "mariadb":
+                _files_mariadb.measure(rows, options.rounds)
+                continue
             with tempfile.TemporaryDirectory() as folder:
                 write_list(Path(folder) / f"invoices-{rows}.csv", rows)
                 compare(setting, options.rounds, rows, Path(folder))
