@@ -41,14 +41,15 @@ def renew(conn: Connection, batch: Batch | None, persons: list[str]) -> None:
 
     The caller's transaction holds the lock of the publication of core, and its rows are written.
     """
-    window = {
+    within = policy.load().ingest.cancelled_within_days
+    window: dict[str, object] = {
         "since": batch.since if batch else None,
         "until": batch.as_of if batch else None,
         "persons": persons,
-        "within": policy.load().ingest.cancelled_within_days,
+        "within": within,
     }
     warehouse.execute(conn, _CONCERNED, window)
-    found = match(_events(conn, window), window["within"])
+    found = match(_events(conn, window), within)
     warehouse.execute(
         conn,
         "CREATE TEMPORARY TABLE cancels (return_id text, order_id text, line_number integer, "

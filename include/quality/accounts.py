@@ -91,12 +91,21 @@ def store(
     parts
         `published`, `quarantined` and `duplicates`.
     """
-    named = {"extracted": extracted, **parts}
-    figures: dict[str, Any] = {name: found.rows for name, found in named.items()}
-    figures |= {
-        f"{name}_money": found.money if contract.money else None for name, found in named.items()
+    money = {
+        name: found.money if contract.money else None
+        for name, found in {"extracted": extracted, **parts}.items()
     }
-    counts = Counts(**figures, not_added=extracted.not_added if contract.money else None)
+    counts = Counts(
+        extracted=extracted.rows,
+        published=parts["published"].rows,
+        quarantined=parts["quarantined"].rows,
+        duplicates=parts["duplicates"].rows,
+        extracted_money=money["extracted"],
+        published_money=money["published"],
+        quarantined_money=money["quarantined"],
+        duplicates_money=money["duplicates"],
+        not_added=extracted.not_added if contract.money else None,
+    )
     names = list(counts.__dict__)
     warehouse.execute(
         conn,
