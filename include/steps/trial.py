@@ -19,6 +19,7 @@ from include import as_of, contracts, policy, publication, quality, warehouse
 from include.contracts import Contract
 from include.errors import BadInput
 from include.policy import Policy, PolicyError
+from include.policy.ingest import Ingest
 from include.publication import Batch
 from include.sources import file_mapping, offered, shop
 from include.sources.files.days import NOT_KNOWN
