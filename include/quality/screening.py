@@ -77,9 +77,12 @@ def _limits(contract: Contract) -> list[tuple[str, str]]:
     """Rules for what no table can hold, or no later step reckon with.
 
     Numbers too large or none, keys too long for an index, days that are none or in no calendar of a shop.
+    Columns that are kept are written once a row stands, from columns that these rules hold for.
     """
     rules = []
     for column in contract.columns:
+        if column.keep:
+            continue
         size = re.match(r"numeric(?:\((\d+),\s?(\d+)\))?$", column.type)
         if size:
             # Half a last decimal below the limit: that much more is rounded up to it when it is published.
