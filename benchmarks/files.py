@@ -6,9 +6,11 @@ One function a setting, each in a fresh process, so that its peak memory is its 
   as `begin` of a source of files does it: quotes, numbers, dates and encodings looked at. The peer is
   `pyarrow.csv` with texts alone, written by Arrow and COPY into a table of texts. Our rate is to be at
   least 0.5 of it, our memory the same whatever the rows.
-* mariadb: as many order lines of a MariaDB shop, told in `_files_mariadb.py`.
+* mariadb: as many order lines of a MariaDB shop, told in `_files_mariadb.py`;
+* planted: faults in a wholesaler's own files, given by `--folder`, told in `_files_planted.py`.
 
     bin/regulars bench files [--rounds 2] [--settings csv] [--rows 2000000]
+    bin/regulars bench files --settings planted --folder FOLDER [--faults 1000]
 """
 
 import argparse
@@ -24,7 +26,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from statistics import median
 
-from benchmarks import _files_mariadb
+from benchmarks import _files_mariadb, _files_planted
 from benchmarks._lines import show
 from include import contracts, warehouse
 
@@ -140,8 +142,13 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=2, help="times each way runs")
     parser.add_argument(
-        "--settings", nargs="+", default=[*SETTINGS, "mariadb"], choices=[*SETTINGS, "mariadb"]
+        "--settings",
+        nargs="+",
+        default=[*SETTINGS, "mariadb"],
+        choices=[*SETTINGS, "mariadb", "planted"],
     )
+    parser.add_argument("--folder", type=Path, help="a list of invoices, to plant faults in")
+    parser.add_argument("--faults", type=int, default=1000, help="so many of them")
     parser.add_argument("--rows", nargs="+", type=int, default=[2_000_000])
     parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
@@ -152,6 +159,13 @@ def main(argv: list[str]) -> int:
     with warehouse.connect() as conn:
         contracts.migrate(conn)  # a warehouse that no demo has filled will do
     for setting in options.settings:
+        if setting == "planted":
+            if options.folder is None:
+                parser.error(
+                    "expected --folder, the files of a wholesaler, beside planted; found none"
+                )
+            _files_planted.measure(options.folder, options.faults)
+            continue
         for rows in options.rows:
             if setting == "mariadb":
                 _files_mariadb.measure(rows, options.rounds)

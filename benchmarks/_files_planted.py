@@ -25,11 +25,10 @@ from include import policy, warehouse
 KINDS = ("price_times_100", "price_by_100", "number_as_quantity")
 
 
-def run(folder: Path, faults: int, as_of: str, seed: int = 1) -> None:
+def measure(folder: Path, faults: int, seed: int = 1) -> None:
     """Plant, load and print."""
-    frame = _read(folder)
-    frame = frame[frame["stamp"] < np.datetime64(as_of) + np.timedelta64(1, "D")]
-    planted = _plant(frame, faults, seed)
+    planted = _plant(_read(folder), faults, seed)
+    as_of = planted["stamp"].max().date().isoformat()
     with tempfile.TemporaryDirectory(prefix="regulars-planted-") as name:
         _write(planted, Path(name))
         lines = _load(Path(name), planted["stamp"].min().date(), as_of)
