@@ -277,10 +277,9 @@ def test_by_hand(conn, capsys):
         (("lift", "a@example.com", None, None), "Expected --by"),
     ],
 )
-def test_what_cannot_be_listed_is_said(conn, arguments, said):
-    action, address, reason, by = arguments
+def test_what_cannot_be_listed_is_said(conn, arguments: Any, said: str):
     with pytest.raises(BadInput, match=said):
-        suppress.run(action, address, reason, by, None)
+        suppress.run(*arguments, why=None)
 
 
 def test_a_refusal_that_is_told_waits_once_and_leaves_no_address_behind(conn):

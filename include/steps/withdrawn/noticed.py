@@ -4,6 +4,7 @@ A window is what was recorded in some days. A row that was deleted is in none, n
 year or next; one that breaks a rule is set aside. Each of them takes back what the shop's rows allowed.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from include import quality, warehouse
@@ -130,7 +131,7 @@ def set_aside(conn: Connection, batch: Batch, end: datetime) -> None:
         quality.store(conn, batch, batch.token, [result])
 
 
-def _refusals(conn: Connection, select: str, params: dict[str, object]) -> list[Refusal]:
+def _refusals(conn: Connection, select: str, params: Mapping[str, object]) -> list[Refusal]:
     """Rows of consents as refusals of marketing; an impossible stamp counts as the window's end."""
     rows = warehouse.rows(
         conn,
