@@ -8,7 +8,7 @@ pieces than one line has are taken from the next. What finds no line stays a ret
 It is worked out in the transaction that publishes `core`, from everything that stands for whoever is
 concerned, so it is the same in whatever order days are loaded. `core.order_lines`, `core.orders` and
 `core.returns` say what is left; the views `core.known_*` take it off from the moment at which the return was
-known. See docs/decisions/0017.
+known. See docs/decisions/0019.
 """
 
 from collections.abc import Iterable, Iterator

@@ -277,9 +277,10 @@ def test_by_hand(conn, capsys):
         (("lift", "a@example.com", None, None), "Expected --by"),
     ],
 )
-def test_what_cannot_be_listed_is_said(conn, arguments: Any, said: str):
+def test_what_cannot_be_listed_is_said(conn, arguments, said):
+    action, address, reason, by = arguments
     with pytest.raises(BadInput, match=said):
-        suppress.run(*arguments, why=None)
+        suppress.run(action, address, reason, by, None)
 
 
 def test_a_refusal_that_is_told_waits_once_and_leaves_no_address_behind(conn):
