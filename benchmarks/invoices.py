@@ -2,8 +2,8 @@
 
 Counts and sums up to a day, and the net sales of each customer (what was bought, less what came back), of
 rows that would be published and rows that would be set aside together, since which are set aside is a matter
-of the rules. Both sides take an invoice that is delivered again from its last file, and leave lines without
-a customer out.
+of the rules. Both sides take an invoice that is delivered again from its last file; figures are of lines with
+a customer.
 
 Without a folder it makes a list of its own, with cancellations and lines of nobody.
 
@@ -103,6 +103,7 @@ def tried(found: Trial) -> tuple[dict[str, float], pd.Series]:
             split_part(table_name, '.', 2)
         FROM {schema}.rejected_rows WHERE table_name IN ('core.order_lines', 'core.returns')
     """
+    rows = f"SELECT * FROM ({rows}) AS any_line WHERE customer_id IS NOT NULL"
     with warehouse.connect() as conn:
         net = warehouse.rows(
             conn,
@@ -115,10 +116,18 @@ def tried(found: Trial) -> tuple[dict[str, float], pd.Series]:
                 conn, f"SELECT kind, count(*), abs(sum(amount)) FROM ({rows}) AS r GROUP BY 1"
             )
         }
+        orders = warehouse.value(
+            conn,
+            f"""
+            SELECT (SELECT count(*) FROM {schema}.orders WHERE customer_id IS NOT NULL) + (
+                SELECT count(*) FROM {schema}.rejected_rows
+                WHERE table_name = 'core.orders' AND payload->>'customer_id' IS NOT NULL)
+            """,
+        )
     read = {account.table: account.read for account in found.accounts}
     counts = {
         "customers": read["core.customers"],
-        "orders": read["core.orders"],
+        "orders": orders,
         "order_lines": sums["order_lines"][0],
         "gross": sums["order_lines"][1],
         "returns": sums["returns"][0],
