@@ -13,9 +13,11 @@ from include import contracts, policy, warehouse
 from include.contracts import Contract
 from include.publication import Batch
 from include.quality import accounts
-from include.quality.expectations import LEAST_ROWS
 from include.quality.results import Result
 from include.warehouse import Connection
+
+#: Of fewer rows than this a few are a large share: they only warn.
+LEAST_ROWS = 100
 
 #: Reasons that say of the amount itself that it is none.
 NO_AMOUNT = r"^(superseded|absurd_|too_large_|not_a_number_)"
