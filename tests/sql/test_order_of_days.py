@@ -115,7 +115,13 @@ def test_a_region_is_that_of_the_day_whenever_the_store_was_read():
     assert region("2017-03-03") == {"south"}
 
 
-def test_recent_days_first_and_then_earlier_ones_end_as_one_clean_pass():
+def test_recent_days_first_and_then_earlier_ones_end_as_one_clean_pass(monkeypatch, home):
+    # Whoever loads days this way lets more wait for their customers than is usual.
+    path = policy_without(OFF, home / "patient.yml")
+    usual = path.read_text()
+    path.write_text(usual.replace("stop: 0.05", "stop: 0.5"))
+    assert path.read_text() != usual
+    monkeypatch.setenv("REGULARS_POLICY", str(path))
     # c1 to c6 are known from the first day on, everybody else from the 4th.
     owner(
         "UPDATE customers SET registered_at = '2017-03-04 06:00+00', updated_at = '2017-03-04 06:00+00' "

@@ -3,10 +3,8 @@
 SELECT
     s.customer_id,
     -- What was bought before the 182 days comes back within them too: a share all the same.
-    CASE
-        WHEN s.cents_26w > 0
-            THEN least(coalesce(r.refund_cents_26w, 0)::double precision / nullif(s.cents_26w, 0), 1)
-    END AS return_share_26w
+    least(coalesce(r.refund_cents_26w, 0), s.cents_26w)::double precision / nullif(s.cents_26w, 0)
+        AS return_share_26w
 FROM spend AS s
 LEFT JOIN (
     SELECT
