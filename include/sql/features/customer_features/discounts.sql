@@ -5,7 +5,7 @@ SELECT
     / nullif(s.cents_13w + s.retail_discount_cents_13w, 0)::double precision
         AS retail_discount_share_13w,
     -- A shop may count its sales after the coupon, and a coupon be worth more than what is left to pay.
-    least(s.coupon_discount_cents_13w, s.cents_13w)::double precision / nullif(s.cents_13w, 0)
+    least(s.coupon_discount_cents_13w::double precision, s.cents_13w) / nullif(s.cents_13w, 0)
         AS coupon_discount_share_13w,
     s.coupon_orders_13w::double precision / nullif(s.orders_13w, 0) AS coupon_order_share_13w,
     s.other_cents_13w::double precision / nullif(s.cents_13w, 0)::double precision
