@@ -149,6 +149,12 @@ def _of_refunds(conn: Connection, batch: Batch) -> set[date]:
             WHERE coalesce(t.currency, o.currency) = o.currency
                 AND t.exchange_rate IS DISTINCT FROM o.exchange_rate
             UNION
+            -- A refund without a customer's number is of whoever its order is of.
+            SELECT t.business_day
+            FROM core.returns AS t
+            JOIN {batch.schema}.orders AS o ON t.order_id = o.order_id
+            WHERE t.guest AND t.account_id IS DISTINCT FROM o.account_id
+            UNION
             SELECT t.business_day
             FROM core.returns AS t
             JOIN {batch.schema}.rejected_rows AS q

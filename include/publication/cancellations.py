@@ -2,7 +2,7 @@
 
 An order for 77,184 pounds that is cancelled after 16 minutes makes nobody a good customer. A return cancels
 lines of the same customer and product that were ordered up to `ingest.cancelled_within_days` before it: those
-of the order that it names first, then one with just as many pieces left, then the nearest before it; more
+of the order that it names, and no others where that order stands; else one with just as many pieces left, then the nearest before it; more
 pieces than one line has are taken from the next. What finds no line stays a return.
 
 It is worked out in the transaction that publishes `core`, from everything that stands for whoever is
@@ -24,7 +24,10 @@ from include.warehouse import Connection
 
 @dataclass
 class Event:
-    """Pieces of a product that a customer bought (a line) or brought back (`returned`), and what is left."""
+    """Pieces of a product that a customer bought (a line) or brought back (`returned`), and what is left.
+
+    `names_order`: the return is of an order that stands, and cancels no other.
+    """
 
     customer: str
     product: str
@@ -34,6 +37,7 @@ class Event:
     order: str | None
     line: int | None
     returned: str | None
+    names_order: bool = False
 
 
 def renew(conn: Connection, batch: Batch | None, persons: list[str]) -> None:
@@ -79,6 +83,8 @@ def match(
                 enumerate(lines), key=lambda place: (_unlike(event, place[1]), -place[0])
             )
             for _, line in nearest:
+                if event.names_order and line.order != event.order:
+                    continue
                 pieces = min(event.left, line.left)
                 if pieces > 0 and line.order is not None and line.line is not None:
                     event.left -= pieces
@@ -127,10 +133,10 @@ _EVENTS = """
 WITH returned AS (
     SELECT r.* FROM core.returns AS r JOIN concerned USING (customer_id, product_id)
 )
-SELECT customer_id::text, product_id, at, day, pieces, order_id, line_number, return_id
+SELECT customer_id::text, product_id, at, day, pieces, order_id, line_number, return_id, names_order
 FROM (
     SELECT l.customer_id, l.product_id, l.ordered_at AS at, l.business_day AS day, l.quantity AS pieces,
-        l.order_id, l.line_number, NULL AS return_id
+        l.order_id, l.line_number, NULL AS return_id, FALSE AS names_order
     FROM core.order_lines AS l
     WHERE l.quantity > 0 AND EXISTS (
         SELECT 1 FROM returned AS r
@@ -139,7 +145,8 @@ FROM (
     )
     UNION ALL
     SELECT r.customer_id, r.product_id, r.returned_at, r.business_day, r.quantity,
-        r.order_id, NULL, r.return_id
+        r.order_id, NULL, r.return_id,
+        EXISTS (SELECT 1 FROM core.orders AS o WHERE o.order_id = r.order_id)
     FROM returned AS r
 ) AS e
 ORDER BY customer_id, product_id, at, return_id NULLS FIRST, order_id, line_number
@@ -211,7 +218,7 @@ UPDATE core.orders AS o
 SET cancelled_sales = v.sales, cancelled_by = v.returns, cancelled_at = v.at
 FROM (
     SELECT l.order_id, sum(l.cancelled_sales) AS sales, c.returns,
-        CASE WHEN bool_and(l.net_quantity = 0) FILTER (WHERE l.quantity > 0) THEN c.at END AS at
+        CASE WHEN bool_and(l.net_quantity = 0 AND l.net_sales = 0) FILTER (WHERE l.quantity > 0 OR l.sales > 0) THEN c.at END AS at
     FROM core.order_lines AS l
     LEFT JOIN (
         SELECT order_id, max(cancelled_at) AS at, array_agg(DISTINCT return_id ORDER BY return_id) AS returns

@@ -19,8 +19,8 @@ from include.warehouse import Connection
 #: Of fewer rows than this a few are a large share: they only warn.
 LEAST_ROWS = 100
 
-#: Reasons that say of the amount itself that it is none.
-NO_AMOUNT = r"^(superseded|absurd_|too_large_|not_a_number_)"
+#: Reasons that say of the amount itself that it is none, or in a unit that nobody knows.
+NO_AMOUNT = r"^(superseded$|absurd_|too_large_|not_a_number_|missing_rate$|unknown_currency$)"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def _reasons(conn: Connection, batch: Batch, contract: Contract) -> list[Reason]
         f"""
         SELECT reason, {accounts.sums("amount")}
         FROM (
-            SELECT q.reasons[1] AS reason, {accounts.amount(contract)} AS amount
+            SELECT q.reasons[1] AS reason, abs({accounts.amount(contract)}) AS amount
             FROM {quarantine} AS q,
                 jsonb_populate_record(NULL::{batch.table(contract)}, q.payload)
             WHERE q.table_name = %(table)s

@@ -210,7 +210,9 @@ def at_places(
     of_regions = {
         region: number[places[0]] for region, places in zip(found.regions, kept_at, strict=True)
     }
-    return np.einsum("prt,rl->plt", split, share), of_regions | number
+    # A warehouse may be called as a region is: then the name is the warehouse's.
+    apart = {region: at for region, at in of_regions.items() if region not in number}
+    return np.einsum("prt,rl->plt", split, share), apart | number
 
 
 def cover_weights() -> "NDArray[np.float64]":

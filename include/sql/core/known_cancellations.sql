@@ -1,5 +1,6 @@
 -- Grain: one row per order line with a cancellation and span of time.
--- A cancellation is known as soon as its return is; as core.known_returns says when.
+-- A cancellation is known as soon as its return is: when it was made, or read where that was later. Another
+-- reason or amount that the shop gives a return afterwards moves nothing.
 WITH cancelled AS (
     SELECT
         c.order_id,
@@ -11,7 +12,7 @@ WITH cancelled AS (
     LEFT JOIN (
         SELECT
             p.row_key ->> 'return_id' AS return_id,
-            max(p.superseded_at) AS corrected_at
+            max(p.superseded_at) FILTER (WHERE p.state IS NULL) AS corrected_at
         FROM core.past_states AS p
         WHERE p.table_name = 'core.returns'
         GROUP BY p.row_key ->> 'return_id'

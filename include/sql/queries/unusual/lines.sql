@@ -12,7 +12,7 @@ SELECT
                     THEN 'absurd_price'
             END,
             CASE
-                WHEN j.is_number OR (j.is_known AND j.is_quantity AND j.price_off < -ln(1000))
+                WHEN j.is_known AND (j.is_number OR (j.is_quantity AND j.price_off < -ln(1000)))
                     THEN 'absurd_quantity'
             END
         ],
