@@ -6,9 +6,11 @@ identified by what was said is not written to until a later yes.
 """
 
 import logging
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parseaddr
 from uuid import UUID
 
 from include import policy, warehouse
@@ -109,7 +111,10 @@ def _marks(refusal: Refusal) -> list[tuple[str, UUID]]:
     tried = ["email" if "@" in (refusal.address or "") else "sms"]
     tried += ["push"] if said == "push" else []
     region, secret = policy.load().shop.phone_region, pseudonym.key()
-    found = [(c, addresses.normal(c, refusal.address, region)) for c in tried]
+    # As it may be copied from a mail: `mailto:ann@shop.example`, `Ann <ann@shop.example>`.
+    given = re.sub(r"^\s*mailto:", "", refusal.address or "", flags=re.IGNORECASE)
+    given = (parseaddr(given)[1] or given) if "@" in given else given
+    found = [(c, addresses.normal(c, given, region)) for c in tried]
     return [(c, addresses.hashed(c, address, secret)) for c, address in found if address]
 
 
@@ -138,11 +143,13 @@ def _note(
     new = warehouse.execute(
         conn,
         """
-        INSERT INTO ops.refusals (customer_id, channel, how, source_key, refused_at, recorded_at)
+        INSERT INTO ops.refusals AS n (customer_id, channel, how, source_key, refused_at, recorded_at)
         SELECT DISTINCT ON (1, 2, 3, 4) r.*, clock_timestamp()
         FROM unnest(%(customers)s::uuid[], %(channels)s::text[], %(hows)s::text[], %(keys)s::text[],
             %(moments)s::timestamptz[]) AS r
-        ON CONFLICT (customer_id, channel, how, source_key) DO NOTHING
+        -- A shop that says no moment says it anew each time.
+        ON CONFLICT (customer_id, channel, how, source_key) DO UPDATE SET refused_at = excluded.refused_at
+        WHERE excluded.how = 'asked' AND excluded.refused_at > n.refused_at
         """,
         params,
     )

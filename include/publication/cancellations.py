@@ -2,8 +2,9 @@
 
 An order for 77,184 pounds that is cancelled after 16 minutes makes nobody a good customer. A return cancels
 lines of the same customer and product that were ordered up to `ingest.cancelled_within_days` before it: those
-of the order that it names, and no others where that order stands; else one with just as many pieces left, then the nearest before it; more
-pieces than one line has are taken from the next. What finds no line stays a return.
+of the order that it names, and no others where that order stands; else one with just as many pieces left,
+then the nearest before it; more pieces than one line has are taken from the next. What finds no line stays a
+return, and so does what nobody's known customer brought back.
 
 It is worked out in the transaction that publishes `core`, from everything that stands for whoever is
 concerned, so it is the same in whatever order days are loaded. `core.order_lines`, `core.orders` and
@@ -218,7 +219,10 @@ UPDATE core.orders AS o
 SET cancelled_sales = v.sales, cancelled_by = v.returns, cancelled_at = v.at
 FROM (
     SELECT l.order_id, sum(l.cancelled_sales) AS sales, c.returns,
-        CASE WHEN bool_and(l.net_quantity = 0 AND l.net_sales = 0) FILTER (WHERE l.quantity > 0 OR l.sales > 0) THEN c.at END AS at
+        CASE
+            WHEN bool_and(l.net_quantity = 0 AND l.net_sales = 0)
+                FILTER (WHERE l.quantity > 0 OR l.sales > 0) THEN c.at
+        END AS at
     FROM core.order_lines AS l
     LEFT JOIN (
         SELECT order_id, max(cancelled_at) AS at, array_agg(DISTINCT return_id ORDER BY return_id) AS returns

@@ -21,7 +21,7 @@ BEGIN
     INSERT INTO core.told_refusals AS t (refusal_id, customer_number, address, channel, refused_at, told_at)
     VALUES (
         md5(concat_ws('|', record_refusal.customer, '|', record_refusal.address, '|', record_refusal.channel,
-            '|', record_refusal.at))::uuid,
+            '|', coalesce(record_refusal.at, clock_timestamp())))::uuid,
         nullif(btrim(record_refusal.customer), ''),
         nullif(btrim(record_refusal.address), ''),
         record_refusal.channel,

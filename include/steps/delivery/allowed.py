@@ -33,8 +33,7 @@ def still_allowed(
     may_follow = {c.name for c in claim.rules.campaigns if c.after_complaint}
     left = _Left.known(claim, customers, mailboxes)
     kept_out = _found_in_control(claim, claimed, customers)
-    # Within a claim nothing is published that could end a reason: it is asked once.
-    ended = reasons.gone(claim, claimed) if capped else set()
+    ended = reasons.gone(claim, claimed)
     allowed, refused = [], []
     # Tried before, perhaps arrived: those come first, and what is new has to keep the cap beside them.
     for message in sorted(claimed, key=lambda m: -m.attempts):

@@ -4,7 +4,8 @@ It is asked just before messages are claimed. A shop that does not answer is one
 nothing is sent until it does.
 """
 
-from datetime import timedelta
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import psycopg2
 
@@ -41,6 +42,11 @@ def take_up(conn: Connection, rules: Policy) -> int:
         "timezone": rules.shop.timezone,
     }
     place = f"include/sql/extract/{source}/{NAME}.sql"
+    if not warehouse.url("shop").startswith("postgres"):
+        raise BadInput(
+            f"Expected a shop in PostgreSQL for {place}, found another: remove that file, and tell refusals by "
+            "ops.record_refusal."
+        )
     try:
         with warehouse.connect("shop") as shop:
             found = warehouse.rows(shop, warehouse.sql(f"extract/{source}/{NAME}"), params)
@@ -60,9 +66,17 @@ def take_up(conn: Connection, rules: Policy) -> int:
         [
             Refusal(
                 number and str(number), address and str(address), channel and str(channel),
-                min(at or now, now), f"{number}|{address}|{channel}|{at}",
+                _moment(at, now, rules.shop.zone), f"{number}|{address}|{channel}|{at}",
             )
             for number, address, channel, at in found
         ],
         "asked",
     )  # fmt: skip
+
+
+def _moment(at: date | None, now: datetime, zone: ZoneInfo) -> datetime:
+    """When a refusal was given, by the shop's zone where its stamp names none; never later than now."""
+    if at is None:
+        return now
+    moment = at if isinstance(at, datetime) else datetime.combine(at, time.max)
+    return min(moment if moment.tzinfo else moment.replace(tzinfo=zone), now)

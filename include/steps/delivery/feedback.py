@@ -82,9 +82,10 @@ def take_up(conn: Connection, reach: Reach = "all") -> dict[str, int]:
                     OR o.message_id = substring(lower(e.provider_id)
                         FROM '^[[:space:]<]*([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:@|[[:space:]>]|$)'
                     )::uuid
+                -- Two gateways may count from 1: where our own key does not say which, both hear of it.
                 ORDER BY o.message_id = e.message_id DESC NULLS LAST,
                     o.provider_id = e.provider_id DESC NULLS LAST
-                LIMIT 1
+                FETCH FIRST 1 ROWS WITH TIES
             ) AS m ON TRUE
             WHERE e.taken_up_at IS NULL AND (e.outcome IS NULL OR %(again)s)
                 AND (m.message_id IS NOT NULL OR %(unsure)s)

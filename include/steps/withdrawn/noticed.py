@@ -68,7 +68,15 @@ def _dated_elsewhere(
 ) -> list[quality.Result]:
     """Refusals dated before the window that core does not know, or later than the shop has got."""
     covered = source.covered()
+    given = [
+        text
+        for (text,) in warehouse.rows(
+            conn, f"SELECT DISTINCT channel FROM {batch.schema}.whole_consents"
+        )
+    ]
     params: dict[str, object] = {
+        "given": given,
+        "meant": [words.channel(text) or "all" for text in given],
         "start": start,
         "end": end,
         "reached": covered[1] if covered else batch.as_of,
@@ -82,10 +90,13 @@ def _dated_elsewhere(
             AND NOT EXISTS (
                 SELECT 1 FROM core.consents AS c
                 WHERE c.account_id = w.account_id AND c.valid_from = r.recorded_at
+                    AND NOT coalesce(c.answer, c.granted) AND c.purpose = 'marketing'
+                    AND c.channel IN ('all', m.meaning)
             )
             AND NOT EXISTS (
                 SELECT 1 FROM core.consents AS c
                 WHERE c.consent_id = r.consent_id AND c.valid_from = r.recorded_at
+                    AND NOT coalesce(c.answer, c.granted)
             )
             """,
         ),
@@ -100,6 +111,8 @@ def _dated_elsewhere(
                 SELECT external_id AS number, customer_id AS account_id FROM core.identities
                 UNION ALL SELECT account_number, account_id FROM core.accounts
             ) AS w ON r.customer_number = w.number
+            LEFT JOIN unnest(%(given)s::text[], %(meant)s::text[]) AS m (given, meaning)
+                ON r.channel IS NOT DISTINCT FROM m.given
             WHERE r.granted IS NOT TRUE AND {when}
             """,
             params,
@@ -117,10 +130,12 @@ def set_aside(conn: Connection, batch: Batch, end: datetime) -> None:
         SELECT r.consent_id, r.customer_number, r.channel, r.purpose, r.recorded_at
         FROM raw.consents AS r
         LEFT JOIN {batch.schema}.numbers AS n ON r.customer_number = n.number
+        LEFT JOIN {batch.schema}.words AS m ON m.kind = 'channel' AND m.given = r.channel
         WHERE r._partition BETWEEN %(since)s AND %(as_of)s AND r.granted IS NOT TRUE
             AND NOT EXISTS (
                 SELECT 1 FROM {batch.schema}.consents AS s
                 WHERE s.account_id = n.account_id AND s.valid_from = r.recorded_at AND NOT s.granted
+                    AND s.purpose = 'marketing' AND s.channel IN ('all', coalesce(m.meaning, 'all'))
             )
         """,
         batch.params | {"end": end},

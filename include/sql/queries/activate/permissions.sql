@@ -131,6 +131,24 @@ refusals AS (
     INNER JOIN accounts AS o ON r.customer_id = o.account_id
 ),
 
+-- Of an account that was found to be of somebody, also its person's: an opt-out may come after the merge.
+suppressions AS (
+    SELECT
+        x.customer_id,
+        x.channel,
+        x.reason,
+        x.recorded_at
+    FROM ops.suppressions AS x
+    UNION
+    SELECT
+        l.customer_id,
+        x.channel,
+        x.reason,
+        x.recorded_at
+    FROM ops.suppressions AS x
+    INNER JOIN core.identity_links AS l ON x.customer_id = l.account_id
+),
+
 -- Addresses that nothing is sent to, unless whoever opted out has said yes again.
 closed_addresses AS (
     SELECT
@@ -173,7 +191,7 @@ SELECT
     coalesce(contacts.verified, FALSE) AS verified,
     EXISTS (
         SELECT 1
-        FROM ops.suppressions AS x
+        FROM suppressions AS x
         WHERE
             x.customer_id = coalesce(consents.customer_id, contacts.customer_id)
             AND x.channel IN ('all', coalesce(consents.channel, contacts.channel))

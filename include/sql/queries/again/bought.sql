@@ -27,8 +27,8 @@ kept AS (
         AND (%(types)s::text[] IS NULL OR c.type = any(%(types)s::text[]))
         AND (%(categories)s::text[] IS NULL OR c.category = any(%(categories)s::text[]))
         AND (%(brands)s::text[] IS NULL OR c.brand = any(%(brands)s::text[]))
-        AND l.quantity > coalesce((
-            SELECT sum(b.quantity)
+        AND l.quantity - coalesce(l.cancelled_quantity, 0) > coalesce((
+            SELECT sum(b.quantity - coalesce(b.cancelled_quantity, 0))
             FROM core.returns AS b
             WHERE
                 b.customer_id = w.customer_id

@@ -25,5 +25,6 @@ SELECT w.message_id
 FROM waiting AS w
 INNER JOIN core.order_lines AS l
     ON w.customer_id = l.customer_id AND w.key = l.product_id AND w.as_of < l.business_day
+WHERE (l.cancelled_quantity < l.quantity) IS NOT FALSE
 UNION ALL
 SELECT g.message_id FROM gone AS g

@@ -4,5 +4,5 @@ FROM waiting AS w
 WHERE
     EXISTS (
         SELECT 1 FROM core.orders AS o
-        WHERE o.customer_id = w.customer_id AND o.business_day > w.as_of
+        WHERE o.customer_id = w.customer_id AND o.business_day > w.as_of AND o.cancelled_at IS NULL
     )

@@ -14,6 +14,6 @@ WHERE
         ) <> all(%(audience)s::text[])
         OR (%(is_of_absent)s AND EXISTS (
             SELECT 1 FROM core.orders AS o
-            WHERE o.customer_id = w.customer_id AND o.business_day > w.as_of
+            WHERE o.customer_id = w.customer_id AND o.business_day > w.as_of AND o.cancelled_at IS NULL
         ))
     )
