@@ -366,33 +366,25 @@ class _TextReader(io.TextIOBase):
 def copy_batches(
     conn: Connection, batches: Iterable[Any], table: str, columns: Sequence[str]
 ) -> int:
-    """COPY Arrow record batches as they come; the number of rows."""
-    return _copy_in(conn, BatchReader(batches), table, columns, "FORMAT csv")
+    """COPY Arrow record batches as they come; the number of rows.
+
+    What goes wrong where they come from is raised here, as by `copy_blocks`.
+    """
+    return copy_blocks(conn, _as_csv(batches), table, columns)
 
 
-class BatchReader(io.RawIOBase):
-    """Arrow record batches as CSV without a header, written while they are read."""
+def _as_csv(batches: Iterable[Any]) -> Iterator[memoryview]:
+    """Arrow record batches as CSV without a header, each written when it is asked for."""
+    import pyarrow.csv
 
-    def __init__(self, batches: Iterable[Any]) -> None:
-        self._batches = iter(batches)
-        self._rest = memoryview(b"")
-
-    def read(self, size: int = -1, /) -> bytes:
-        import pyarrow.csv
-
-        while not self._rest:
-            batch = next(self._batches, None)
-            if batch is None:
-                return b""
-            sink = io.BytesIO()
-            pyarrow.csv.write_csv(batch, sink, pyarrow.csv.WriteOptions(include_header=False))
-            self._rest = sink.getbuffer()
-        part, self._rest = self._rest[:size], self._rest[size:]
-        return bytes(part)
+    for batch in batches:
+        sink = io.BytesIO()
+        pyarrow.csv.write_csv(batch, sink, pyarrow.csv.WriteOptions(include_header=False))
+        yield sink.getbuffer()
 
 
 def copy_blocks(
-    conn: Connection, blocks: Iterable[bytes], table: str, columns: Sequence[str]
+    conn: Connection, blocks: Iterable[bytes | memoryview], table: str, columns: Sequence[str]
 ) -> int:
     """COPY blocks of whole lines of CSV as they come; the number of rows.
 
@@ -411,7 +403,7 @@ def copy_blocks(
 class _BlockReader(io.RawIOBase):
     """Blocks of bytes as one stream, read as they are asked for."""
 
-    def __init__(self, blocks: Iterable[bytes]) -> None:
+    def __init__(self, blocks: Iterable[bytes | memoryview]) -> None:
         self._blocks = iter(blocks)
         self._rest = memoryview(b"")
         self.failure: BaseException | None = None
@@ -429,6 +421,13 @@ class _BlockReader(io.RawIOBase):
         end = len(self._rest) if size < 0 else size
         part, self._rest = self._rest[:end], self._rest[end:]
         return bytes(part)
+
+
+class BatchReader(_BlockReader):
+    """Arrow record batches as CSV without a header, written while they are read."""
+
+    def __init__(self, batches: Iterable[Any]) -> None:
+        super().__init__(_as_csv(batches))
 
 
 def copy_between(

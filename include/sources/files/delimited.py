@@ -18,6 +18,9 @@ from include.sources.files.values import like_ascii
 #: Bytes that are read at a time.
 BLOCK_BYTES = 2**20
 
+#: Lines that headers may take: where a quote does not close, what follows is data.
+LONGEST_HEADER = 20
+
 #: No record is longer.
 LONGEST_RECORD = 2**24
 
@@ -48,13 +51,14 @@ class CsvFile:
         while True:
             line, _, text = text.partition(b"\n")
             self._line += 1
-            plain = line.strip()
+            plain = line.strip(b" \r\n")
             if plain.lower().startswith(b"sep=") and len(plain) == 5:
                 self._separator = plain[4:]
             elif plain:
                 break
         found, unclosed = fields_of(line.rstrip(b"\r"), self._separator, self._quote)
-        while unclosed is not None and text:  # a header of several lines
+        most = self._line + LONGEST_HEADER
+        while unclosed is not None and text and self._line < most:  # a header of several lines
             more, _, text = text.partition(b"\n")
             self._line += 1
             line += b"\n" + more

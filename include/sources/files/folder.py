@@ -5,10 +5,12 @@ A zip is a folder: its members are taken by the same patterns. A gzip is the fil
 
 import fnmatch
 import gzip
+import lzma
 import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -44,11 +46,14 @@ class Delivery:
     path: Path
     member: str | None = None
     sheet: str | None = None
+    #: The path within the folder: two of its subfolders may hold files of one name.
+    shown: str | None = None
 
     @property
     def name(self) -> str:
         """As errors and logs speak of it."""
-        name = f"{self.path.name}: {self.member}" if self.member else self.path.name
+        name = self.shown or self.path.name
+        name = f"{name}: {self.member}" if self.member else name
         return f"{name} (sheet {self.sheet})" if self.sheet else name
 
     @property
@@ -90,7 +95,9 @@ class Delivery:
                 if (self.member or self.path.name).lower().endswith(".gz"):
                     file = cast(IO[bytes], stack.enter_context(gzip.open(file)))
                 yield file
-        except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError, OSError) as error:
+        except (
+            EOFError, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, zlib.error, RuntimeError, OSError
+        ) as error:  # fmt: skip
             reason = "it needs a password" if "password" in str(error) else type(error).__name__
             raise unreadable(self.name, reason) from None
 
@@ -171,7 +178,7 @@ def _all(folder: Path) -> Iterator[_Found]:
         if path.is_dir():
             continue
         if not path.name.lower().endswith(".zip"):
-            yield _Found((name, name, Delivery(path)))
+            yield _Found((name, name, Delivery(path, shown=name)))
             continue
         try:
             with zipfile.ZipFile(path) as archive:
@@ -180,7 +187,13 @@ def _all(folder: Path) -> Iterator[_Found]:
             raise unreadable(name, type(error).__name__) from None
         for member in members:
             nested = member.lower().endswith(".zip")
-            yield _Found((f"{name}: {member}", member, None if nested else Delivery(path, member)))
+            yield _Found(
+                (
+                    f"{name}: {member}",
+                    member,
+                    None if nested else Delivery(path, member, shown=name),
+                )
+            )
         if not members:
             yield _Found((name, name, None))
 

@@ -23,7 +23,6 @@ _INTEGERS = {
 _FRACTIONS = {
     FIELD_TYPE.DECIMAL: "decimal",
     FIELD_TYPE.NEWDECIMAL: "decimal",
-    FIELD_TYPE.FLOAT: "float",
     FIELD_TYPE.DOUBLE: "double",
 }
 _STAMPS = {FIELD_TYPE.DATETIME: "datetime", FIELD_TYPE.TIMESTAMP: "timestamp"}
@@ -44,8 +43,8 @@ _SAME = {
     "smallint": {"integer", "flag"},
     "integer": {"integer", "flag"},
     "bigint": {"integer", "flag"},
-    "numeric": {"integer", "flag", "fraction"},
-    "double precision": {"integer", "flag", "fraction"},
+    "numeric": {"integer", "flag", "fraction", "single"},
+    "double precision": {"integer", "flag", "fraction", "single"},
     "boolean": {"flag", "integer"},
     "date": {"date"},
     "timestamptz": {"stamp"},
@@ -135,6 +134,8 @@ def _cell(value: str, expected: str, kind: str, zone: str | None) -> str:
         return f"IFNULL(IF(TO_DAYS({value}) > 365, {shown}, NULL), '')"
     if kind == "flag" and expected == "boolean":
         return f"IFNULL({value} <> 0, '')"
+    if kind == "single":  # as a double: as it is, the server writes six digits of it
+        return f"IFNULL({value} + 0e0, '')"
     return f"IFNULL({value} + 0, '')" if kind == "flag" else f"IFNULL({value}, '')"
 
 
@@ -146,6 +147,8 @@ def _kind(field: Any) -> tuple[str, str]:
     if code in _INTEGERS:
         spelt = _INTEGERS[code] + (" unsigned" if field.flags & FLAG.UNSIGNED else "")
         return ("flag", f"{spelt}(1)") if length == 1 else ("integer", spelt)
+    if code == FIELD_TYPE.FLOAT:
+        return "single", "float"
     if code == FIELD_TYPE.BIT and length == 1:
         return "flag", "bit(1)"
     for kind, codes in (("fraction", _FRACTIONS), ("stamp", _STAMPS), ("date", _DAYS)):

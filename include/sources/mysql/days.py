@@ -15,7 +15,10 @@ def of(stamp: datetime | date, timezone: str) -> date:
     """The business day of a stamp in UTC without a zone; a day is its own."""
     if not isinstance(stamp, datetime):
         return stamp
-    return stamp.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).date()
+    try:
+        return stamp.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).date()
+    except OverflowError:  # at the ends of the calendar, where "never" is written
+        return stamp.date()
 
 
 def local(moment: datetime, timezone: str) -> datetime:

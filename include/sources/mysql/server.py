@@ -218,7 +218,7 @@ def told(error: pymysql.MySQLError, place: str) -> BadInput | None:
 
 def without_values(said: str) -> str:
     """What a server says of a value, without it: it may be personal."""
-    return re.sub(r"'[^']*'", "'...'", said)
+    return re.sub(r"'.*'", "'...'", said, flags=re.DOTALL)
 
 
 def _said(error: pymysql.MySQLError) -> str:
@@ -229,7 +229,13 @@ def _said(error: pymysql.MySQLError) -> str:
 def _opened(name: str, address: str) -> Server:
     parts = urlsplit(address)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    place = re.sub(r"//[^@]*@", "//", address.partition("?")[0])
+    # Put together of its parts: a password that is not escaped would end up in what is told.
+    place = f"{parts.scheme}://{parts.hostname or 'localhost'}{parts.path}"
+    if "@" in parts.query or "@" in parts.path:
+        raise BadInput(
+            f"Expected the letters ? / # and @ of a password to be escaped in the address of the connection "
+            f"'{name}' (%3F %2F %23 %40), found one as it is: escape it."
+        )
     if unknown := sorted(set(options) - set(OPTIONS)):
         raise BadInput(
             f"Expected {', '.join(OPTIONS[:-1])} or {OPTIONS[-1]} after the ? in the address of the "
@@ -263,7 +269,8 @@ def _opened(name: str, address: str) -> Server:
         server.connect()
         _keep_alive(server)
     except (pymysql.MySQLError, OSError, ValueError) as error:
-        reason = _said(error) if isinstance(error, pymysql.MySQLError) else str(error)
+        reason = type(error).__name__ if isinstance(error, ValueError) else str(error)
+        reason = _said(error) if isinstance(error, pymysql.MySQLError) else reason
         raise Unreachable(
             f"Expected to reach the connection '{name}' at {place}, found: {reason}. "
             f"Check that the server is up and that AIRFLOW_CONN_{name.upper()} is right."

@@ -108,7 +108,7 @@ class MySQLSource:
     def outside(self, contract: Contract, start: datetime | None, end: datetime) -> Dated | None:
         if self._newest is None:
             held = self.covered()
-            self._newest = held[1] if held else end.date()
+            self._newest = min(held[1] if held else end.date(), date.max - 2 * self._beyond)
         closed = datetime.combine(self._newest, time.max, ZoneInfo(self._timezone))
         windows = [(max(end, closed) + self._beyond, _UNTIL)]
         windows += [(_FROM, start)] if start else []
@@ -161,8 +161,14 @@ class MySQLSource:
             "local_end": days.local(end, self._timezone),
             "timezone": self._timezone,
         }
-        with self._shop.cursor() as cursor:
-            return str(cursor.mogrify(text.replace("%(prefix)s", self._shop.prefix), window))
+        try:
+            with self._shop.cursor() as cursor:
+                return str(cursor.mogrify(text.replace("%(prefix)s", self._shop.prefix), window))
+        except (ValueError, TypeError, KeyError) as error:
+            raise BadInput(
+                f"Expected {self._path(table)} to write percent signs of its own twice (%%) and no parameters "
+                f"but start, end, timezone and prefix, found: {error}. Mend that SELECT."
+            ) from None
 
     def _require_zone(self, table: str) -> None:
         """CONVERT_TZ answers NULL for a zone that the server does not know: no row would have a day."""

@@ -44,8 +44,8 @@ def take_up(conn: Connection, rules: Policy) -> int:
     place = f"include/sql/extract/{source}/{NAME}.sql"
     if not warehouse.url("shop").startswith("postgres"):
         raise BadInput(
-            f"Expected a shop in PostgreSQL for {place}, found another: remove that file, and tell refusals by "
-            "ops.record_refusal."
+            f"Expected a shop in PostgreSQL for {place}, found another: remove that file, and tell refusals "
+            "by ops.record_refusal."
         )
     try:
         with warehouse.connect("shop") as shop:
