@@ -110,7 +110,11 @@ class PostgresSource:
         if self._target is None:
             raise RuntimeError("a source copies after begin()")
         names = ", ".join(f'"{name}"' for name in columns)
-        select = f"SELECT {names} FROM ({self._select(contract.table)}\n) AS q"
+        # By place, as everywhere: a SELECT may call its columns as it likes.
+        places = ", ".join(
+            f'"{name}"' for name in contract.content if not contract.column(name).optional
+        )
+        select = f"SELECT {names} FROM ({self._select(contract.table)}\n) AS q ({places})"
         window = self._window("-infinity", "infinity")
         with self._answers(contract.table):
             warehouse.copy_between(self._shop, self._target, select, window, table, columns)

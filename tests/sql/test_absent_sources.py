@@ -23,7 +23,7 @@ INSERT INTO mentions VALUES (1, 'birdsong', '@one', 'p1', 'What a terrible cake.
 INSERT INTO deliveries VALUES
     ('D1', 'o60', 'c1', 'van', 'delivered', '2017-03-02 12:00+00', '2017-03-02 15:00+00'),
     ('D2', 'o60', 'c1', 'van', 'delivered', '2017-03-03 12:00+00', '2017-03-03 11:00+00');
-INSERT INTO returns VALUES ('R1', 'o60', 'p1', 'c1', 1, 1.50, 'damaged', '2017-03-04 12:00+00');
+INSERT INTO returns VALUES ('R1', 'o60', 'p9', 'c1', 1, 1.50, 'damaged', '2017-03-04 12:00+00');
 UPDATE customers SET store_distance_km = 2.5 WHERE customer_number = 'c1';
 """
 

@@ -49,7 +49,8 @@ def order(number: str, customer: uuid.UUID, day: str, *lines: tuple[str, str]) -
         warehouse.execute(
             conn,
             "INSERT INTO core.orders (order_id, customer_id, store_id, channel, currency, ordered_at, "
-            "business_day, known_at) VALUES (%(o)s, %(c)s, 's1', 'till', 'USD', %(t)s, %(d)s, %(t)s)",
+            "business_day, known_at, guest) "
+            "VALUES (%(o)s, %(c)s, 's1', 'till', 'USD', %(t)s, %(d)s, %(t)s, false)",
             {"o": number, "c": customer, "t": stamp, "d": day},
         )
         for place, (product, sales) in enumerate(lines, start=1):

@@ -118,11 +118,13 @@ def test_they_count_in_demand_as_nobody_s():
         sold = warehouse.frame(conn, warehouse.sql("queries/demand/sales"), asked)
         people = warehouse.frame(conn, warehouse.sql("queries/demand/customers"), asked)
         known, customers = stock.known(conn, LAST)
-    assert (sold["units"].sum(), sold["sales"].sum()) == (306, 900)
+    assert (sold["units"].sum(), sold["sales"].sum()) == (305, 897.5), (
+        "one piece was taken back within days"
+    )
     assert sold.loc[sold["customer"] == 60, "units"].sum() == 6
     assert people["customer_id"].isna().tolist() == [False] * 60 + [True]
     assert (known.bought.nobody, known.bought.n_customers, len(customers)) == (60, 61, 61)
-    assert known.panel.units.sum() == 306
+    assert known.panel.units.sum() == 305
     assert not stock.high_value(customers)[60]
     # Many people's purchases are nobody's habit.
     habits = Cadence(4).fit(known.bought, [known.panel.weeks])

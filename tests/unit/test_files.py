@@ -514,7 +514,7 @@ def test_files_of_any_case_in_natural_order_and_the_rest_by_name(tmp_path):
         ["b.Parquet", "Invoices1.Csv", "invoices2.CSV", "invoices10.csv", "old.CSV.GZ"],
         ["a.txt", "deep/c.csv"],
     )
-    assert "c.csv" in delivered(tmp_path, patterns=["**/*.csv"])[0]
+    assert "deep/c.csv" in delivered(tmp_path, patterns=["**/*.csv"])[0]
 
 
 def test_files_in_the_order_of_their_own_time(tmp_path):

@@ -166,7 +166,7 @@ class MySQLSource:
                 return str(cursor.mogrify(text.replace("%(prefix)s", self._shop.prefix), window))
         except (ValueError, TypeError, KeyError) as error:
             raise BadInput(
-                f"Expected {self._path(table)} to write percent signs of its own twice (%%) and no parameters "
+                f"Expected {self._path(table)} to write its own percent signs twice (%%) and no parameters "
                 f"but start, end, timezone and prefix, found: {error}. Mend that SELECT."
             ) from None
 

@@ -42,7 +42,6 @@ brought_back AS (
     WHERE
         b.business_day <= %(as_of)s
         AND b.business_day > %(as_of)s::date - %(return_days)s::integer
-        AND b.quantity > coalesce(b.cancelled_quantity, 0)
     GROUP BY b.customer_id
 )
 

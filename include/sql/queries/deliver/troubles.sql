@@ -24,7 +24,6 @@ FROM (
         b.business_day,
         TRUE AS is_return
     FROM core.returns AS b
-    WHERE b.quantity > coalesce(b.cancelled_quantity, 0)
 ) AS t
 WHERE t.customer_id = any(%(customers)s::uuid[]) AND t.business_day > %(since)s::date
 GROUP BY t.customer_id
