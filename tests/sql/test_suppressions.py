@@ -1,7 +1,8 @@
 """Suppressions of mailboxes and numbers: what begins them, what ends them, and what becomes of old ones."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -10,7 +11,7 @@ from include.contracts import words
 from include.errors import BadInput
 from include.launcher.commands import suppress
 from include.persons import addresses, erasure, pseudonym, refusals, suppressions
-from include.steps.delivery import deliver, feedback
+from include.steps.delivery import asked, deliver, feedback
 from tests.sql import planted
 from tests.sql.planted import errors, person, plant
 
@@ -294,6 +295,38 @@ def test_a_refusal_that_is_told_waits_once_and_leaves_no_address_behind(conn):
     assert warehouse.value(conn, "SELECT count(*) FROM core.told_refusals") == 0
     kept = str(warehouse.rows(conn, "SELECT * FROM ops.refusals, ops.address_suppressions"))
     assert "c1@example.com" not in kept
+
+
+def test_a_no_without_a_moment_is_new_each_time(conn):
+    """There may have been a yes in between."""
+    for _ in range(2):
+        assert warehouse.value(conn, "SELECT ops.record_refusal('1')") is True
+    assert refusals.take_up(conn) == 2
+
+
+@pytest.mark.parametrize(
+    "given", ["Ann <c1@example.com>", "mailto:C1@example.com", " <c1@example.com> "]
+)
+def test_an_address_may_be_given_as_mail_programs_copy_it(conn, given):
+    plant(conn, 1)
+    warehouse.value(conn, "SELECT ops.record_refusal(NULL, %(given)s)", {"given": given})
+    conn.commit()
+    deliver.send(MORNING)
+    assert errors(conn) != [None]
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        None,
+        date(2017, 10, 1),
+        datetime.fromisoformat("2017-10-01T09:00"),
+        datetime(2017, 10, 1, tzinfo=UTC),
+    ],
+)
+def test_the_shop_may_say_the_moment_of_a_no_as_it_likes(at):
+    now = datetime(2017, 10, 2, tzinfo=UTC)
+    assert asked._moment(at, now, ZoneInfo("America/New_York")) <= now
 
 
 @pytest.mark.parametrize("arguments", ["NULL, NULL", "'', '  '", "NULL, '', 'email', now()"])

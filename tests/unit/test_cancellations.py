@@ -60,3 +60,10 @@ def test_a_return_takes_back(events, expected):
 
 def test_of_another_product_nothing_is_taken_back():
     assert list(match([bought("o1", 5, product="other"), returned("r1", 5, hour=1)], 7)) == []
+
+
+def test_a_return_of_an_order_that_stands_cancels_no_other():
+    """Milk of three weeks ago is brought back the day after milk was bought again."""
+    old = returned("r1", 5, day=20, order="o1")
+    old.names_order = True
+    assert list(match([bought("o1", 5), bought("o2", 5, day=19), old], 7)) == []
