@@ -82,8 +82,8 @@ def test_a_fault_in_the_policy_is_one_sentence_before_anything_is_started(
     assert cli.main(command) == 1
     told = capsys.readouterr().err
     assert (
-        "expected one of the keys lookback_days, lost_share, set_aside, cancelled_within_days, sources; found 'lookback_day'"
-        in told
+        "expected one of the keys lookback_days, lost_share, set_aside, cancelled_within_days, sources; "
+        "found 'lookback_day'" in told
     )
     assert told.count("\n") == 1
     assert not home.exists()

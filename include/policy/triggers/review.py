@@ -57,7 +57,7 @@ class Review(Trigger):
         self, row: Mapping[str, Any] | None, last_day: date | None, words: Words
     ) -> dict[str, Any]:
         """The product, and what is bought together with it."""
-        with_it = None if row is None else row["goes_with"]
+        with_it = None if row is None else row.get("goes_with")
         listed = json.loads(with_it) if isinstance(with_it, str) else []
         return super().occasion(row, last_day, words) | {"goes_with": listed}
 
