@@ -42,12 +42,18 @@ SELECT
     s.order_id,
     s.product_id,
     s.customer_id,
-    s.quantity,
-    s.refund,
+    s.quantity - coalesce(t.cancelled_quantity, 0) AS quantity,
+    CASE
+        WHEN t.cancelled_quantity IS NULL THEN s.refund
+        ELSE round(s.refund * (1 - t.cancelled_quantity / s.quantity), 2)::numeric(12, 2)
+    END AS refund,
     s.returned_at,
     s.business_day,
     coalesce(k.follows, s.returned_at) AS known_from,
     k.superseded_at AS known_until
 FROM kept AS k
 CROSS JOIN LATERAL jsonb_populate_record(NULL::core.returns, k.state) AS s
-WHERE k.state IS NOT NULL
+LEFT JOIN core.returns AS t ON k.return_id = t.return_id
+WHERE
+    k.state IS NOT NULL
+    AND (t.cancelled_quantity IS NULL OR t.cancelled_quantity < s.quantity)
