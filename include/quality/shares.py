@@ -69,14 +69,14 @@ def _reasons(conn: Connection, batch: Batch, contract: Contract) -> list[Reason]
         {"table": contract.name, "no_amount": NO_AMOUNT},
     )
     reasons = [Reason(reason, rows, money) for reason, rows, money, _ in found]
-    return sorted(reasons, key=lambda one: (-abs(one.money), -one.rows, one.name))
+    return sorted(reasons, key=lambda one: (-one.money, -one.rows, one.name))
 
 
 def _result(
     contract: Contract, rows: int, aside: int, published: Decimal, reasons: Sequence[Reason]
 ) -> Result:
     limits = policy.load().ingest.set_aside
-    lost = sum((abs(reason.money) for reason in reasons), Decimal(0))
+    lost = sum((reason.money for reason in reasons), Decimal(0))
     whole = lost + max(published, Decimal(0))
     share = float(lost / whole) if whole else 0.0
     stops = share > limits.stop and rows >= LEAST_ROWS
