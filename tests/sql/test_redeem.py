@@ -332,8 +332,9 @@ def test_without_a_standing_clock_the_wall_clock_counts(conn, till):
 
 @pytest.mark.parametrize("order", ["", "  ", "9" * 201])
 def test_an_order_needs_a_number_of_ordinary_length(till, order):
-    with pytest.raises(psycopg2.errors.InvalidParameterValue, match="Expected an order number"):
-        redeem(till, order=order)
+    for ask in (redeem, give_back):
+        with pytest.raises(psycopg2.errors.InvalidParameterValue, match="Expected an order number"):
+            ask(till, order=order)
 
 
 def test_an_order_that_falls_through_gives_the_coupon_back(conn, till):

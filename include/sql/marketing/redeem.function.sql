@@ -15,8 +15,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    number CONSTANT text := btrim(redeem.order_number);
-    place CONSTANT text := nullif(btrim(redeem.store), '');
+    number CONSTANT text := ops.order_said(redeem.order_number);
+    place CONSTANT text := ops.order_said(nullif(btrim(redeem.store), ''));
     coupon marketing.coupon_triggers%ROWTYPE;
     answer text;
     off numeric := 0;
@@ -26,11 +26,6 @@ BEGIN
     THEN
         RAISE EXCEPTION 'Expected code, customer, order_number, basket, day and at; found one of them missing.'
             USING ERRCODE = 'null_value_not_allowed';
-    END IF;
-    IF length(number) NOT BETWEEN 1 AND 200 OR length(place) > 200 THEN
-        RAISE EXCEPTION 'Expected an order number (and a store) of 1 to 200 characters, found %.',
-            greatest(length(number), length(place))
-            USING ERRCODE = 'invalid_parameter_value';
     END IF;
     -- Not a number and infinity are greater than every minimum_spend.
     IF redeem.basket < 0 OR redeem.basket >= 'infinity' THEN

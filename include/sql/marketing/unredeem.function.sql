@@ -10,8 +10,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    number CONSTANT text := btrim(unredeem.order_number);
-    place CONSTANT text := nullif(btrim(unredeem.store), '');
+    number CONSTANT text := ops.order_said(unredeem.order_number);
+    place CONSTANT text := ops.order_said(nullif(btrim(unredeem.store), ''));
     coupon marketing.coupon_triggers%ROWTYPE;
     answer text;
 BEGIN
@@ -53,7 +53,7 @@ BEGIN
         answer := 'not_redeemed';
     END IF;
     PERFORM ops.keep_answer(
-        'unredeem', coupon.trigger_id, coalesce(number, ''), place, unredeem.day, answer = 'given_back', answer
+        'unredeem', coupon.trigger_id, number, place, unredeem.day, answer = 'given_back', answer
     );
     RETURN QUERY SELECT answer = 'given_back', answer;
 END;
