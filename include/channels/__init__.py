@@ -68,6 +68,18 @@ class Outgoing:
             if words is not None:
                 object.__setattr__(self, name, _INVISIBLE.sub("", words))
 
+    def told(self) -> dict[str, str | None]:
+        """What a gateway is told of it, by the names that documents and profiles use."""
+        return {
+            "message_id": self.message_id,
+            "channel": self.channel,
+            "campaign": self.campaign,
+            "to": self.address,
+            "subject": self.subject,
+            "text": self.body,
+            "html": self.body_html,
+        }
+
 
 class Provider(Protocol):
     """What every way of sending offers."""

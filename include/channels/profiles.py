@@ -90,16 +90,7 @@ class Profile(Section):
         return _at(told, self.answers.name)
 
     def _places(self, message: Outgoing) -> dict[str, str | None]:
-        return self.sender | {
-            "message_id": message.message_id,
-            "channel": message.channel,
-            "campaign": message.campaign,
-            "to": message.address,
-            "subject": message.subject,
-            "text": message.body,
-            "html": message.body_html,
-            "unsubscribe_url": message.unsubscribe_url,
-        }
+        return self.sender | message.told() | {"unsubscribe_url": message.unsubscribe_url}
 
 
 PLACES = (

@@ -116,7 +116,7 @@ class Webhook:
         """
         headers = {"Content-Type": "application/json", "Idempotency-Key": message.message_id}
         content = json.dumps(
-            self._profile.content(message) if self._profile else _own_form(message), sort_keys=True
+            self._profile.content(message) if self._profile else message.told(), sort_keys=True
         ).encode()
         if self._profile:
             headers |= self._profile.headers(message)
@@ -152,18 +152,6 @@ def signature(secret: str, content: bytes, moment: int) -> str:
     """What signs a body at a moment, in seconds since 1970."""
     digest = hmac.new(secret.encode(), f"{moment}.".encode() + content, hashlib.sha256).hexdigest()
     return f"t={moment},sha256={digest}"
-
-
-def _own_form(message: Outgoing) -> dict[str, str | None]:
-    return {
-        "message_id": message.message_id,
-        "channel": message.channel,
-        "campaign": message.campaign,
-        "to": message.address,
-        "subject": message.subject,
-        "text": message.body,
-        "html": message.body_html,
-    }
 
 
 def _is_loopback(host: str) -> bool:
